@@ -1,0 +1,68 @@
+//! `#[polyport::main]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, ItemFn, Path, Result, ReturnType, Signature, meta, parse::Parser};
+
+use crate::options;
+
+/// Wraps `async fn main` into the process's `fn main`.
+pub(crate) fn expand(arguments: TokenStream, function: ItemFn) -> Result<TokenStream> {
+    check(&function.sig)?;
+    let polyport = crate_path(arguments)?;
+    Ok(quote! {
+        fn main() -> ::std::process::ExitCode {
+            #function
+            #polyport::__private::run_main(main())
+        }
+    })
+}
+
+fn crate_path(arguments: TokenStream) -> Result<Path> {
+    let mut path = options::default_crate();
+    let parser = meta::parser(|meta| {
+        if !meta.path.is_ident("crate") {
+            return Err(meta.error("`#[polyport::main]` takes nothing but `crate = path`"));
+        }
+        path = options::crate_path(&meta)?;
+        Ok(())
+    });
+    parser.parse2(arguments)?;
+    Ok(path)
+}
+
+fn check(signature: &Signature) -> Result<()> {
+    if signature.ident != "main" {
+        return fault(
+            &signature.ident,
+            "`#[polyport::main]` belongs on the program's `main`",
+        );
+    }
+    if signature.asyncness.is_none() {
+        return fault(
+            signature.fn_token,
+            "write `async fn main`: polyport brings the runtime",
+        );
+    }
+    if !signature.inputs.is_empty() {
+        return fault(
+            &signature.inputs,
+            "`main` takes no arguments; read `std::env::args` in it",
+        );
+    }
+    if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
+        return fault(&signature.generics, "`main` cannot be generic");
+    }
+    match signature.output {
+        ReturnType::Type(..) => Ok(()),
+        ReturnType::Default => fault(
+            &signature.ident,
+            "`main` must return `polyport::Result<()>`: its error is reported and becomes the \
+             exit code",
+        ),
+    }
+}
+
+fn fault(place: impl quote::ToTokens, message: &str) -> Result<()> {
+    Err(Error::new_spanned(place, message))
+}

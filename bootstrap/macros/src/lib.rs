@@ -1,0 +1,117 @@
+//! Derive and attribute macros of polyport. Use them through the crate `polyport`, which the
+//! generated code names.
+
+mod entry;
+mod options;
+mod provide;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, ItemFn, parse_macro_input};
+
+/// Lets the container build a struct: every field says where its value comes from.
+///
+/// | field attribute | the value |
+/// |---|---|
+/// | `#[inject]` | what the container provides: `Arc<T>`, `Arc<dyn Trait>`, `Option<Arc<T>>`, or any other `Injectable` |
+/// | `#[inject(name = "replica")]` | the one of that name |
+/// | `#[config("users.page_size")]` | the configuration value at that key, as the field's type |
+/// | `#[app]`, `#[app(name = "admin")]` | the handle of a framework that is loaded |
+/// | `#[default]`, `#[default = 16]`, `#[default(Mutex::new(0))]` | state of its own: the type's default, or that expression |
+///
+/// A field without one of them is an error.
+///
+/// | struct attribute | meaning |
+/// |---|---|
+/// | `#[provide(eager)]` | is built at start even where nothing reaches it |
+/// | `#[provide(init = connect)]` | calls `async fn connect(&mut self) -> Result<()>` (or `&self`) when the fields are set |
+/// | `#[provide(dispose = close)]` | calls `async fn close(&self) -> Result<()>` when the process stops and all that used the value is gone |
+/// | `#[provide(crate = path)]` | where to find polyport, if not at `::polyport` |
+///
+/// # Examples
+/// ```
+/// # mod polyport {
+/// #     pub use polyport_bootstrap::*;
+/// #     pub mod prelude { pub use polyport_bootstrap::{Result, container::Provide}; }
+/// # }
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+/// use polyport::{Result, container::ContainerBuilder};
+/// use polyport_macros::Provide;
+///
+/// pub trait UserRepo: Send + Sync {
+///     fn name(&self, id: u32) -> Option<String>;
+/// }
+///
+/// #[derive(Provide)]
+/// # #[provide(crate = polyport)]
+/// pub struct MemoryRepo;
+///
+/// impl UserRepo for MemoryRepo {
+///     fn name(&self, id: u32) -> Option<String> {
+///         (id == 1).then(|| "Tom".to_owned())
+///     }
+/// }
+///
+/// #[derive(Provide)]
+/// # #[provide(crate = polyport)]
+/// #[provide(init = warm_up, dispose = say_goodbye)]
+/// pub struct UserService {
+///     #[inject]
+///     repo: Arc<dyn UserRepo>,
+///     #[default]
+///     lookups: AtomicU64,
+///     #[default(vec![1])]
+///     favourites: Vec<u32>,
+/// }
+///
+/// impl UserService {
+///     fn name(&self, id: u32) -> Option<String> {
+///         self.lookups.fetch_add(1, Ordering::Relaxed);
+///         self.repo.name(id)
+///     }
+///
+///     async fn warm_up(&mut self) -> Result<()> {
+///         self.favourites.retain(|id| self.repo.name(*id).is_some());
+///         Ok(())
+///     }
+///
+///     async fn say_goodbye(&self) -> Result<()> {
+///         println!("answered {} lookups", self.lookups.load(Ordering::Relaxed));
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let mut builder = ContainerBuilder::new();
+/// builder.provide::<UserService>();
+/// builder.bind::<dyn UserRepo, MemoryRepo>(|repo| repo);
+/// let users = builder.build()?.get::<UserService>().await?;
+/// assert_eq!(users.name(1).as_deref(), Some("Tom"));
+/// # Ok(()) }
+/// ```
+#[proc_macro_derive(Provide, attributes(provide, inject, config, app, default))]
+pub fn derive_provide(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    provide::expand(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes an `async fn main` the process's: it gets a runtime, and an error that it returns is
+/// printed as a report on standard error and decides the exit code.
+///
+/// # Examples
+/// ```ignore
+/// use polyport::prelude::*;
+///
+/// #[polyport::main]
+/// async fn main() -> polyport::Result<()> {
+///     Bootstrap::new().load(HttpFramework::new()).run().await
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(item as ItemFn);
+    entry::expand(arguments.into(), function)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

@@ -1,0 +1,154 @@
+//! The builder: what a process consists of.
+
+use std::{fmt, future::Future, path::PathBuf};
+
+use crate::{
+    Result,
+    container::Container,
+    framework::IntoFramework,
+    hooks::{self, HookPoint},
+    lifecycle::{self, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
+    module::Module,
+    signals,
+};
+
+/// What a process consists of: one main framework, any number of secondary ones, modules and
+/// hooks. Nothing happens before [`start`](Self::start) or [`run`](Self::run).
+///
+/// The shape is Midway's (`Bootstrap.load(web).load(grpc).before(…).run()`).
+///
+/// # Examples
+/// ```no_run
+/// use polyport_bootstrap::{Bootstrap, Config, Framework, Module, Result};
+///
+/// async fn main(http: impl Framework, users: impl Module) -> Result<()> {
+///     Bootstrap::new()
+///         .load(http)
+///         .module(users)
+///         .before(async |container| container.config().add(serde_json::json!({ "page": 20 })))
+///         .on_ready(async |_container| Ok(()))
+///         .run()
+///         .await
+/// }
+/// ```
+#[derive(Default)]
+pub struct Bootstrap {
+    pub(crate) plan: Plan,
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("frameworks", &self.plan.frameworks.len())
+            .field("modules", &self.plan.modules.len())
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! hook_methods {
+    ($($(#[$doc:meta])* $name:ident => $point:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name<F, Fut>(mut self, hook: F) -> Self
+            where
+                F: FnOnce(Container) -> Fut + Send + 'static,
+                Fut: Future<Output = Result<()>> + Send + 'static,
+            {
+                self.plan.hooks.add(HookPoint::$point, "the bootstrap", hooks::boxed(hook));
+                self
+            }
+        )*
+    };
+}
+
+impl Bootstrap {
+    /// A process that consists of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Loads a framework, or a closure `|config: &Config|` that makes one from the finished
+    /// configuration. The first one loaded is the main one.
+    #[must_use]
+    pub fn load<M: 'static, L: IntoFramework<M>>(mut self, framework: L) -> Self {
+        self.plan.frameworks.push(Box::new(Load::new(framework)));
+        self
+    }
+
+    /// Adds a module. The same module twice is one.
+    #[must_use]
+    pub fn module<M: Module>(mut self, module: M) -> Self {
+        self.plan.modules.push(ModuleEntry::new(module));
+        self
+    }
+
+    /// Adds a hook that runs before the configuration is complete and any framework is built; it
+    /// may add configuration (`container.config().add(…)`) and get providers. Hooks run one after
+    /// the other.
+    #[must_use]
+    pub fn before<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Container) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.plan.before.push(hooks::boxed(hook));
+        self
+    }
+
+    hook_methods! {
+        /// Runs when the configuration is complete and no framework is built yet.
+        config_did_load => ConfigDidLoad;
+        /// Runs when the whole graph is checked.
+        did_load => DidLoad;
+        /// Runs when what the application reaches is built and nothing is bound yet.
+        will_ready => WillReady;
+        /// Runs exactly once for the whole process, after those of all modules, when everything
+        /// is bound and nothing is served yet.
+        on_ready => OnReady;
+        /// Runs when all frameworks serve.
+        on_server_ready => OnServerReady;
+        /// Runs when a stop begins: readiness is off, and everything is still served.
+        on_stopping => OnStopping;
+        /// Runs when everything in flight has ended and all singletons are still there.
+        before_close => BeforeClose;
+        /// Runs at the very end, when everything is closed.
+        closed => Closed;
+    }
+
+    /// Sets the application's base directory, whose folder `config` holds the configuration files;
+    /// by default the working directory, or, where that has no such folder, the package that
+    /// `cargo run` or `cargo test` works on.
+    #[must_use]
+    pub fn root(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.plan.options.root = Some(directory.into());
+        self
+    }
+
+    /// Starts everything and returns when it serves. Signals and the log are the caller's; `run`
+    /// sees to them.
+    ///
+    /// # Errors
+    /// Returns one report of what went wrong; what had been started is rolled back by then.
+    pub async fn start(self) -> Result<RunningBootstrap> {
+        lifecycle::start(self.plan, Lifecycle::default()).await
+    }
+
+    /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
+    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// Returns one report of what went wrong at start or stop;
+    /// [`Error::exit_code`](crate::Error::exit_code) is meant for the process.
+    pub async fn run(mut self) -> Result<()> {
+        self.plan.options.owns_process = true;
+        let lifecycle = Lifecycle::default();
+        let plan = self.plan;
+        let serving = {
+            let lifecycle = lifecycle.clone();
+            async move { lifecycle::start(plan, lifecycle).await?.wait().await }
+        };
+        signals::stop_on_signal(serving, &lifecycle).await
+    }
+}

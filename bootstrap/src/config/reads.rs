@@ -1,0 +1,77 @@
+//! Who has read what before the configuration was complete.
+
+use std::panic::Location;
+
+use figment::value::Value;
+
+use super::{layers::Layers, mask, tree};
+
+/// The reads so far, each place and value once.
+#[derive(Default)]
+pub(super) struct Reads(Vec<Read>);
+
+#[derive(PartialEq)]
+struct Read {
+    key: String,
+    place: &'static Location<'static>,
+    value: Option<Value>,
+}
+
+impl Reads {
+    pub(super) fn note(
+        &mut self,
+        key: &str,
+        place: &'static Location<'static>,
+        value: Option<&Value>,
+    ) {
+        let read = Read {
+            key: key.to_owned(),
+            place,
+            value: value.cloned(),
+        };
+        if !self.0.contains(&read) {
+            self.0.push(read);
+        }
+    }
+
+    /// A sentence for each read whose value is another one in `layers`.
+    pub(super) fn changed(&self, layers: &Layers) -> Vec<String> {
+        self.0
+            .iter()
+            .filter_map(|read| read.changed(layers))
+            .collect()
+    }
+}
+
+impl Read {
+    fn changed(&self, layers: &Layers) -> Option<String> {
+        let mut path: Vec<String> = tree::segments(&self.key)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let now = layers.find(&path);
+        let (below, before, after) = tree::first_difference(self.value.as_ref(), now)?;
+        path.extend(below);
+        let secret = mask::is_secret_path(&path);
+        let show = |value: Option<&Value>| match value {
+            Some(value) => mask::shown(value, secret),
+            None => "unset".to_owned(),
+        };
+        let (key, file, line) = (path.join("."), self.place.file(), self.place.line());
+        let (before, after, culprit) = (show(before), show(after), culprit(layers, &path));
+        Some(format!(
+            "{key} was {before} when {file}:{line} read it, and is {after} since: {culprit}"
+        ))
+    }
+}
+
+/// Who set the value at `path`, or what stands in its way.
+fn culprit(layers: &Layers, path: &[String]) -> String {
+    let nearest = (0..=path.len())
+        .rev()
+        .find_map(|end| layers.explain(&path[..end]));
+    nearest.map_or_else(
+        || "nobody".to_owned(),
+        |provenance| provenance.winner().to_string(),
+    )
+}

@@ -1,0 +1,102 @@
+//! Nothing that is printed shows a secret.
+
+use super::*;
+
+const FILE: &str = r#"
+name = "im"
+pool_url = "amqp://guest:hunter2@127.0.0.1:5672/%2f"
+[db]
+password = "hunter2"
+api_key = 4711
+port = 1
+keyboard = "qwerty"
+tokens = ["hunter2", "b"]
+[secret]
+a = { b = "hunter2" }
+"#;
+
+#[test]
+fn the_snapshot_masks_secrets_and_nothing_else() {
+    let config = config(&[("config.default.toml", FILE)]);
+    let expected = json!({
+        "name": "im",
+        "pool_url": "amqp://guest:***@127.0.0.1:5672/%2f",
+        "db": {
+            "password": "***", "api_key": "***", "port": 1, "keyboard": "qwerty",
+            "tokens": ["***", "***"],
+        },
+        "secret": { "a": { "b": "***" } },
+    });
+    assert_eq!(config.snapshot(), expected);
+}
+
+#[test]
+fn explanations_and_debug_mask_secrets() {
+    let config = config(&[("config.default.toml", FILE)]);
+    for key in [
+        "db.password",
+        "secret.a.b",
+        "db.tokens.0",
+        "pool_url",
+        "db",
+        "secret.a",
+        "",
+    ] {
+        let shown = format!("{:?} {config:?}", config.explain(key).unwrap());
+        assert!(
+            shown.contains("***") && !shown.contains("hunter2"),
+            "{key}: {shown}"
+        );
+    }
+    assert_eq!(config.get::<String>("db.password").unwrap(), "hunter2");
+}
+
+#[test]
+fn errors_mask_secrets() {
+    #[derive(Debug)]
+    struct Picky;
+    impl<'de> serde::Deserialize<'de> for Picky {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let value = Json::deserialize(deserializer)?;
+            Err(serde::de::Error::custom(format!("I do not like {value}")))
+        }
+    }
+    let config = config(&[("config.default.toml", FILE)]);
+    let errors = [
+        config.get::<u16>("db.password").unwrap_err(),
+        config.get::<bool>("db.api_key").unwrap_err(),
+        config.get::<Vec<u16>>("db.tokens").unwrap_err(),
+        config.get::<u16>("pool_url").unwrap_err(),
+        config.get::<Picky>("db.password").unwrap_err(),
+        config.get::<Picky>("db").unwrap_err(),
+        config.get::<Picky>("secret").unwrap_err(),
+        config.get::<Picky>("pool_url").unwrap_err(),
+        config.get::<Picky>("").unwrap_err(),
+    ];
+    for error in errors {
+        let report = report(&error);
+        assert!(
+            !report.contains("hunter2") && !report.contains("4711"),
+            "{report}"
+        );
+    }
+    let error = config.get::<Picky>("name").unwrap_err().to_string();
+    let expected = r#"config/config.default.toml:2, key name: I do not like "im", found "im""#;
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn files_that_cannot_be_parsed_do_not_show_their_content() {
+    for (name, text) in [
+        ("config.default.toml", "password = \"hunter2"),
+        ("config.default.toml", "password = hunter2"),
+        ("config.default.json", r#"{"password": "hunter2"#),
+        ("config.default.json", r#""hunter2""#),
+        ("config.default.yaml", "password: \"hunter2\nb: 1"),
+        ("config.default.yaml", "hunter2"),
+        ("config.default.yaml", "password: !!int hunter2"),
+    ] {
+        let report = report(&faults(&[(name, text)]));
+        assert!(!report.contains("hunter2"), "{report}");
+    }
+}

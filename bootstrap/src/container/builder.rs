@@ -1,0 +1,214 @@
+//! What is registered before the container exists.
+
+use std::sync::Arc;
+
+use super::{
+    Container, Dependency, Factory, Key, Provide, Registration, Root, assemble,
+    erased::{Construct, Erased, dispose_with, erase},
+    registration::{Entry, Source},
+    report,
+};
+use crate::{Result, container::graph::Stage};
+
+/// Collects providers, and checks that they fit together before it becomes a [`Container`].
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use polyport_bootstrap::{Result, container::{ContainerBuilder, Dependency, Provide, Resolver}};
+///
+/// trait Greet: Send + Sync { fn greet(&self) -> String; }
+/// struct English;
+/// impl Greet for English { fn greet(&self) -> String { "hello".into() } }
+/// impl Provide for English {
+///     fn dependencies() -> Vec<Dependency> { Vec::new() }
+///     async fn construct(_: Resolver) -> Result<Self> { Ok(Self) }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let mut builder = ContainerBuilder::new();
+/// builder.bind::<dyn Greet, English>(|english| english);
+/// let container = builder.build()?;
+/// assert_eq!(container.get::<dyn Greet>().await?.greet(), "hello");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct ContainerBuilder {
+    module: Arc<str>,
+    entries: Vec<Entry>,
+    overrides: Vec<Override>,
+}
+
+/// A value that replaces a provider.
+pub(super) struct Override {
+    pub(super) key: Key,
+    pub(super) value: Erased,
+}
+
+impl std::fmt::Debug for Override {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "override of {}", self.key)
+    }
+}
+
+impl Default for ContainerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ContainerBuilder {
+    /// Nothing is registered yet; what is belongs to module `application` until
+    /// [`set_module`](Self::set_module) is called.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            module: "application".into(),
+            entries: Vec::new(),
+            overrides: Vec::new(),
+        }
+    }
+
+    /// What is registered from now on belongs to the module called `name`: reports name it.
+    pub fn set_module(&mut self, name: impl Into<Arc<str>>) -> &mut Self {
+        self.module = name.into();
+        self
+    }
+
+    /// Provides a `T`, which says itself how it is built. Once more from the same module changes
+    /// nothing.
+    pub fn provide<T: Provide>(&mut self) -> Registration<'_, T> {
+        Registration::new(self.provide_type::<T>(Source::Type))
+    }
+
+    /// Provides a finished value.
+    pub fn provide_value<T: ?Sized + Send + Sync + 'static>(
+        &mut self,
+        value: Arc<T>,
+    ) -> Registration<'_, T> {
+        Registration::new(self.add(Key::of::<T>(), Source::Value(erase(value)), Vec::new()))
+    }
+
+    /// Provides what the async `factory` returns, built from its [`Injectable`] arguments.
+    ///
+    /// [`Injectable`]: super::Injectable
+    pub fn provide_with<Marker, F: Factory<Marker>>(
+        &mut self,
+        factory: F,
+    ) -> Registration<'_, F::Output> {
+        let dependencies = factory.dependencies();
+        let construct: Construct = Box::new(move |resolver| {
+            let value = factory.call(&resolver);
+            Box::pin(async move { Ok(erase(Arc::new(value.await?))) })
+        });
+        let key = Key::of::<F::Output>();
+        Registration::new(self.add(key, Source::Factory(construct), dependencies))
+    }
+
+    /// Provides the `T` that somebody provides as a `D` too: the same value, seen as a trait
+    /// object.
+    pub fn alias<D, T>(
+        &mut self,
+        view: impl Fn(Arc<T>) -> Arc<D> + Send + Sync + 'static,
+    ) -> Registration<'_, D>
+    where
+        D: ?Sized + Send + Sync + 'static,
+        T: ?Sized + Send + Sync + 'static,
+    {
+        let construct: Construct = Box::new(move |resolver| {
+            let value = resolver.get::<T>().map(|value| erase(view(value)));
+            Box::pin(async move { value })
+        });
+        let target = vec![Dependency::required(Key::of::<T>())];
+        Registration::new(self.add(Key::of::<D>(), Source::Alias(construct), target))
+    }
+
+    /// [Provides](Self::provide) a `T`, unless it is provided in another way, now or later, and
+    /// makes it the `D`.
+    pub fn bind<D, T>(
+        &mut self,
+        view: impl Fn(Arc<T>) -> Arc<D> + Send + Sync + 'static,
+    ) -> Registration<'_, D>
+    where
+        D: ?Sized + Send + Sync + 'static,
+        T: Provide,
+    {
+        self.provide_type::<T>(Source::Implied);
+        self.alias(view)
+    }
+
+    /// Promises a `T` that exists only later. `when` ends the sentence "it comes …", for whoever
+    /// asks too early: `"when the frameworks are built"`.
+    pub fn announce<T: ?Sized + Send + Sync + 'static>(&mut self, when: impl Into<String>) {
+        self.add(Key::of::<T>(), Source::Announced(when.into()), Vec::new());
+    }
+
+    /// [Promises](Self::announce) a `T` called `name`.
+    pub fn announce_named<T: ?Sized + Send + Sync + 'static>(
+        &mut self,
+        name: &str,
+        when: impl Into<String>,
+    ) {
+        self.add(
+            Key::of::<T>().named(name),
+            Source::Announced(when.into()),
+            Vec::new(),
+        );
+    }
+
+    /// Replaces whatever is provided as a `T`, which is then never built.
+    pub fn override_value<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.overrides.push(Override {
+            key: Key::of::<T>(),
+            value: erase(value),
+        });
+    }
+
+    /// Replaces whatever is provided as the `T` called `name`.
+    pub fn override_named<T: ?Sized + Send + Sync + 'static>(&mut self, name: &str, value: Arc<T>) {
+        self.overrides.push(Override {
+            key: Key::of::<T>().named(name),
+            value: erase(value),
+        });
+    }
+
+    /// Checks that everything fits together, what is announced being taken for granted, and
+    /// builds nothing.
+    ///
+    /// # Errors
+    /// One report of all keys that are provided twice, providers that are missing, circles, and
+    /// overrides of what nobody provides.
+    pub fn build(self) -> Result<Container> {
+        self.build_for(&[])
+    }
+
+    /// [Builds](Self::build), with what `roots` lack in the same report.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_for(self, roots: &[Root]) -> Result<Container> {
+        let (table, mut faults) = assemble::assemble(self.entries, self.overrides);
+        faults.extend(report::faults(&table, roots, Stage::Registered));
+        report::all(faults)?;
+        Ok(Container::new(table))
+    }
+
+    fn provide_type<T: Provide>(&mut self, source: fn(Construct) -> Source) -> &mut Entry {
+        let construct: Construct = Box::new(|resolver| {
+            Box::pin(async {
+                T::construct(resolver)
+                    .await
+                    .map(|value| erase(Arc::new(value)))
+            })
+        });
+        let entry = self.add(Key::of::<T>(), source(construct), T::dependencies());
+        entry.eager = T::EAGER;
+        entry.dispose = Some(dispose_with(T::dispose));
+        entry
+    }
+
+    fn add(&mut self, key: Key, source: Source, dependencies: Vec<Dependency>) -> &mut Entry {
+        let entry = Entry::new(key, Arc::clone(&self.module), source).needs(dependencies);
+        self.entries.push_mut(entry)
+    }
+}

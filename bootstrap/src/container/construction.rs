@@ -1,0 +1,204 @@
+//! How a value is built: once, in a task of its own that callers join.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared, join_all},
+};
+use tokio::task::AbortHandle;
+use tracing::Instrument;
+
+use super::{
+    Container, Key, Resolver,
+    erased::Erased,
+    report,
+    table::{Edge, Origin, Slot},
+};
+use crate::{Error, ErrorKind};
+
+/// How long a constructor took, without what it waited for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BuildTime {
+    /// What was built.
+    pub key: Key,
+    /// How long its own constructor ran.
+    pub duration: Duration,
+}
+
+/// A value that exists; they are kept in the order in which they came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Built {
+    pub(super) slot: usize,
+    /// How long its constructor ran; nothing for what was handed in or is only an alias.
+    pub(super) duration: Option<Duration>,
+}
+
+/// A build in progress.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) outcome: Shared<BoxFuture<'static, Outcome>>,
+    pub(super) abort: AbortHandle,
+}
+
+pub(super) type Outcome = Result<(), Failure>;
+
+/// A build that failed.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    /// The slots that led there; the last is the one that failed.
+    pub(super) path: Vec<usize>,
+    pub(super) error: Error,
+}
+
+impl Failure {
+    fn at(slot: usize, error: Error) -> Self {
+        Self {
+            path: vec![slot],
+            error,
+        }
+    }
+
+    /// The slot that failed.
+    pub(super) fn slot(&self) -> usize {
+        self.path.last().copied().unwrap_or_default()
+    }
+
+    fn through(mut self, slot: usize) -> Self {
+        self.path.insert(0, slot);
+        self
+    }
+}
+
+impl Container {
+    /// Returns when the slot has a value. Whoever stops waiting stops nothing.
+    pub(super) async fn ensure(&self, index: usize) -> Outcome {
+        match self.join(index)? {
+            Some(running) => running.outcome.await,
+            None => Ok(()),
+        }
+    }
+
+    /// The build to wait for, begun where it has not; none if the value is there.
+    fn join(&self, index: usize) -> Result<Option<Running>, Failure> {
+        let slot = self.table().slot(index);
+        if slot.value.get().is_some() {
+            return Ok(None);
+        }
+        let mut running = running(slot);
+        // The task that we waited behind may have finished it.
+        if slot.value.get().is_some() {
+            return Ok(None);
+        }
+        if let Some(running) = &*running {
+            return Ok(Some(running.clone()));
+        }
+        if let Origin::Announced(when) = &slot.origin {
+            return Err(Failure::at(index, report::awaited(when)));
+        }
+        if self.inner().closed.load(Ordering::SeqCst) {
+            return Err(Failure::at(index, stopping()));
+        }
+        Ok(Some(running.insert(self.start(index)).clone()))
+    }
+
+    fn start(&self, index: usize) -> Running {
+        let container = self.clone();
+        let build = async move {
+            let outcome = container.construct(index).await;
+            *running(container.table().slot(index)) = None;
+            outcome
+        };
+        let task = tokio::spawn(build.in_current_span());
+        let abort = task.abort_handle();
+        let outcome = async move {
+            let stopped = |_| {
+                Err(Failure::at(
+                    index,
+                    Error::other("its construction was stopped"),
+                ))
+            };
+            task.await.unwrap_or_else(stopped)
+        };
+        Running {
+            outcome: outcome.boxed().shared(),
+            abort,
+        }
+    }
+
+    async fn construct(&self, index: usize) -> Outcome {
+        let slot = self.table().slot(index);
+        self.ensure_all(&slot.edges)
+            .await
+            .map_err(|failure| failure.through(index))?;
+        let (Origin::Constructor(construct) | Origin::Alias(construct)) = &slot.origin else {
+            return Ok(());
+        };
+        let declared = Arc::clone(&slot.dependencies);
+        let resolver = Resolver::new(self.downgrade(), slot.key.to_string(), declared);
+        let started = Instant::now();
+        let attempt = AssertUnwindSafe(async { construct(resolver).await }).catch_unwind();
+        let value = attempt.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let value = value.map_err(|error| Failure::at(index, error.or_kind(ErrorKind::Hook)))?;
+        let timed = matches!(slot.origin, Origin::Constructor(_));
+        self.keep(index, value, timed.then(|| started.elapsed()));
+        Ok(())
+    }
+
+    /// Returns when all `edges` lead to a value, leaving out what is optional and still to come.
+    pub(super) async fn ensure_all(&self, edges: &[Edge]) -> Outcome {
+        let needed = edges
+            .iter()
+            .filter(|edge| edge.required || !self.table().slot(edge.slot).is_awaited());
+        let outcomes = join_all(needed.map(|edge| self.ensure(edge.slot))).await;
+        outcomes.into_iter().collect()
+    }
+
+    /// Makes a value visible, and notes its place in the order: before anybody can depend on it.
+    pub(super) fn keep(&self, index: usize, value: Erased, duration: Option<Duration>) -> bool {
+        let mut built = self.built();
+        let kept = self.table().slot(index).value.set(value).is_ok();
+        if kept {
+            built.push(Built {
+                slot: index,
+                duration,
+            });
+        }
+        kept
+    }
+
+    /// What went wrong in the last of the places on `way`.
+    pub(super) fn explain(&self, failure: &Failure, way: Vec<String>) -> Error {
+        let module = &self.table().slot(failure.slot()).module;
+        let way = report::arrows(&way);
+        failure
+            .error
+            .clone()
+            .context(format!("{way} (module {module})"))
+    }
+}
+
+pub(super) fn running(slot: &Slot) -> MutexGuard<'_, Option<Running>> {
+    slot.running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    match text {
+        Some(text) => Error::hook(format!("it panicked: {text}")),
+        None => Error::hook("it panicked"),
+    }
+}
+
+fn stopping() -> Error {
+    Error::other("the process is stopping, and what was never needed is not built any more")
+}

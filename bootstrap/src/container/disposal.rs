@@ -1,0 +1,108 @@
+//! How values are given back when the process stops.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::{
+    Container,
+    construction::{Built, Running, panicked, running},
+};
+use crate::{Error, ErrorKind};
+
+impl Container {
+    /// Disposes of every value that exists, in reverse of the order in which they were built, so
+    /// that nobody outlives what it uses. Each has `deadline`; one that fails, panics or hangs is
+    /// in the returned errors and skips nobody. From now on nothing more is built. Once more does
+    /// nothing.
+    ///
+    /// # Cancel safety
+    /// What is being disposed of goes on; calling again continues with the rest.
+    pub(crate) async fn dispose_all(&self, deadline: Duration) -> Vec<Error> {
+        let _one_at_a_time = self.inner().disposal.lock().await;
+        self.inner().closed.store(true, Ordering::SeqCst);
+        let mut errors = self.finish_builds(deadline).await;
+        while let Some(built) = self.take_last() {
+            errors.extend(self.dispose(built, deadline).await.err());
+        }
+        errors
+    }
+
+    fn take_last(&self) -> Option<Built> {
+        self.built().pop()
+    }
+
+    /// Waits for what is being built, and stops what takes too long.
+    async fn finish_builds(&self, deadline: Duration) -> Vec<Error> {
+        let slots = self.table().slots().iter().enumerate();
+        let builds = slots.filter_map(|(index, slot)| Some((index, running(slot).clone()?)));
+        let builds: Vec<_> = builds
+            .map(|(index, build)| self.finish_build(index, build, deadline))
+            .collect();
+        join_all(builds).await.into_iter().flatten().collect()
+    }
+
+    /// The failure of a build is its callers' affair; only that it was cut off is reported.
+    async fn finish_build(
+        &self,
+        index: usize,
+        build: Running,
+        deadline: Duration,
+    ) -> Option<Error> {
+        if timeout(deadline, build.outcome).await.is_ok() {
+            return None;
+        }
+        build.abort.abort();
+        let slot = self.table().slot(index);
+        Some(
+            Error::deadline(format!(
+                "it was still being built after {deadline:?}, and was cut off"
+            ))
+            .context(format!("{} (module {})", slot.key, slot.module)),
+        )
+    }
+
+    async fn dispose(&self, built: Built, deadline: Duration) -> Result<(), Error> {
+        let slot = self.table().slot(built.slot);
+        let Some(dispose) = slot.dispose.clone() else {
+            return Ok(());
+        };
+        let container = self.clone();
+        let work = async move {
+            match container.table().slot(built.slot).value.get() {
+                Some(value) => dispose(value).await,
+                None => Ok(()),
+            }
+        };
+        within(deadline, work).await.map_err(|error| {
+            error.or_kind(ErrorKind::Hook).context(format!(
+                "disposing of {} (module {})",
+                slot.key, slot.module
+            ))
+        })
+    }
+}
+
+/// Runs `work` in a task of its own, so that neither a panic nor a blocked thread takes the caller
+/// along.
+async fn within(
+    deadline: Duration,
+    work: impl Future<Output = Result<(), Error>> + Send + 'static,
+) -> Result<(), Error> {
+    let mut task = tokio::spawn(work.in_current_span());
+    match timeout(deadline, &mut task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(stopped)) => Err(match stopped.try_into_panic() {
+            Ok(panic) => panicked(&*panic),
+            Err(_) => Error::other("it was stopped with the runtime"),
+        }),
+        Err(_) => {
+            task.abort();
+            Err(Error::deadline(format!(
+                "it took longer than {deadline:?}, and was cut off"
+            )))
+        }
+    }
+}

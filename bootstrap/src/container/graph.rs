@@ -1,0 +1,263 @@
+//! Who needs whom: what is missing, what runs in a circle, and the way that leads there.
+
+use std::collections::VecDeque;
+
+use super::{
+    Dependency, Root,
+    construction::Failure,
+    table::{Origin, Table},
+};
+
+/// How much of the application exists when the graph is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Everything is registered; what was announced is still to come.
+    Registered,
+    /// What was announced must be there.
+    Complete,
+}
+
+/// Something that takes values from the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consumer {
+    Root(usize),
+    Slot(usize),
+}
+
+/// A dependency that cannot be met.
+#[derive(Debug)]
+pub(super) struct Lack<'a> {
+    pub(super) consumer: Consumer,
+    pub(super) dependency: &'a Dependency,
+    /// The slot, where it was announced and has not come.
+    pub(super) awaited: Option<usize>,
+}
+
+/// The table seen from the roots.
+pub(super) struct Graph<'a> {
+    table: &'a Table,
+    roots: &'a [Root],
+    /// Who leads to each slot on the shortest way from a root, where there is one.
+    before: Vec<Option<Consumer>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(table: &'a Table, roots: &'a [Root]) -> Self {
+        let before = vec![None; table.slots().len()];
+        let mut graph = Self {
+            table,
+            roots,
+            before,
+        };
+        graph.walk();
+        graph
+    }
+
+    /// Finds the shortest way to every slot that a root reaches.
+    fn walk(&mut self) {
+        let mut queue = VecDeque::new();
+        for (index, root) in self.roots.iter().enumerate() {
+            for edge in self.table.edges(&root.dependencies) {
+                self.step(Consumer::Root(index), edge.slot, &mut queue);
+            }
+        }
+        while let Some(index) = queue.pop_front() {
+            for edge in &self.table.slot(index).edges {
+                self.step(Consumer::Slot(index), edge.slot, &mut queue);
+            }
+        }
+    }
+
+    fn step(&mut self, from: Consumer, to: usize, queue: &mut VecDeque<usize>) {
+        if self.before[to].is_none() {
+            self.before[to] = Some(from);
+            queue.push_back(to);
+        }
+    }
+
+    /// Every dependency that cannot be met, the roots' first.
+    pub(super) fn lacks(&self, stage: Stage) -> Vec<Lack<'a>> {
+        let (table, roots) = (self.table, self.roots);
+        let of_roots = roots
+            .iter()
+            .enumerate()
+            .map(|(index, root)| (Consumer::Root(index), root.dependencies.as_slice()));
+        let of_slots = table
+            .slots()
+            .iter()
+            .enumerate()
+            .map(|(index, slot)| (Consumer::Slot(index), &*slot.dependencies));
+        let mut lacks = Vec::new();
+        for (consumer, dependencies) in of_roots.chain(of_slots) {
+            for (place, dependency) in dependencies.iter().enumerate() {
+                let repeated = dependencies[..place]
+                    .iter()
+                    .any(|d| d.key() == dependency.key());
+                if !repeated && dependency.is_required() {
+                    lacks.extend(self.lack(consumer, dependency, stage));
+                }
+            }
+        }
+        lacks
+    }
+
+    fn lack(
+        &self,
+        consumer: Consumer,
+        dependency: &'a Dependency,
+        stage: Stage,
+    ) -> Option<Lack<'a>> {
+        let awaited = match self.table.find(dependency.key()) {
+            None => None,
+            found @ Some(slot) => {
+                let absent = stage == Stage::Complete && self.table.slot(slot).is_awaited();
+                absent.then_some(found)?
+            }
+        };
+        Some(Lack {
+            consumer,
+            dependency,
+            awaited,
+        })
+    }
+
+    /// A shortest circle through every slot that is on one, each slot in at least one of them.
+    pub(super) fn circles(&self) -> Vec<Vec<usize>> {
+        let core = self.core();
+        let mut told = vec![false; core.len()];
+        let mut circles = Vec::new();
+        for start in 0..core.len() {
+            if !core[start] || told[start] {
+                continue;
+            }
+            if let Some(circle) = self.circle(start, &core) {
+                circle.iter().for_each(|&slot| told[slot] = true);
+                circles.push(self.entered(circle));
+            }
+        }
+        circles
+    }
+
+    /// The slots that are left when those are taken away, again and again, that need nobody or
+    /// that nobody needs.
+    fn core(&self) -> Vec<bool> {
+        let count = self.table.slots().len();
+        let mut forward = vec![Vec::new(); count];
+        let mut backward = vec![Vec::new(); count];
+        for (index, slot) in self.table.slots().iter().enumerate() {
+            for edge in &slot.edges {
+                forward[index].push(edge.slot);
+                backward[edge.slot].push(index);
+            }
+        }
+        let mut core = vec![true; count];
+        peel(&mut core, &forward, &backward);
+        peel(&mut core, &backward, &forward);
+        core
+    }
+
+    fn circle(&self, start: usize, core: &[bool]) -> Option<Vec<usize>> {
+        let mut before = vec![None; core.len()];
+        let mut queue = VecDeque::from([start]);
+        while let Some(index) = queue.pop_front() {
+            for edge in &self.table.slot(index).edges {
+                if edge.slot == start {
+                    return Some(way(&before, start, index));
+                }
+                if core[edge.slot] && before[edge.slot].is_none() {
+                    before[edge.slot] = Some(index);
+                    queue.push_back(edge.slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// The same circle, begun where a root enters it first.
+    fn entered(&self, mut circle: Vec<usize>) -> Vec<usize> {
+        let distance = |&slot: &usize| match self.before[slot] {
+            Some(_) => self.path(Consumer::Slot(slot)).len(),
+            None => usize::MAX,
+        };
+        let entry = (0..circle.len()).min_by_key(|&place| distance(&circle[place]));
+        circle.rotate_left(entry.unwrap_or(0));
+        circle
+    }
+
+    /// The names on the shortest way from a root to `consumer`, which is the last of them.
+    pub(super) fn path(&self, consumer: Consumer) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut place = Some(consumer);
+        while let Some(consumer) = place {
+            place = match consumer {
+                Consumer::Root(index) => {
+                    path.push(self.roots[index].description.clone());
+                    None
+                }
+                Consumer::Slot(index) => {
+                    path.push(self.table.slot(index).key.to_string());
+                    self.before[index]
+                }
+            };
+        }
+        path.reverse();
+        path
+    }
+
+    /// The names on the way to a build that failed: from a root, where one leads there.
+    pub(super) fn way(&self, failure: &Failure) -> Vec<String> {
+        if self.before[failure.slot()].is_some() {
+            return self.path(Consumer::Slot(failure.slot()));
+        }
+        failure
+            .path
+            .iter()
+            .map(|&slot| self.table.slot(slot).key.to_string())
+            .collect()
+    }
+
+    pub(super) fn table(&self) -> &'a Table {
+        self.table
+    }
+
+    /// The slots to build: those that a root reaches, and those that are eager.
+    pub(super) fn wanted(&self) -> Vec<usize> {
+        let slots = self.table.slots().iter().enumerate();
+        let wanted = slots.filter(|(index, slot)| {
+            let built = !matches!(slot.origin, Origin::Value) && !slot.is_awaited();
+            built && (slot.eager || self.before[*index].is_some())
+        });
+        wanted.map(|(index, _)| index).collect()
+    }
+}
+
+/// Takes out of `core` what has no way on by `forward`, then what has none without that.
+fn peel(core: &mut [bool], forward: &[Vec<usize>], backward: &[Vec<usize>]) {
+    let within = |core: &[bool], slots: &[usize]| slots.iter().filter(|&&s| core[s]).count();
+    let mut open: Vec<usize> = forward.iter().map(|slots| within(core, slots)).collect();
+    let mut ends: Vec<usize> = (0..core.len())
+        .filter(|&i| core[i] && open[i] == 0)
+        .collect();
+    while let Some(end) = ends.pop() {
+        core[end] = false;
+        for &index in backward[end].iter().filter(|&&index| core[index]) {
+            open[index] -= 1;
+            if open[index] == 0 {
+                ends.push(index);
+            }
+        }
+    }
+}
+
+fn way(before: &[Option<usize>], start: usize, end: usize) -> Vec<usize> {
+    let mut way = vec![end];
+    let mut place = end;
+    while place != start
+        && let Some(index) = before[place]
+    {
+        way.push(index);
+        place = index;
+    }
+    way.reverse();
+    way
+}

@@ -1,0 +1,199 @@
+//! The container as everybody holds it.
+
+use std::{
+    any::type_name,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicBool},
+};
+
+use super::{
+    Dependency, Injectable, Key, Resolver,
+    construction::{Built, Failure},
+    dependency::dependencies_of,
+    key::without_paths,
+    report,
+    table::{Origin, Table},
+};
+use crate::{Error, Result};
+
+/// The one registry of singletons that everything in a process shares. Cloning it is cheap.
+///
+/// A singleton is built when it is first needed, with what it needs, exactly once; during start
+/// all that operations, hooks and frameworks reach is. See [`ContainerBuilder`] for how it is
+/// filled.
+///
+/// [`ContainerBuilder`]: super::ContainerBuilder
+#[derive(Clone)]
+pub struct Container(Arc<Inner>);
+
+pub(super) struct Inner {
+    table: Table,
+    built: Mutex<Vec<Built>>,
+    /// Nothing is supplied any more.
+    pub(super) sealed: AtomicBool,
+    /// Nothing is built any more.
+    pub(super) closed: AtomicBool,
+    pub(super) disposal: tokio::sync::Mutex<()>,
+}
+
+impl Container {
+    pub(super) fn new(table: Table) -> Self {
+        let slots = table.slots().iter().enumerate();
+        let values = slots.filter(|(_, slot)| matches!(slot.origin, Origin::Value));
+        let built = values
+            .map(|(slot, _)| Built {
+                slot,
+                duration: None,
+            })
+            .collect();
+        Self(Arc::new(Inner {
+            table,
+            built: Mutex::new(built),
+            sealed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            disposal: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// The one `T` of the process, built with what it needs if nobody has needed it before.
+    ///
+    /// # Errors
+    /// Nobody provides a `T`, it comes only later, or its constructor or one of those before it
+    /// failed or panicked; the error names the path. A failed build is tried again by the next
+    /// call.
+    ///
+    /// # Cancel safety
+    /// The build runs in a task of its own: it goes on when this is dropped, and is neither
+    /// stopped nor repeated.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, if something has to be built.
+    pub async fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Arc<T>> {
+        match self.try_get() {
+            Some(value) => Ok(value),
+            None => self.build_and_get(Key::of::<T>()).await,
+        }
+    }
+
+    /// The `T` called `name`; otherwise as [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    pub async fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Result<Arc<T>> {
+        match self.try_get_named(name) {
+            Some(value) => Ok(value),
+            None => self.build_and_get(Key::of::<T>().named(name)).await,
+        }
+    }
+
+    /// The `T`, if it is built: one read of an immutable table, without a lock or an allocation.
+    #[must_use]
+    pub fn try_get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.value(None)
+    }
+
+    /// The `T` called `name`, if it is built.
+    #[must_use]
+    pub fn try_get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        self.value(Some(name))
+    }
+
+    /// Takes an `I`, building what it needs.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), for all that it needs.
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    pub async fn resolve<I: Injectable>(&self) -> Result<I> {
+        let dependencies = dependencies_of::<I>();
+        let absent = |key: &Key| self.table().find(key).is_none();
+        if let Some(lack) = dependencies
+            .iter()
+            .find(|d| d.is_required() && absent(d.key()))
+        {
+            return Err(report::missing(self.table(), lack));
+        }
+        let needed = self.table().edges(&dependencies);
+        self.ensure_all(&needed)
+            .await
+            .map_err(|failure| self.failed(&failure))?;
+        let owner = without_paths(type_name::<I>());
+        I::resolve(&Resolver::new(self.downgrade(), owner, dependencies.into()))
+    }
+
+    /// A handle that does not keep the container alive: for everything that the container holds.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakContainer {
+        WeakContainer(Arc::downgrade(&self.0))
+    }
+
+    async fn build_and_get<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
+        let missing = || report::missing(self.table(), &Dependency::required(key.clone()));
+        let index = self.table().find(&key).ok_or_else(missing)?;
+        self.ensure(index)
+            .await
+            .map_err(|failure| self.failed(&failure))?;
+        self.value(key.name())
+            .ok_or_else(|| Error::wiring(format!("{key}: what is stored there has another type")))
+    }
+
+    fn failed(&self, failure: &Failure) -> Error {
+        let way = failure
+            .path
+            .iter()
+            .map(|&slot| self.table().slot(slot).key.to_string());
+        self.explain(failure, way.collect())
+    }
+
+    pub(super) fn value<T: ?Sized + Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+    ) -> Option<Arc<T>> {
+        self.0.table.value(name)
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.0.table
+    }
+
+    pub(super) fn built(&self) -> MutexGuard<'_, Vec<Built>> {
+        self.0.built.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let providers = self.table().slots().len();
+        write!(
+            f,
+            "Container({providers} providers, {} built)",
+            self.built().len()
+        )
+    }
+}
+
+/// A [`Container`] that it does not keep alive.
+#[derive(Clone)]
+pub struct WeakContainer(Weak<Inner>);
+
+impl WeakContainer {
+    /// The container, as long as its process has not ended.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Container> {
+        self.0.upgrade().map(Container)
+    }
+}
+
+impl fmt::Debug for WeakContainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakContainer")
+    }
+}

@@ -1,0 +1,41 @@
+//! The one registry of singletons that every framework of a process shares.
+//!
+//! A provider declares what it needs ([`Provide`], [`Factory`]); its constructor gets a
+//! [`Resolver`] for just that. So the whole graph is known and checked before anything is built,
+//! and nothing can deadlock. A singleton is built once, in a task of its own that callers join;
+//! afterwards a lookup is one read of an immutable table.
+//!
+//! The container knows neither configuration nor frameworks: they are values in it. Nothing here
+//! is global: two containers in one process know nothing of each other.
+
+mod assemble;
+mod builder;
+mod construction;
+mod dependency;
+mod disposal;
+mod erased;
+mod factory;
+mod graph;
+mod handle;
+mod injectable;
+mod key;
+mod nearest;
+mod provide;
+mod registration;
+mod report;
+mod resolver;
+mod stages;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use builder::ContainerBuilder;
+pub use construction::BuildTime;
+pub use dependency::{Dependency, DependencyKind, Root};
+pub use factory::Factory;
+pub use handle::{Container, WeakContainer};
+pub use injectable::{Injectable, InjectableNamed};
+pub use key::Key;
+pub use provide::Provide;
+pub use registration::Registration;
+pub use resolver::Resolver;

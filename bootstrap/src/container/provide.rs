@@ -1,0 +1,50 @@
+//! A type that says itself how it is built.
+
+use std::sync::Arc;
+
+use super::{Dependency, Resolver};
+use crate::Result;
+
+/// A type that the container can build: it says what it needs, and how it is made of that.
+///
+/// `#[derive(Provide)]` writes this for a struct. By hand:
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use polyport_bootstrap::{Result, container::{Dependency, Key, Provide, Resolver}};
+///
+/// struct Clock;
+/// struct Greeter { clock: Arc<Clock> }
+///
+/// impl Provide for Greeter {
+///     fn dependencies() -> Vec<Dependency> {
+///         vec![Dependency::required(Key::of::<Clock>())]
+///     }
+///
+///     async fn construct(resolver: Resolver) -> Result<Self> {
+///         Ok(Self { clock: resolver.get()? })
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the container does not know how to build `{Self}`",
+    label = "does not implement `Provide`",
+    note = "write `#[derive(Provide)]` on it, give a finished value with `provide_value`, or an \
+            async factory with `provide_with`"
+)]
+pub trait Provide: Sized + Send + Sync + 'static {
+    /// Whether it is built at start even where nothing reaches it.
+    const EAGER: bool = false;
+
+    /// What the constructor takes from its resolver; all of it is built before.
+    fn dependencies() -> Vec<Dependency>;
+
+    /// Builds the value, once in the life of a container.
+    fn construct(resolver: Resolver) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Gives back what the value holds, when the process stops and all that used it is gone.
+    fn dispose(self: Arc<Self>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}

@@ -1,0 +1,126 @@
+//! One provider as it is being registered.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use super::{
+    Dependency, Key,
+    erased::{Construct, Dispose, Erased, dispose_with},
+};
+use crate::Result;
+
+/// A provider that was just registered, to say more about it.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use polyport_bootstrap::{Result, container::ContainerBuilder};
+///
+/// struct Pool;
+///
+/// let mut builder = ContainerBuilder::new();
+/// builder
+///     .provide_with(async || Ok(Pool))
+///     .named("replica")
+///     .eager()
+///     .on_dispose(async |pool: Arc<Pool>| { drop(pool); Ok(()) });
+/// ```
+#[derive(Debug)]
+pub struct Registration<'a, T: ?Sized> {
+    entry: &'a mut Entry,
+    of: PhantomData<fn() -> Arc<T>>,
+}
+
+impl<'a, T: ?Sized + Send + Sync + 'static> Registration<'a, T> {
+    pub(super) fn new(entry: &'a mut Entry) -> Self {
+        Self {
+            entry,
+            of: PhantomData,
+        }
+    }
+
+    /// Names the value, so that several of its type can exist:
+    /// `#[inject(name = "replica")]`.
+    #[allow(
+        clippy::return_self_not_must_use,
+        reason = "the registration is kept in its builder"
+    )]
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        self.entry.key = Key::of::<T>().named(name);
+        self
+    }
+
+    /// Builds the value at start even where nothing reaches it.
+    #[allow(
+        clippy::return_self_not_must_use,
+        reason = "the registration is kept in its builder"
+    )]
+    pub fn eager(self) -> Self {
+        self.entry.eager = true;
+        self
+    }
+
+    /// Disposes of the value, when the process stops and all that used it is gone; in place of
+    /// what its type does for that.
+    #[allow(
+        clippy::return_self_not_must_use,
+        reason = "the registration is kept in its builder"
+    )]
+    pub fn on_dispose<F, Fut>(self, dispose: F) -> Self
+    where
+        F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.entry.dispose = Some(dispose_with(dispose));
+        self
+    }
+}
+
+/// A provider before the table is assembled.
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) module: Arc<str>,
+    pub(super) source: Source,
+    pub(super) dependencies: Vec<Dependency>,
+    pub(super) eager: bool,
+    pub(super) dispose: Option<Dispose>,
+}
+
+/// What was registered.
+pub(super) enum Source {
+    /// A finished value.
+    Value(Erased),
+    /// An async factory.
+    Factory(Construct),
+    /// A type that builds itself.
+    Type(Construct),
+    /// Such a type, only because something was bound to it.
+    Implied(Construct),
+    /// Another provider's value, seen as another type.
+    Alias(Construct),
+    /// A value to come, and when.
+    Announced(String),
+}
+
+impl Entry {
+    pub(super) fn new(key: Key, module: Arc<str>, source: Source) -> Self {
+        Self {
+            key,
+            module,
+            source,
+            dependencies: Vec::new(),
+            eager: false,
+            dispose: None,
+        }
+    }
+
+    pub(super) fn needs(mut self, dependencies: Vec<Dependency>) -> Self {
+        self.dependencies = dependencies;
+        self
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (module {})", self.key, self.module)
+    }
+}

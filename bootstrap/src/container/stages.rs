@@ -1,0 +1,128 @@
+//! What the start of a process does with the container, stage by stage.
+
+use std::{
+    cmp::Reverse,
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
+
+use futures_util::future::join_all;
+
+use super::{
+    BuildTime, Container, Key, Root,
+    construction::{Failure, running},
+    erased::erase,
+    graph::{Graph, Stage},
+    report,
+    table::Origin,
+};
+use crate::{Error, Result};
+
+impl Container {
+    /// Provides what was announced as a `T`. Where a test has replaced it, nothing happens.
+    ///
+    /// # Errors
+    /// It was not announced, has come already, or the container is sealed.
+    pub(crate) fn supply<T: ?Sized + Send + Sync + 'static>(&self, value: Arc<T>) -> Result<()> {
+        self.supply_key(&Key::of::<T>(), value)
+    }
+
+    /// Provides what was announced as the `T` called `name`.
+    ///
+    /// # Errors
+    /// As [`supply`](Self::supply).
+    pub(crate) fn supply_named<T: ?Sized + Send + Sync + 'static>(
+        &self,
+        name: &str,
+        value: Arc<T>,
+    ) -> Result<()> {
+        self.supply_key(&Key::of::<T>().named(name), value)
+    }
+
+    fn supply_key<T: ?Sized + Send + Sync + 'static>(
+        &self,
+        key: &Key,
+        value: Arc<T>,
+    ) -> Result<()> {
+        let refused = |why| Err(Error::wiring(format!("{key} cannot be supplied: {why}")));
+        let index = match self.table().find(key) {
+            Some(index) if self.table().slot(index).overridden => return Ok(()),
+            Some(index) if matches!(self.table().slot(index).origin, Origin::Announced(_)) => index,
+            _ => return refused("it was not announced"),
+        };
+        if self.inner().sealed.load(Ordering::SeqCst) {
+            return refused("the container is sealed");
+        }
+        if self.keep(index, erase(value), None) {
+            Ok(())
+        } else {
+            refused("it has come already")
+        }
+    }
+
+    /// Checks that all that `roots` and the providers need is there.
+    ///
+    /// # Errors
+    /// One report of all that is missing or runs in a circle, each with the path that leads there.
+    pub(crate) fn check(&self, roots: &[Root]) -> Result<()> {
+        report::all(report::faults(self.table(), roots, Stage::Complete))
+    }
+
+    /// Builds the singletons that `roots` reach and those that are eager, independent ones at the
+    /// same time, and returns how long each took, in the order in which they were finished.
+    ///
+    /// # Errors
+    /// One report of all that failed, each with the path that leads there. It returns when
+    /// nothing is being built any more.
+    pub(crate) async fn build_reachable(&self, roots: &[Root]) -> Result<Vec<BuildTime>> {
+        let before = self.built().len();
+        let wanted = Graph::new(self.table(), roots).wanted();
+        let outcomes = join_all(wanted.iter().map(|&index| self.ensure(index))).await;
+        let failures = outcomes
+            .into_iter()
+            .filter_map(std::result::Result::err)
+            .collect();
+        self.report_failures(roots, failures)?;
+        Ok(self
+            .built()
+            .iter()
+            .skip(before)
+            .filter_map(|built| {
+                let key = self.table().slot(built.slot).key.clone();
+                Some(BuildTime {
+                    key,
+                    duration: built.duration?,
+                })
+            })
+            .collect())
+    }
+
+    /// What is being built at this moment: whom to name when it takes too long.
+    pub(crate) fn under_construction(&self) -> Vec<Key> {
+        let slots = self.table().slots().iter();
+        slots
+            .filter(|slot| running(slot).is_some())
+            .map(|slot| slot.key.clone())
+            .collect()
+    }
+
+    /// Closes the table: nothing is supplied any more.
+    pub(crate) fn seal(&self) {
+        self.inner().sealed.store(true, Ordering::SeqCst);
+    }
+
+    /// One error for each provider that failed, with the way from a root.
+    fn report_failures(&self, roots: &[Root], mut failures: Vec<Failure>) -> Result<()> {
+        let graph = Graph::new(self.table(), roots);
+        failures.sort_by_key(|failure| Reverse(failure.path.len()));
+        let mut told = HashSet::new();
+        failures.retain(|failure| told.insert(failure.slot()));
+        failures.sort_by_key(Failure::slot);
+        let error = |failure: &Failure| self.explain(failure, graph.way(failure));
+        let errors: Vec<Error> = failures.iter().map(error).collect();
+        Error::all(
+            format!("{} providers could not be built", errors.len()),
+            errors,
+        )
+    }
+}

@@ -1,0 +1,310 @@
+//! The error of everything that happens outside of a call: start, stop, wiring, configuration.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+/// The result of everything that is not a call (a call answers with a
+/// [`Fault`](crate::operation::Fault)).
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Which part of the process's life an [`Error`] belongs to; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A configuration value or file is missing, malformed or contradictory (exit code 78).
+    Configuration,
+    /// The application does not fit together: a missing provider, a cycle, two modules of one
+    /// name, two operations on one route (exit code 70).
+    Wiring,
+    /// A listener could not be bound, or a broker or another peer not be reached (exit code 69).
+    Connection,
+    /// A hook or a provider of the application failed (exit code 71).
+    Hook,
+    /// Something took longer than its deadline (exit code 75).
+    Deadline,
+    /// A signal, by its number, ended the process otherwise than by an ordered stop (exit code
+    /// 128 + number).
+    Signal(u8),
+    /// Anything else (exit code 1).
+    Other,
+}
+
+impl ErrorKind {
+    /// The process's exit code for an error of this kind, after BSD's `sysexits.h`.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Configuration => 78,
+            Self::Wiring => 70,
+            Self::Connection => 69,
+            Self::Hook => 71,
+            Self::Deadline => 75,
+            Self::Signal(number) => number.saturating_add(128),
+            Self::Other => 1,
+        }
+    }
+}
+
+/// What went wrong while the process was put together, started or stopped.
+///
+/// It says what happened, where, and what to do: a message, the places it passed on its way
+/// (outermost first), a cause, and advice. Several errors can be one report
+/// ([`Error::all`]). Any [`std::error::Error`] converts into it by `?`, which is why it does not
+/// implement that trait itself.
+///
+/// `Display` prints one line, `Debug` the whole report, so that returning it from `main` shows a
+/// person all there is to know.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::{Error, ErrorKind};
+///
+/// let error = Error::configuration("port 70000 is not a port")
+///     .context("config/config.default.toml, key http.port")
+///     .advise("use a number from 0 to 65535");
+/// assert_eq!(error.kind(), ErrorKind::Configuration);
+/// assert_eq!(
+///     error.to_string(),
+///     "config/config.default.toml, key http.port: port 70000 is not a port",
+/// );
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    context: Vec<String>,
+    advice: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    parts: Vec<Error>,
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            advice: None,
+            source: None,
+            parts: Vec::new(),
+        }))
+    }
+
+    /// An [`ErrorKind::Configuration`] error.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    /// An [`ErrorKind::Wiring`] error.
+    pub fn wiring(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Wiring, message)
+    }
+
+    /// An [`ErrorKind::Connection`] error.
+    pub fn connection(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Connection, message)
+    }
+
+    /// An [`ErrorKind::Hook`] error.
+    pub fn hook(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Hook, message)
+    }
+
+    /// An [`ErrorKind::Deadline`] error.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Deadline, message)
+    }
+
+    /// An [`ErrorKind::Other`] error.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Other, message)
+    }
+
+    /// One report of several errors, under a `headline`. A single error is returned as it is; the
+    /// report's kind is that of the first.
+    ///
+    /// # Errors
+    /// Returns the report if `errors` holds any.
+    pub fn all(headline: impl Into<String>, mut errors: Vec<Self>) -> Result<()> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => {
+                let mut report = Self::new(errors[0].kind(), headline);
+                report.inner().parts = errors;
+                Err(report)
+            }
+        }
+    }
+
+    /// Adds where this happened, or what was being done: `"framework http (default)"`. What is
+    /// added last is printed first.
+    #[must_use]
+    pub fn context(mut self, place: impl Into<String>) -> Self {
+        self.inner().context.push(place.into());
+        self
+    }
+
+    /// Says what the reader can do about it.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.inner().advice = Some(advice.into());
+        self
+    }
+
+    /// Keeps the error that caused this one.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.inner().source = Some(Arc::new(source));
+        self
+    }
+
+    /// Gives an error of no particular kind this one; an error that has a kind keeps it.
+    #[must_use]
+    pub fn or_kind(mut self, kind: ErrorKind) -> Self {
+        if self.kind() == ErrorKind::Other {
+            self.inner().kind = kind;
+        }
+        self
+    }
+
+    /// Which part of the process's life this belongs to.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The exit code of a process that ends with this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.kind().exit_code()
+    }
+
+    /// The errors that a report of several holds; empty for a single one.
+    #[must_use]
+    pub fn parts(&self) -> &[Error] {
+        &self.0.parts
+    }
+
+    /// What the reader can do about it, where somebody knew.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.0.advice.as_deref()
+    }
+
+    /// The error that caused this one.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+
+    fn inner(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+
+    fn write_report(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
+        let pad = " ".repeat(indent);
+        writeln!(f, "{pad}{self}")?;
+        let mut cause = self.source();
+        while let Some(source) = cause {
+            writeln!(f, "{pad}  because: {source}")?;
+            cause = source.source();
+        }
+        if let Some(advice) = self.advice() {
+            writeln!(f, "{pad}  help: {advice}")?;
+        }
+        self.parts()
+            .iter()
+            .try_for_each(|part| part.write_report(f, indent + 2))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.0.context.iter().rev() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_report(f, 0)
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(source: E) -> Self {
+        let message = source.to_string();
+        let error = Self::new(ErrorKind::Other, message);
+        match source.source() {
+            Some(_) => error.caused_by(Inherited(Box::new(source))),
+            None => error,
+        }
+    }
+}
+
+/// Shows only what stands behind an error whose own text is already the message.
+#[derive(Debug)]
+struct Inherited(Box<dyn StdError + Send + Sync>);
+
+impl fmt::Display for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(source) => fmt::Display::fmt(source, f),
+            None => fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl StdError for Inherited {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_prints_place_cause_and_advice() {
+        let io = std::io::Error::other("permission denied");
+        let error = Error::connection("cannot bind 127.0.0.1:80")
+            .caused_by(io)
+            .context("framework http (default)")
+            .advise("choose a port above 1023");
+        assert_eq!(
+            format!("{error:?}"),
+            "framework http (default): cannot bind 127.0.0.1:80\n  because: permission denied\n  \
+             help: choose a port above 1023\n",
+        );
+        assert_eq!(error.exit_code(), 69);
+    }
+
+    #[test]
+    fn several_errors_are_one_report() {
+        let report = Error::all(
+            "2 faults",
+            vec![Error::wiring("a"), Error::configuration("b")],
+        );
+        let report = report.expect_err("there are two");
+        assert_eq!(report.kind(), ErrorKind::Wiring);
+        assert_eq!(format!("{report:?}"), "2 faults\n  a\n  b\n");
+        assert!(Error::all("none", Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn a_foreign_error_becomes_the_message_and_keeps_its_cause_once() {
+        let error = Error::from("x".parse::<u16>().expect_err("not a number"));
+        assert_eq!(format!("{error:?}"), "invalid digit found in string\n");
+        assert_eq!(error.or_kind(ErrorKind::Hook).kind(), ErrorKind::Hook);
+    }
+}

@@ -1,0 +1,36 @@
+//! The kernel's own values as arguments of providers and operations.
+
+use crate::{
+    Config, Health, Lifecycle, Result,
+    application::FromApps,
+    container::{Dependency, Injectable, Key, Resolver},
+    operation::App,
+};
+
+macro_rules! injectable {
+    ($($handle:ty),*) => {
+        $(
+            impl Injectable for $handle {
+                fn dependencies(out: &mut Vec<Dependency>) {
+                    out.push(Dependency::required(Key::of::<Self>()));
+                }
+
+                fn resolve(resolver: &Resolver) -> Result<Self> {
+                    Ok(resolver.get::<Self>()?.as_ref().clone())
+                }
+            }
+        )*
+    };
+}
+
+injectable!(Config, Health, Lifecycle);
+
+impl<A: FromApps> Injectable for App<A> {
+    fn dependencies(out: &mut Vec<Dependency>) {
+        out.push(A::dependency(None));
+    }
+
+    fn resolve(resolver: &Resolver) -> Result<Self> {
+        Ok(Self(A::resolve(resolver, None)?))
+    }
+}

@@ -1,0 +1,47 @@
+//! The kernel of polyport: bootstrap, container, configuration, lifecycle and the
+//! protocol-neutral call. It knows no protocol; frameworks bring those along.
+//!
+//! Applications depend on the facade crate `polyport`; this one is for authors of frameworks.
+
+#[cfg(test)]
+extern crate self as polyport;
+
+mod application;
+mod bootstrap;
+pub mod config;
+pub mod container;
+mod error;
+pub mod framework;
+mod health;
+mod hooks;
+mod injectables;
+mod lifecycle;
+pub mod logging;
+mod module;
+pub mod operation;
+mod runtime;
+mod signals;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
+pub use bootstrap::Bootstrap;
+pub use config::{Config, Environment};
+pub use container::{Container, Injectable, Provide};
+pub use error::{Error, ErrorKind, Result};
+pub use framework::{Framework, Transport};
+pub use health::{ComponentHealth, Health, Indicator, Readiness};
+pub use hooks::HookPoint;
+pub use lifecycle::{
+    Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, StartupSettings,
+};
+pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures};
+pub use operation::{Context, Fault, FaultKind};
+pub use polyport_macros::{Provide, main};
+pub use polyport_wire as wire;
+
+/// What the macros expand to; not meant to be called by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::runtime::run_main;
+}

@@ -1,0 +1,94 @@
+//! Frameworks with their types erased, on their way from description to transport.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use crate::{
+    Config, Result,
+    application::{AppHandle, Application, DEFAULT_NAME, title},
+    container::{Container, ContainerBuilder},
+    framework::{Built, Framework, FrameworkContext, IntoFramework, Transport},
+};
+
+/// A framework as it was loaded.
+pub(crate) trait Loaded: Send {
+    /// Says which handle will come.
+    fn announce(&self, builder: &mut ContainerBuilder);
+
+    /// Makes the framework from the complete configuration.
+    fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured>;
+}
+
+/// A framework that is described in full.
+pub(crate) trait Configured: Send {
+    fn kind(&self) -> &'static str;
+    fn name(&self) -> &str;
+    fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member>;
+}
+
+/// A framework that is built: one member of the process.
+pub(crate) struct Member {
+    pub(crate) app: Arc<dyn Application>,
+    pub(crate) transport: Box<dyn Transport>,
+    supply: Box<dyn FnOnce(&Container) -> Result<()> + Send>,
+}
+
+impl Member {
+    pub(crate) fn title(&self) -> String {
+        title(self.app.kind(), self.app.name())
+    }
+
+    /// Puts the handle into the container.
+    pub(crate) fn supply(&mut self, container: &Container) -> Result<()> {
+        std::mem::replace(&mut self.supply, Box::new(|_| Ok(())))(container)
+    }
+}
+
+pub(crate) struct Load<L, M>(L, PhantomData<fn() -> M>);
+
+impl<L, M> Load<L, M> {
+    pub(crate) fn new(loadable: L) -> Self {
+        Self(loadable, PhantomData)
+    }
+}
+
+impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
+    fn announce(&self, builder: &mut ContainerBuilder) {
+        type App<L, M> = <<L as IntoFramework<M>>::Framework as Framework>::App;
+        let when = "when the frameworks are built, after the before-hooks";
+        match self.0.name() {
+            None | Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
+            Some(name) => builder.announce_named::<App<L, M>>(name, when),
+        }
+    }
+
+    fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured> {
+        Box::new(self.0.into_framework(config))
+    }
+}
+
+impl<F: Framework> Configured for F {
+    fn kind(&self) -> &'static str {
+        F::App::KIND
+    }
+
+    fn name(&self) -> &str {
+        Framework::name(self)
+    }
+
+    fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member> {
+        let title = title(context.kind, &context.name);
+        let built = Framework::build(*self, context).map_err(|error| {
+            error.context(format!("framework {title}"))
+        });
+        let Built { app, transport } = built?;
+        let handle = app.clone();
+        Ok(Member {
+            app: Arc::new(app),
+            transport,
+            supply: Box::new(move |container| match handle.name().to_owned() {
+                name if name == DEFAULT_NAME => container.supply(Arc::new(handle)),
+                name => container.supply_named(&name, Arc::new(handle)),
+            }),
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! Who is called when, from the first line of configuration to the exit.
+
+mod control;
+mod loaded;
+mod modules;
+mod process;
+mod settings;
+mod startup;
+mod supervisor;
+
+pub use control::{Lifecycle, Phase};
+pub(crate) use loaded::Load;
+pub(crate) use modules::ModuleEntry;
+pub use settings::{LogFormat, LogSettings, ShutdownSettings, StartupSettings};
+pub(crate) use startup::{Plan, start};
+pub use supervisor::RunningBootstrap;

@@ -1,0 +1,205 @@
+//! What is running, or on its way there: the one owner of everything that has to be stopped.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+
+use super::{Lifecycle, Phase, ShutdownSettings, StartupSettings, loaded::Member};
+use crate::{
+    Config, Error, ErrorKind, Health, Result,
+    container::Container,
+    framework::Endpoint,
+    hooks::{HookPoint, Hooks},
+    operation::Exposures,
+};
+
+pub(crate) struct Process {
+    pub(crate) config: Config,
+    pub(crate) container: Container,
+    pub(crate) health: Health,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) exposures: Exposures,
+    pub(crate) hooks: Hooks,
+    pub(crate) members: Vec<Member>,
+    pub(crate) startup: StartupSettings,
+    pub(crate) shutdown: ShutdownSettings,
+    /// The stage of the start that is under way.
+    pub(crate) stage: &'static str,
+}
+
+impl Process {
+    pub(crate) async fn run_hooks(&mut self, point: HookPoint) -> Result<()> {
+        self.hooks.run(point, &self.container).await
+    }
+
+    /// Completes the configuration; the kernel's own settings may have come from a before-hook.
+    pub(crate) fn seal_config(&mut self) -> Result<()> {
+        self.config.seal()?;
+        self.startup = self.config.get_or_default("startup")?;
+        self.shutdown = self.config.get_or_default("shutdown")?;
+        Ok(())
+    }
+
+    /// Puts the handles into the container and lets the frameworks find each other.
+    pub(crate) fn link(&mut self) -> Result<()> {
+        let main = Arc::clone(&self.members[0].app);
+        self.container.supply(main)?;
+        for member in &mut self.members {
+            member.supply(&self.container)?;
+        }
+        let mut errors = Vec::new();
+        for member in &mut self.members {
+            let title = member.title();
+            let linked = member.transport.link();
+            errors.extend(linked.err().map(|error| error.context(format!("framework {title}"))));
+        }
+        errors.extend(self.endpoint_collisions());
+        Error::all("frameworks do not fit together", errors)
+    }
+
+    fn endpoint_collisions(&self) -> Vec<Error> {
+        let mut seen: BTreeMap<String, Endpoint> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for member in &self.members {
+            let Some(endpoint) = member.transport.endpoint() else { continue };
+            let other = seen.iter().find(|(_, taken)| taken.collides_with(&endpoint));
+            if let Some((other, _)) = other {
+                errors.push(
+                    Error::configuration(format!(
+                        "frameworks {other} and {} are both to listen on {endpoint}",
+                        member.title()
+                    ))
+                    .advise("give one of them another port in its section of the configuration"),
+                );
+            }
+            seen.insert(member.title(), endpoint);
+        }
+        errors
+    }
+
+    /// Checks the whole graph; routes that come later are checked as they are added.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.exposures.check_from_now_on(self.container.downgrade());
+        self.container.check(&self.exposures.roots())
+    }
+
+    pub(crate) async fn build_singletons(&mut self) -> Result<()> {
+        for built in self.container.build_reachable(&self.exposures.roots()).await? {
+            tracing::debug!(provider = %built.key, took = ?built.duration, "built");
+        }
+        Ok(())
+    }
+
+    /// Binds every framework in load order; all that fail are in one report.
+    pub(crate) async fn bind(&mut self) -> Result<()> {
+        let mut errors = Vec::new();
+        for member in &mut self.members {
+            let title = member.title();
+            let bound = member.transport.bind().await;
+            errors.extend(bound.err().map(|error| {
+                error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
+            }));
+        }
+        Error::all("frameworks cannot be bound", errors)
+    }
+
+    /// Seals all tables and lets every framework accept calls.
+    pub(crate) async fn serve(&mut self) -> Result<()> {
+        self.exposures.seal();
+        self.container.seal();
+        for member in &mut self.members {
+            let title = member.title();
+            member.transport.serve().await.map_err(|error| {
+                error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn turn_ready(&self) {
+        self.lifecycle.enter(Phase::Ready);
+        self.health.set_serving(true);
+    }
+
+    /// Stops in order; every error of every step is collected, and none skips a later step.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let reason = self.lifecycle.stop_reason().unwrap_or("no reason given").to_owned();
+        tracing::info!(reason, "stopping");
+        self.health.set_serving(false);
+        self.lifecycle.enter(Phase::Stopping);
+        let mut errors = self.run_stop_hooks(HookPoint::OnStopping).await;
+        tokio::time::sleep(self.shutdown.delay).await;
+        self.stop_intake(&mut errors).await;
+        self.drain(&mut errors).await;
+        errors.extend(self.run_stop_hooks(HookPoint::BeforeClose).await);
+        errors.extend(self.container.dispose_all(self.shutdown.dispose).await);
+        self.close(&mut errors).await;
+        errors.extend(self.run_stop_hooks(HookPoint::Closed).await);
+        let outcome = Error::all("the stop was not clean", errors);
+        match &outcome {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!("stopped, but not cleanly: {error:?}"),
+        }
+        self.lifecycle.enter(Phase::Stopped);
+        outcome
+    }
+
+    /// Closes whatever a failed start has opened, in reverse.
+    pub(crate) async fn roll_back(mut self) -> Vec<Error> {
+        self.health.set_serving(false);
+        self.members.reverse();
+        let mut errors = Vec::new();
+        self.stop_intake(&mut errors).await;
+        errors.extend(self.container.dispose_all(self.shutdown.dispose).await);
+        self.close(&mut errors).await;
+        self.lifecycle.enter(Phase::Stopped);
+        errors
+    }
+
+    async fn run_stop_hooks(&mut self, point: HookPoint) -> Vec<Error> {
+        self.hooks.run_all(point, &self.container, self.shutdown.hook).await
+    }
+
+    async fn stop_intake(&mut self, errors: &mut Vec<Error>) {
+        let limit = self.shutdown.close;
+        let stops = self.members.iter_mut().map(|member| async move {
+            let title = member.title();
+            let stopped = tokio::time::timeout(limit, member.transport.stop_intake()).await;
+            stopped.err().map(|_| {
+                Error::deadline(format!("still takes calls after {limit:?}"))
+                    .context(format!("framework {title}"))
+            })
+        });
+        errors.extend(join_all(stops).await.into_iter().flatten());
+    }
+
+    async fn drain(&mut self, errors: &mut Vec<Error>) {
+        let limit = self.shutdown.drain;
+        let drains = self.members.iter_mut().map(|member| async move {
+            let title = member.title();
+            let drained = tokio::time::timeout(limit, member.transport.drain()).await;
+            drained.err().map(|_| {
+                Error::deadline(format!(
+                    "{} calls were cut: not finished after {limit:?}",
+                    member.transport.active()
+                ))
+                .context(format!("framework {title}"))
+                .advise("raise shutdown.drain, or give the operations a deadline of their own")
+            })
+        });
+        errors.extend(join_all(drains).await.into_iter().flatten());
+    }
+
+    async fn close(&mut self, errors: &mut Vec<Error>) {
+        let limit = self.shutdown.close;
+        let closes = self.members.iter_mut().map(|member| async move {
+            let title = member.title();
+            let error = match tokio::time::timeout(limit, member.transport.close()).await {
+                Ok(closed) => closed.err()?,
+                Err(_) => Error::deadline(format!("not closed after {limit:?}")),
+            };
+            Some(error.context(format!("framework {title}")))
+        });
+        errors.extend(join_all(closes).await.into_iter().flatten());
+    }
+}

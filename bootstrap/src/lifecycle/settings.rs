@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The section `startup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartupSettings {
+    /// The longest time from the first hook to the last; default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+}
+
+impl Default for StartupSettings {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(60) }
+    }
+}
+
+/// The section `shutdown`: how long each step of a stop may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownSettings {
+    /// How long everything is still served after readiness was turned off, so that load balancers
+    /// notice; default 0 s.
+    #[serde(with = "humantime_serde")]
+    pub delay: Duration,
+    /// How long what is in flight may take; default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+    /// How long a framework may take to close; default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub close: Duration,
+    /// How long one hook may take; default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub hook: Duration,
+    /// How long the disposal of one singleton may take; default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub dispose: Duration,
+}
+
+impl Default for ShutdownSettings {
+    fn default() -> Self {
+        let five = Duration::from_secs(5);
+        Self {
+            delay: Duration::ZERO,
+            drain: Duration::from_secs(10),
+            close: five,
+            hook: five,
+            dispose: five,
+        }
+    }
+}
+
+/// The section `log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// What is logged, as tracing's filters are written: `info`, `debug,hyper=warn`; default
+    /// `info`.
+    pub level: String,
+    /// How; default `pretty`.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Pretty }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// For people: one line an event, coloured in a terminal.
+    #[default]
+    Pretty,
+    /// For machines: one JSON object a line.
+    Json,
+}

@@ -1,0 +1,139 @@
+use std::{fmt, sync::Arc};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
+use super::{Lifecycle, Phase, process::Process};
+use crate::{
+    Error, Result,
+    application::{Application, FromApps},
+    container::Container,
+    framework::BoundAddress,
+    operation::Exposures,
+};
+
+/// A process that serves. Dropping it asks for an ordered stop, which then goes on in the
+/// background.
+pub struct RunningBootstrap {
+    apps: Vec<Arc<dyn Application>>,
+    container: Container,
+    exposures: Exposures,
+    lifecycle: Lifecycle,
+    outcome: Shared<BoxFuture<'static, Result<()>>>,
+}
+
+impl fmt::Debug for RunningBootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningBootstrap")
+            .field("phase", &self.phase())
+            .field("addresses", &self.addresses())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RunningBootstrap {
+    /// Watches over a started process: stops it when asked to.
+    pub(crate) fn supervise(process: Process) -> Self {
+        let apps = process.members.iter().map(|member| Arc::clone(&member.app)).collect();
+        let container = process.container.clone();
+        let exposures = process.exposures.clone();
+        let lifecycle = process.lifecycle.clone();
+        let watched = lifecycle.clone();
+        let task = tokio::spawn(async move {
+            watched.stop_requested().await;
+            process.stop().await
+        });
+        let outcome = task
+            .map(|joined| {
+                joined.unwrap_or_else(|error| {
+                    Err(Error::other("the ordered stop itself failed").caused_by(error))
+                })
+            })
+            .boxed()
+            .shared();
+        Self { apps, container, exposures, lifecycle, outcome }
+    }
+
+    /// The main framework's handle.
+    #[must_use]
+    pub fn main_app(&self) -> &Arc<dyn Application> {
+        &self.apps[0]
+    }
+
+    /// Every framework's handle, in load order.
+    #[must_use]
+    pub fn apps(&self) -> &[Arc<dyn Application>] {
+        &self.apps
+    }
+
+    /// A framework's handle by its type.
+    ///
+    /// # Errors
+    /// Returns an error where no such framework is loaded under the name `default`.
+    pub fn app<A: FromApps>(&self) -> Result<A> {
+        self.container.app()
+    }
+
+    /// The handle of a framework with a name of its own.
+    ///
+    /// # Errors
+    /// Returns an error where no such framework is loaded.
+    pub fn app_named<A: FromApps>(&self, name: &str) -> Result<A> {
+        self.container.app_named(name)
+    }
+
+    /// The container that all frameworks share.
+    #[must_use]
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// Every way in which operations can be called.
+    #[must_use]
+    pub fn exposures(&self) -> &Exposures {
+        &self.exposures
+    }
+
+    /// Where each framework is bound, in load order.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<BoundAddress> {
+        let address = |app: &Arc<dyn Application>| BoundAddress {
+            framework: app.core().title(),
+            address: app.local_addr(),
+        };
+        self.apps.iter().map(address).collect()
+    }
+
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.lifecycle.phase()
+    }
+
+    /// The life of this process, to be watched or stopped from elsewhere.
+    #[must_use]
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Asks for an ordered stop and returns at once; may be called any number of times.
+    pub fn stop(&self, reason: impl Into<String>) {
+        self.lifecycle.stop(reason);
+    }
+
+    /// Ends when the process has stopped.
+    ///
+    /// # Errors
+    /// Returns everything that went wrong during the stop.
+    pub async fn wait(&self) -> Result<()> {
+        self.outcome.clone().await
+    }
+}
+
+impl Drop for RunningBootstrap {
+    fn drop(&mut self) {
+        self.lifecycle.stop("the handle was dropped");
+    }
+}

@@ -1,0 +1,152 @@
+use std::{fmt, ops::Deref, sync::Arc};
+
+use http::{Extensions, HeaderMap};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{OperationInfo, Protocol};
+use crate::container::Container;
+
+/// The longest request id that is taken from a peer, in bytes.
+const MAX_PEER_ID: usize = 128;
+
+/// What one call is known by, in every log line and answer: taken from the peer, or a new UUIDv7
+/// (RFC 9562).
+#[derive(Clone)]
+pub struct RequestId(Text);
+
+#[derive(Clone)]
+enum Text {
+    Own([u8; uuid::fmt::Hyphenated::LENGTH]),
+    Peer(Box<str>),
+}
+
+impl RequestId {
+    /// A new id.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        Self(Text::Own(text))
+    }
+
+    /// The id that a peer sent, or a new one where that is missing, longer than 128 bytes, or
+    /// holds anything but visible ASCII (it ends up in logs and headers).
+    #[must_use]
+    pub fn from_peer(id: Option<&str>) -> Self {
+        match id {
+            Some(id) if is_acceptable(id) => Self(Text::Peer(id.into())),
+            _ => Self::new(),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Own(text) => std::str::from_utf8(text).unwrap_or_default(),
+            Text::Peer(text) => text,
+        }
+    }
+}
+
+fn is_acceptable(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_PEER_ID && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The parts of a [`Context`], filled in by a framework's adapter.
+#[derive(Debug)]
+pub struct Call {
+    /// The protocol that the call came by.
+    pub protocol: Protocol,
+    /// The operation that answers it.
+    pub operation: Arc<OperationInfo>,
+    /// The container that the operation's extractors ask.
+    pub container: Container,
+    /// What the call is known by.
+    pub request_id: RequestId,
+    /// When the caller no longer waits.
+    pub deadline: Option<Instant>,
+    /// HTTP headers, gRPC metadata, AMQP headers.
+    pub metadata: HeaderMap,
+    /// What only this protocol has, by type: the socket, the delivery.
+    pub extensions: Extensions,
+}
+
+impl Call {
+    /// A call of `operation` by `protocol`, with a new request id and nothing else.
+    #[must_use]
+    pub fn new(protocol: Protocol, operation: Arc<OperationInfo>, container: Container) -> Self {
+        Self {
+            protocol,
+            operation,
+            container,
+            request_id: RequestId::new(),
+            deadline: None,
+            metadata: HeaderMap::new(),
+            extensions: Extensions::new(),
+        }
+    }
+}
+
+/// What belongs to one call: request id, deadline, metadata. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Context(Arc<Call>);
+
+impl Context {
+    /// Seals the parts.
+    #[must_use]
+    pub fn new(call: Call) -> Self {
+        Self(Arc::new(call))
+    }
+
+    /// What only this call's protocol has: the socket, the delivery.
+    #[must_use]
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get()
+    }
+}
+
+impl Deref for Context {
+    type Target = Call;
+
+    fn deref(&self) -> &Call {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peers_id_is_taken_only_if_it_is_harmless() {
+        assert_eq!(RequestId::from_peer(Some("abc-1")).as_str(), "abc-1");
+        for id in [None, Some(""), Some("a b"), Some("a\nb"), Some("ä"), Some(&"x".repeat(129))] {
+            assert_eq!(RequestId::from_peer(id).as_str().len(), 36);
+        }
+    }
+
+    #[test]
+    fn new_ids_differ() {
+        assert_ne!(RequestId::new().as_str(), RequestId::new().as_str());
+    }
+}

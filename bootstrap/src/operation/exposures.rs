@@ -1,0 +1,107 @@
+//! The registry of operations: which can be called, how, and what they need.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Exposure;
+use crate::{
+    Error, Result,
+    container::{Root, WeakContainer},
+};
+
+/// Every way in which the operations of one bootstrap can be called. A cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct Exposures(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Exposure>,
+    /// Set when the graph has been checked: what is added later is checked by itself.
+    container: Option<WeakContainer>,
+    sealed: bool,
+}
+
+impl Exposures {
+    /// Adds what a framework serves, and checks it where the application has been checked already.
+    ///
+    /// # Errors
+    /// Returns an error for each operation that stands on a route that is taken, that cannot be
+    /// served on this protocol, or that injects what nobody provides; and after the tables were
+    /// sealed.
+    pub fn add(&self, exposures: Vec<Exposure>) -> Result<()> {
+        let mut state = self.state();
+        if state.sealed {
+            return Err(Error::wiring("routes cannot be added once the process serves")
+                .advise("add them in a module, or in an on_ready hook"));
+        }
+        let mut errors = Vec::new();
+        let mut added = Vec::new();
+        for exposure in exposures {
+            errors.extend(state.fault_of(&exposure));
+            added.push(exposure.clone());
+            state.entries.push(exposure);
+        }
+        let container = state.container.clone().and_then(|weak| weak.upgrade());
+        drop(state);
+        if let Some(container) = container {
+            errors.extend(container.check(&roots(&added)).err());
+        }
+        Error::all("routes do not fit", errors)
+    }
+
+    /// Every entry, in the order of registration.
+    #[must_use]
+    pub fn all(&self) -> Vec<Exposure> {
+        self.state().entries.clone()
+    }
+
+    pub(crate) fn roots(&self) -> Vec<Root> {
+        roots(&self.state().entries)
+    }
+
+    pub(crate) fn check_from_now_on(&self, container: WeakContainer) {
+        self.state().container = Some(container);
+    }
+
+    pub(crate) fn seal(&self) {
+        self.state().sealed = true;
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fault_of(&self, new: &Exposure) -> Option<Error> {
+        if let Some(refusal) = new.operation.refusal_on(new.protocol) {
+            return Some(
+                Error::wiring(refusal)
+                    .context(format!("{} (module {})", new.title(), new.module))
+                    .advise("serve it on that protocol only, or take the argument out"),
+            );
+        }
+        let taken = self.entries.iter().find(|known| {
+            known.protocol == new.protocol
+                && known.framework == new.framework
+                && known.route == new.route
+        })?;
+        Some(
+            Error::wiring(format!(
+                "{} is served twice: by {} (module {}) and by {} (module {})",
+                new.title(),
+                taken.operation.name(),
+                taken.module,
+                new.operation.name(),
+                new.module,
+            ))
+            .advise("give one of them another route"),
+        )
+    }
+}
+
+fn roots(entries: &[Exposure]) -> Vec<Root> {
+    entries
+        .iter()
+        .map(|entry| Root::new(entry.title(), entry.operation.dependencies().to_vec()))
+        .collect()
+}

@@ -1,0 +1,104 @@
+use std::{any::type_name, fmt, sync::Arc};
+
+use crate::container::Dependency;
+
+/// The name of a protocol that operations are served on: `"http"`, `"amqp"`. Each framework
+/// brings its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(&'static str);
+
+impl Protocol {
+    /// A protocol by name.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What an operation says of itself: its name, what it injects, and where it can be served.
+#[derive(Debug, Clone)]
+pub struct OperationInfo {
+    name: &'static str,
+    dependencies: Vec<Dependency>,
+    only_on: Vec<(Protocol, &'static str)>,
+}
+
+impl OperationInfo {
+    /// Describes the operation that the function type `F` is: its name is the function's.
+    #[must_use]
+    pub fn of<F>() -> Self {
+        let path = type_name::<F>().trim_end_matches("::{{closure}}");
+        Self {
+            name: path.rsplit("::").next().unwrap_or(path),
+            dependencies: Vec::new(),
+            only_on: Vec::new(),
+        }
+    }
+
+    /// The function's name, without its path.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the container must provide for it.
+    #[must_use]
+    pub fn dependencies(&self) -> &[Dependency] {
+        &self.dependencies
+    }
+
+    /// Adds what an extractor takes from the container.
+    pub fn depends_on(&mut self, dependency: Dependency) {
+        self.dependencies.push(dependency);
+    }
+
+    /// Says that `extractor` exists on `protocol` only.
+    pub fn require_protocol(&mut self, protocol: Protocol, extractor: &'static str) {
+        self.only_on.push((protocol, extractor));
+    }
+
+    /// Why this operation cannot be served on `protocol`, if it cannot.
+    #[must_use]
+    pub fn refusal_on(&self, protocol: Protocol) -> Option<String> {
+        let (wanted, extractor) = self.only_on.iter().find(|(wanted, _)| *wanted != protocol)?;
+        Some(format!(
+            "operation {} takes {extractor}, which exists on {wanted} only",
+            self.name
+        ))
+    }
+}
+
+/// One way in which an operation can be called.
+#[derive(Debug, Clone)]
+pub struct Exposure {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The instance of the framework: `"default"`, or the name given by `named`.
+    pub framework: String,
+    /// The route as that protocol knows it: `"GET /users"`, `"im.v1.UserService/GetUser"`.
+    pub route: String,
+    /// The module that registered it.
+    pub module: String,
+    /// The operation.
+    pub operation: Arc<OperationInfo>,
+}
+
+impl Exposure {
+    /// The route with its protocol, as reports show it: `HTTP GET /users`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.protocol.as_str().to_uppercase(), self.route)
+    }
+}

@@ -1,0 +1,27 @@
+//! The protocol-neutral call: an async function with extractors, served on every protocol with the
+//! same binding, validation and faults.
+//!
+//! A framework turns its protocol's message into a [`Context`] and an input, calls an
+//! [`Endpoint`], and turns the answer or the [`Fault`] into its protocol's bytes.
+
+mod bind;
+mod context;
+mod endpoint;
+mod exposures;
+mod extract;
+mod fault;
+mod handler;
+mod info;
+mod merge;
+mod values;
+
+pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
+pub use context::{Call, Context, RequestId};
+pub use endpoint::{Answer, Endpoint, JsonCall, JsonEndpoint, answered};
+pub use exposures::Exposures;
+pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
+pub use fault::{Fault, FaultKind};
+pub use handler::Operation;
+#[doc(hidden)]
+pub use extract::{Extract, NoPayload, Payload, Select, Takes};
+pub use info::{Exposure, OperationInfo, Protocol};

@@ -1,0 +1,152 @@
+//! The whole application in a test: [`create_bootstrap`].
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    ops::Deref,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use crate::{
+    Bootstrap, Error, Result,
+    config::Environment,
+    lifecycle::{self, Lifecycle, RunningBootstrap},
+};
+
+/// Starts `bootstrap` as `main` would, but in environment `unittest` and on free ports, so that
+/// any number of them can run at once. Set options on what it returns, then await it.
+///
+/// # Examples
+/// ```no_run
+/// use polyport_bootstrap::{Bootstrap, Result, testing::create_bootstrap};
+///
+/// async fn serves(bootstrap: Bootstrap) -> Result<()> {
+///     let app = create_bootstrap(bootstrap).config("users.page_size", 5).await?;
+///     app.close().await
+/// }
+/// ```
+#[must_use = "nothing starts before it is awaited"]
+pub fn create_bootstrap(bootstrap: Bootstrap) -> TestBootstrap {
+    let mut test = TestBootstrap { bootstrap, errors: Vec::new() };
+    let options = &mut test.bootstrap.plan.options;
+    options.environment = Some(Environment::unittest());
+    options.free_ports = true;
+    test
+}
+
+/// A bootstrap on its way into a test.
+#[must_use = "nothing starts before it is awaited"]
+pub struct TestBootstrap {
+    bootstrap: Bootstrap,
+    errors: Vec<Error>,
+}
+
+impl fmt::Debug for TestBootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestBootstrap").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}
+
+impl TestBootstrap {
+    /// Replaces whatever provides `T`, which is then never constructed:
+    /// `.override_value::<dyn UserRepo>(Arc::new(FakeRepo))`.
+    pub fn override_value<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        let options = &mut self.bootstrap.plan.options;
+        options.overrides.push(Box::new(move |builder| builder.override_value(value)));
+        self
+    }
+
+    /// Sets a configuration value above every other source: `.config("users.page_size", 5)`.
+    pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+        let key = key.into();
+        match serde_json::to_value(value) {
+            Ok(value) => self.bootstrap.plan.options.config.push((key, value)),
+            Err(error) => self.errors.push(
+                Error::configuration("the value cannot be written as JSON")
+                    .context(format!("override of {key}"))
+                    .caused_by(error),
+            ),
+        }
+        self
+    }
+
+    /// Runs in another environment than `unittest`.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.bootstrap.plan.options.environment = Some(environment);
+        self
+    }
+
+    /// Takes these for the process's environment variables.
+    pub fn variables<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into()));
+        self.bootstrap.plan.options.variables = Some(variables.collect());
+        self
+    }
+
+    /// Sets the application's base directory.
+    pub fn root(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.bootstrap.plan.options.root = Some(directory.into());
+        self
+    }
+
+    /// Binds the ports that the configuration names, not free ones.
+    pub fn configured_ports(mut self) -> Self {
+        self.bootstrap.plan.options.free_ports = false;
+        self
+    }
+
+    /// Starts, and gives the phase to watch while that is under way.
+    pub fn starting(self) -> (Lifecycle, impl Future<Output = Result<TestApp>> + Send) {
+        let lifecycle = Lifecycle::default();
+        let watched = lifecycle.clone();
+        let start = async move {
+            Error::all("options of the test do not fit", self.errors)?;
+            let running = lifecycle::start(self.bootstrap.plan, lifecycle).await?;
+            Ok(TestApp { running })
+        };
+        (watched, start)
+    }
+}
+
+impl IntoFuture for TestBootstrap {
+    type Output = Result<TestApp>;
+    type IntoFuture = BoxFuture<'static, Result<TestApp>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.starting().1)
+    }
+}
+
+/// A whole application under test. Each framework crate adds its clients: `http()`,
+/// `websocket(…)`, `grpc(…)`, `amqp()`. Dropped without [`close`](Self::close), it stops in the
+/// background.
+#[derive(Debug)]
+pub struct TestApp {
+    running: RunningBootstrap,
+}
+
+impl TestApp {
+    /// Stops in order and waits for the end.
+    ///
+    /// # Errors
+    /// Returns everything that went wrong during the stop.
+    pub async fn close(self) -> Result<()> {
+        self.running.stop("the test is over");
+        self.running.wait().await
+    }
+}
+
+impl Deref for TestApp {
+    type Target = RunningBootstrap;
+
+    fn deref(&self) -> &RunningBootstrap {
+        &self.running
+    }
+}

@@ -1,0 +1,290 @@
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::FaultKind;
+
+/// A fault as a caller may see it.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultView<'a> {
+    /// The kind.
+    pub kind: FaultKind,
+    /// The HTTP status: the kind's, or another of the same family (405, 413, 415 …).
+    pub status: u16,
+    /// A stable word for machines: `"USER_NOT_FOUND"`.
+    pub reason: &'a str,
+    /// A business code, where the application has one.
+    pub code: Option<&'a str>,
+    /// A sentence for people.
+    pub message: &'a str,
+    /// What else is known: the faulty fields, say.
+    pub details: Option<&'a serde_json::Value>,
+    /// The id of the call that failed.
+    pub request_id: &'a str,
+}
+
+/// What stands around an answer on the JSON protocols (HTTP, WebSocket, AMQP).
+///
+/// An envelope appends to a buffer: the value is serialised straight to its place, and whatever
+/// stood in the buffer before stays.
+pub trait Envelope: fmt::Debug + Send + Sync + 'static {
+    /// Appends an answer; `value` appends the value itself as JSON.
+    ///
+    /// # Errors
+    /// Returns what `value` returns; the buffer then holds half an answer and is to be discarded.
+    fn write_value(
+        &self,
+        out: &mut Vec<u8>,
+        request_id: &str,
+        value: &mut dyn FnMut(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()>;
+
+    /// Appends a fault.
+    fn write_fault(&self, out: &mut Vec<u8>, fault: &FaultView<'_>);
+
+    /// The content type of a fault.
+    fn fault_content_type(&self) -> &'static str {
+        "application/json"
+    }
+}
+
+/// The envelopes that ship with polyport, by the name that configuration knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EnvelopeStyle {
+    /// The bare value; RFC 9457 problem details on a fault.
+    #[default]
+    Plain,
+    /// `{"returnCode":"SUC00000","data":…}`.
+    ReturnCode,
+    /// `{"code":0,"message":"","data":…,"request_id":…}`.
+    CodeMessageData,
+}
+
+impl EnvelopeStyle {
+    /// The envelope of this name.
+    #[must_use]
+    pub fn envelope(self) -> Arc<dyn Envelope> {
+        match self {
+            Self::Plain => Arc::new(Plain),
+            Self::ReturnCode => Arc::new(ReturnCode),
+            Self::CodeMessageData => Arc::new(CodeMessageData),
+        }
+    }
+}
+
+/// The bare value; on a fault RFC 9457 problem details (`application/problem+json`).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+/// `{"returnCode":"SUC00000","data":…}`, and on a fault
+/// `{"returnCode":"ERR40400","errorMessage":…}`: the fault's own code, or `ERR`, the HTTP status
+/// and `00`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReturnCode;
+
+/// `{"code":0,"message":"","data":…,"request_id":…}`; a fault's code is its own, or 10000.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CodeMessageData;
+
+impl Envelope for Plain {
+    fn write_value(
+        &self,
+        out: &mut Vec<u8>,
+        _request_id: &str,
+        value: &mut dyn FnMut(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()> {
+        value(out)
+    }
+
+    fn write_fault(&self, out: &mut Vec<u8>, fault: &FaultView<'_>) {
+        #[derive(Serialize)]
+        struct Problem<'a> {
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            reason: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            code: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<&'a serde_json::Value>,
+            request_id: &'a str,
+        }
+        append(
+            out,
+            &Problem {
+                title: fault.kind.as_str(),
+                status: fault.status,
+                detail: fault.message,
+                reason: fault.reason,
+                code: fault.code,
+                details: fault.details,
+                request_id: fault.request_id,
+            },
+        );
+    }
+
+    fn fault_content_type(&self) -> &'static str {
+        "application/problem+json"
+    }
+}
+
+impl Envelope for ReturnCode {
+    fn write_value(
+        &self,
+        out: &mut Vec<u8>,
+        _request_id: &str,
+        value: &mut dyn FnMut(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()> {
+        out.extend_from_slice(br#"{"returnCode":"SUC00000","data":"#);
+        value(out)?;
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn write_fault(&self, out: &mut Vec<u8>, fault: &FaultView<'_>) {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            return_code: &'a str,
+            error_message: &'a str,
+        }
+        let derived;
+        let return_code = match fault.code {
+            Some(code) => code,
+            None => {
+                derived = format!("ERR{}00", fault.status);
+                &derived
+            }
+        };
+        append(
+            out,
+            &Body {
+                return_code,
+                error_message: fault.message,
+            },
+        );
+    }
+}
+
+impl Envelope for CodeMessageData {
+    fn write_value(
+        &self,
+        out: &mut Vec<u8>,
+        request_id: &str,
+        value: &mut dyn FnMut(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()> {
+        out.extend_from_slice(br#"{"code":0,"message":"","data":"#);
+        value(out)?;
+        out.extend_from_slice(br#","request_id":"#);
+        append(out, request_id);
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn write_fault(&self, out: &mut Vec<u8>, fault: &FaultView<'_>) {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Code<'a> {
+            Number(i64),
+            Text(&'a str),
+        }
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: Code<'a>,
+            message: &'a str,
+            data: Option<&'a serde_json::Value>,
+            request_id: &'a str,
+        }
+        let code = match fault.code {
+            None => Code::Number(10_000),
+            Some(code) => code.parse().map_or(Code::Text(code), Code::Number),
+        };
+        append(
+            out,
+            &Body {
+                code,
+                message: fault.message,
+                data: fault.details,
+                request_id: fault.request_id,
+            },
+        );
+    }
+}
+
+/// Writing strings, numbers and `serde_json::Value`s to memory cannot fail.
+fn append(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let written = serde_json::to_writer(out, value);
+    debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(envelope: &dyn Envelope) -> String {
+        let mut out = Vec::new();
+        envelope
+            .write_value(&mut out, "id-1", &mut |out| {
+                serde_json::to_writer(out, &[1, 2])
+            })
+            .expect("plain numbers");
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    fn fault(envelope: &dyn Envelope, code: Option<&str>) -> String {
+        let mut out = Vec::new();
+        envelope.write_fault(
+            &mut out,
+            &FaultView {
+                kind: FaultKind::NotFound,
+                status: 404,
+                reason: "USER_NOT_FOUND",
+                code,
+                message: "no \"such\" user",
+                details: None,
+                request_id: "id-1",
+            },
+        );
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn plain_is_the_value_or_problem_details() {
+        assert_eq!(value(&Plain), "[1,2]");
+        assert_eq!(
+            fault(&Plain, None),
+            r#"{"title":"NOT_FOUND","status":404,"detail":"no \"such\" user","reason":"USER_NOT_FOUND","request_id":"id-1"}"#,
+        );
+    }
+
+    #[test]
+    fn return_code_derives_a_faults_code_from_its_status() {
+        assert_eq!(
+            value(&ReturnCode),
+            r#"{"returnCode":"SUC00000","data":[1,2]}"#
+        );
+        assert_eq!(
+            fault(&ReturnCode, None),
+            r#"{"returnCode":"ERR40400","errorMessage":"no \"such\" user"}"#,
+        );
+        assert_eq!(
+            fault(&ReturnCode, Some("ERR1")),
+            r#"{"returnCode":"ERR1","errorMessage":"no \"such\" user"}"#,
+        );
+    }
+
+    #[test]
+    fn code_message_data_numbers_its_faults() {
+        assert_eq!(
+            value(&CodeMessageData),
+            r#"{"code":0,"message":"","data":[1,2],"request_id":"id-1"}"#,
+        );
+        assert_eq!(
+            fault(&CodeMessageData, None),
+            r#"{"code":10000,"message":"no \"such\" user","data":null,"request_id":"id-1"}"#,
+        );
+        assert!(fault(&CodeMessageData, Some("20001")).starts_with(r#"{"code":20001,"#));
+    }
+}

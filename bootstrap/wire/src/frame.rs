@@ -1,0 +1,123 @@
+use std::{borrow::Cow, fmt};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The event of an answer that is a fault.
+pub const EXCEPTION_EVENT: &str = "exception";
+
+/// A WebSocket message: `{"event":"hello","data":…,"id":1}`, a superset of what Nest's `ws`
+/// adapter speaks.
+///
+/// # Examples
+/// ```
+/// use polyport_wire::Frame;
+///
+/// let frame = Frame::parse(r#"{"event":"hello","data":{"name":"tom"},"id":1}"#).unwrap();
+/// assert_eq!(frame.event, "hello");
+/// assert_eq!(frame.data.unwrap().get(), r#"{"name":"tom"}"#);
+/// assert_eq!(frame.id.unwrap().get(), "1");
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+pub struct Frame<'a> {
+    /// What happens, or which operation is called.
+    #[serde(borrow)]
+    pub event: Cow<'a, str>,
+    /// The payload as it was sent; nothing is decoded yet.
+    #[serde(borrow, default)]
+    pub data: Option<&'a RawValue>,
+    /// Any JSON value; the answer carries it as it was given.
+    #[serde(borrow, default)]
+    pub id: Option<&'a RawValue>,
+}
+
+/// Why a text is no frame.
+#[derive(Debug)]
+pub struct FrameError(serde_json::Error);
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            r#"not a message of the form {{"event":"…","data":…}}: {}"#,
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// Returns [`FrameError`] where the text is not a JSON object with a string `event`.
+    pub fn parse(text: &'a str) -> Result<Self, FrameError> {
+        serde_json::from_str(text).map_err(FrameError)
+    }
+}
+
+/// Appends the head of a frame, up to and without its data; the data is to be appended behind it
+/// as JSON, and then [`end_frame`].
+pub fn begin_frame(out: &mut Vec<u8>, event: &str, id: Option<&RawValue>) {
+    out.extend_from_slice(br#"{"event":"#);
+    let written = serde_json::to_writer(&mut *out, event);
+    debug_assert!(written.is_ok(), "a string is always JSON");
+    if let Some(id) = id {
+        out.extend_from_slice(br#","id":"#);
+        out.extend_from_slice(id.get().as_bytes());
+    }
+    out.extend_from_slice(br#","data":"#);
+}
+
+/// Appends the tail of a frame.
+pub fn end_frame(out: &mut Vec<u8>) {
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_needs_an_event() {
+        for text in ["", "[]", "hello", "{}", r#"{"event":1}"#, r#"{"data":{}}"#] {
+            assert!(Frame::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_carries_the_id_as_it_was_given() {
+        let frame = Frame::parse(r#"{"event":"a\"b","id":{"x":[1, 2]},"data":null}"#).expect("ok");
+        let mut out = Vec::new();
+        begin_frame(&mut out, &frame.event, frame.id);
+        out.extend_from_slice(b"true");
+        end_frame(&mut out);
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            r#"{"event":"a\"b","id":{"x":[1, 2]},"data":true}"#,
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in any::<String>()) {
+            let _ = Frame::parse(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(event in any::<String>(), id in any::<i64>()) {
+            let id = serde_json::value::to_raw_value(&id).expect("a number");
+            let mut out = Vec::new();
+            begin_frame(&mut out, &event, Some(&id));
+            out.extend_from_slice(b"[1]");
+            end_frame(&mut out);
+            let text = String::from_utf8(out).expect("UTF-8");
+            let frame = Frame::parse(&text).expect("our own frame");
+            prop_assert_eq!(frame.event, event);
+            prop_assert_eq!(frame.id.map(RawValue::get), Some(id.get()));
+        }
+    }
+}

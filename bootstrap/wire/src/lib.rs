@@ -1,0 +1,12 @@
+//! What polyport's servers and clients say to each other: the kinds of fault and what each is
+//! called on every protocol, the envelopes around answers, and the WebSocket frames.
+//!
+//! It has no server dependency, so that clients can share it.
+
+mod envelope;
+mod frame;
+mod kind;
+
+pub use envelope::{CodeMessageData, Envelope, EnvelopeStyle, FaultView, Plain, ReturnCode};
+pub use frame::{EXCEPTION_EVENT, Frame, FrameError, begin_frame, end_frame};
+pub use kind::{FaultKind, QueueDecision};

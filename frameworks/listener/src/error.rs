@@ -1,0 +1,127 @@
+//! What can go wrong before a listener serves.
+
+use std::io;
+
+/// An address could not be taken. Its text names the address and the system's reason;
+/// [`advice`](BindError::advice) says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {address}: {cause}")]
+pub struct BindError {
+    action: &'static str,
+    address: String,
+    cause: io::Error,
+}
+
+/// Why an address could not be taken, see [`BindError::kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindErrorKind {
+    /// The host name is not known.
+    CannotResolve,
+    /// Another socket holds this port.
+    AddressInUse,
+    /// This process may not take this port.
+    PermissionDenied,
+    /// No interface of this machine has this address.
+    NotOfThisMachine,
+    /// Anything else that the system said.
+    Other,
+}
+
+impl BindError {
+    pub(crate) fn resolve(address: String, cause: io::Error) -> Self {
+        Self {
+            action: RESOLVE,
+            address,
+            cause,
+        }
+    }
+
+    pub(crate) fn bind(address: impl ToString, cause: io::Error) -> Self {
+        Self {
+            action: "bind",
+            address: address.to_string(),
+            cause,
+        }
+    }
+
+    pub(crate) fn listen(address: impl ToString, cause: io::Error) -> Self {
+        Self {
+            action: "listen on",
+            address: address.to_string(),
+            cause,
+        }
+    }
+
+    /// The address that was asked for, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The system's own error.
+    #[must_use]
+    pub fn os_error(&self) -> &io::Error {
+        &self.cause
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> BindErrorKind {
+        match self.cause.kind() {
+            _ if self.action == RESOLVE => BindErrorKind::CannotResolve,
+            io::ErrorKind::AddrInUse => BindErrorKind::AddressInUse,
+            io::ErrorKind::PermissionDenied => BindErrorKind::PermissionDenied,
+            io::ErrorKind::AddrNotAvailable => BindErrorKind::NotOfThisMachine,
+            _ => BindErrorKind::Other,
+        }
+    }
+
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self.kind() {
+            BindErrorKind::CannotResolve => {
+                "use an IP address such as 127.0.0.1 or 0.0.0.0, or a name that this machine knows"
+            }
+            BindErrorKind::AddressInUse => {
+                "another process (or another framework of this one) holds this port: stop it, or \
+                 choose another port; port 0 takes a free one"
+            }
+            BindErrorKind::PermissionDenied => {
+                "ports below 1024 need a privilege (on Linux CAP_NET_BIND_SERVICE): choose a \
+                 higher port, or grant it"
+            }
+            BindErrorKind::NotOfThisMachine => {
+                "no interface of this machine has this address: use 127.0.0.1, 0.0.0.0 or one of \
+                 its own"
+            }
+            BindErrorKind::Other => return None,
+        })
+    }
+}
+
+const RESOLVE: &str = "resolve";
+
+/// A listener was used in the wrong order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// Something was mounted on a listener that serves already.
+    #[error(
+        "cannot mount {mount:?} on listener {listener:?}: it serves already; mount before the \
+         process is ready"
+    )]
+    TooLateToMount {
+        /// The listener's name.
+        listener: String,
+        /// What should have been mounted.
+        mount: String,
+    },
+    /// A listener was made to serve a second time.
+    #[error("listener {listener:?} serves already: one `SharedListener` serves once")]
+    ServesAlready {
+        /// The listener's name.
+        listener: String,
+    },
+}

@@ -1,0 +1,220 @@
+//! What one connection has to do: counted without locks, on the connection's own cache line.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    task::Waker,
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+/// What a [`Hold`] stands for. All are counted in one word, each in its own bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Work {
+    /// A call whose answer is not written yet.
+    Call = 1,
+    /// A body that may go on for hours.
+    LongLived = 1 << 20,
+    /// A piece of a streamed body that hyper has not written yet.
+    Piece = 1 << 40,
+}
+
+const FIELD: u64 = (1 << 20) - 1;
+const LONG_LIVED: u64 = FIELD * Work::LongLived as u64;
+
+/// The work of one connection, and how it is told to stop.
+///
+/// Everything that decides about stopping is sequentially consistent: either the one who ends a
+/// call sees that the listener is stopping and reports it, or the one who stops sees the call
+/// ended.
+pub(crate) struct Load {
+    work: AtomicU64,
+    http2: AtomicBool,
+    blocked: AtomicBool,
+    stopping: AtomicBool,
+    shut: AtomicBool,
+    task: AtomicWaker,
+    changed: Arc<Notify>,
+}
+
+impl Load {
+    /// `changed` is notified of what matters to those who wait for the listener to stop.
+    pub(crate) fn new(changed: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self {
+            work: AtomicU64::new(0),
+            http2: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            shut: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            changed,
+        })
+    }
+
+    /// Counts `work` until the hold is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, work: Work) -> Hold {
+        self.work.fetch_add(work as u64, SeqCst);
+        Hold {
+            load: Arc::clone(self),
+            work,
+        }
+    }
+
+    /// The calls whose answers are not written yet, long-lived ones excepted.
+    pub(crate) fn active(&self) -> usize {
+        (self.work.load(SeqCst) & FIELD) as usize
+    }
+
+    /// Whether there is nothing at all to do for this connection.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.load(SeqCst) == 0 && !self.blocked.load(SeqCst)
+    }
+
+    /// Whether only time will tell when this connection ends.
+    pub(crate) fn is_long_lived(&self) -> bool {
+        self.work.load(SeqCst) & LONG_LIVED != 0
+    }
+
+    /// Whether the peer knows of the stop and every answer is written. A stream that its reader
+    /// does not keep up with does not matter.
+    pub(crate) fn is_drained(&self) -> bool {
+        let work = self.work.load(SeqCst);
+        let written = work & LONG_LIVED != 0 || !self.blocked.load(SeqCst);
+        self.shut.load(SeqCst) && !is_busy(work) && written
+    }
+
+    /// Says whether bytes wait for the peer to read.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        if self.blocked.load(SeqCst) != blocked {
+            self.blocked.store(blocked, SeqCst);
+            self.report();
+        }
+    }
+
+    /// Remembers that the connection speaks HTTP/2.
+    pub(crate) fn speaks_http2(&self) {
+        // A load first: writing would take the cache line from the other core for every call.
+        if !self.http2.load(SeqCst) {
+            self.http2.store(true, SeqCst);
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(SeqCst)
+    }
+
+    /// Asks the connection's task to shut down gracefully.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        self.task.wake();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    /// `task` is woken by [`stop`](Self::stop).
+    pub(crate) fn register(&self, task: &Waker) {
+        self.task.register(task);
+    }
+
+    /// The peer has been told that no further call is taken.
+    pub(crate) fn mark_shut(&self) {
+        self.shut.store(true, SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    fn release(&self, work: Work) {
+        let before = self.work.fetch_sub(work as u64, SeqCst);
+        let now_free = is_busy(before) && !is_busy(before - work as u64);
+        if now_free {
+            self.report();
+        }
+    }
+
+    fn report(&self) {
+        if self.is_stopping() {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+fn is_busy(work: u64) -> bool {
+    work & !LONG_LIVED != 0
+}
+
+impl fmt::Debug for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Load")
+            .field("active", &self.active())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Some work of a connection, which ends when this is dropped, in whatever way.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    load: Arc<Load>,
+    work: Work,
+}
+
+impl Hold {
+    pub(crate) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    pub(crate) fn is_long_lived(&self) -> bool {
+        self.work == Work::LongLived
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.load.release(self.work);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_work_are_counted_apart() {
+        let load = Load::new(Arc::default());
+        let call = load.hold(Work::Call);
+        let stream = load.hold(Work::LongLived);
+        let piece = load.hold(Work::Piece);
+        assert_eq!((load.active(), load.is_long_lived()), (1, true));
+
+        load.mark_shut();
+        drop(call);
+        assert_eq!(load.active(), 0);
+        assert!(!load.is_drained(), "a piece is not written yet");
+
+        drop(piece);
+        assert!(load.is_drained() && !load.is_idle());
+
+        drop(stream);
+        assert!(load.is_idle() && !load.is_long_lived());
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_holds_except_for_its_stream() {
+        let load = Load::new(Arc::default());
+        load.mark_shut();
+        load.set_blocked(true);
+        assert!(!load.is_drained() && !load.is_idle());
+
+        let stream = load.hold(Work::LongLived);
+        assert!(load.is_drained());
+
+        drop(stream);
+        load.set_blocked(false);
+        assert!(load.is_drained() && load.is_idle());
+    }
+}

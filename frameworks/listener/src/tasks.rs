@@ -1,0 +1,243 @@
+//! Every task of a listener, so that none is forgotten when it stops.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use hyper::rt::Executor;
+use tokio::{sync::Notify, task::AbortHandle};
+use tokio_util::task::TaskTracker;
+
+use crate::load::Load;
+
+/// The table of connections and upgraded sockets. It is locked when one of them comes or goes, or
+/// is counted; never for a call.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    table: Mutex<Table>,
+    tracker: TaskTracker,
+    changed: Arc<Notify>,
+    intake_closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+    stopping: bool,
+    sealed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// None for an upgraded socket.
+    load: Option<Arc<Load>>,
+    /// None for the moment between entry and spawn.
+    abort: Option<AbortHandle>,
+}
+
+impl Tasks {
+    /// Runs a connection, made from its load.
+    pub(crate) fn spawn_connection<F>(self: &Arc<Self>, serve: impl FnOnce(Arc<Load>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let load = Load::new(Arc::clone(&self.changed));
+        self.spawn(Some(Arc::clone(&load)), serve(load));
+    }
+
+    /// Runs an upgraded socket.
+    pub(crate) fn spawn_socket(
+        self: &Arc<Self>,
+        socket: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.spawn(None, socket);
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        load: Option<Arc<Load>>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Some(id) = self.enter(load) else { return };
+        let ticket = Ticket {
+            tasks: Arc::clone(self),
+            id,
+        };
+        // Not under the lock: a runtime that is ending drops the task on the spot.
+        let handle = self.tracker.spawn(async move {
+            let _ticket = ticket;
+            task.await;
+        });
+        self.attach(id, handle.abort_handle());
+    }
+
+    /// None once everything has been aborted.
+    fn enter(&self, load: Option<Arc<Load>>) -> Option<u64> {
+        let mut table = self.table();
+        if table.sealed {
+            return None;
+        }
+        if let (Some(load), true) = (&load, table.stopping) {
+            load.stop();
+        }
+        table.next += 1;
+        let id = table.next;
+        table.entries.insert(id, Entry { load, abort: None });
+        Some(id)
+    }
+
+    fn attach(&self, id: u64, abort: AbortHandle) {
+        let mut table = self.table();
+        if table.sealed {
+            drop(table);
+            abort.abort();
+        } else if let Some(entry) = table.entries.get_mut(&id) {
+            entry.abort = Some(abort);
+        }
+    }
+
+    fn leave(&self, id: u64) {
+        let mut table = self.table();
+        let entry = table.entries.remove(&id);
+        let stopping = table.stopping;
+        drop(table);
+        drop(entry);
+        if stopping {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Tells every connection to shut down gracefully, those to come too.
+    pub(crate) fn stop(&self) {
+        let mut table = self.table();
+        table.stopping = true;
+        table.loads().for_each(|load| load.stop());
+    }
+
+    /// The accept loop has ended: there will be no further connection.
+    pub(crate) fn close_intake(&self) {
+        self.intake_closed.store(true, SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_intake_closed(&self) -> bool {
+        self.intake_closed.load(SeqCst)
+    }
+
+    /// Ends the connections that have nothing to do and have not ended by themselves.
+    pub(crate) fn abort_idle(&self) {
+        let table = self.table();
+        let idle = table
+            .entries
+            .values()
+            .filter(|e| e.load.as_ref().is_some_and(|l| l.is_idle()));
+        let handles: Vec<_> = idle.filter_map(|entry| entry.abort.clone()).collect();
+        drop(table);
+        handles.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Ends everything, that to come too, and says how much there was.
+    pub(crate) fn abort_all(&self) -> usize {
+        let mut table = self.table();
+        table.sealed = true;
+        let cut = table.entries.len();
+        let handles: Vec<_> = table
+            .entries
+            .values()
+            .filter_map(|e| e.abort.clone())
+            .collect();
+        drop(table);
+        handles.iter().for_each(AbortHandle::abort);
+        cut
+    }
+
+    /// Resolves when the last task is gone, handlers on HTTP/2 streams included.
+    pub(crate) async fn gone(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Resolves when `condition` holds, which is looked at again whenever a task ends or a
+    /// connection has nothing more to write, once the listener is stopping.
+    pub(crate) async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if condition(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether nothing is left, and nothing will come.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_intake_closed() && self.table().entries.is_empty()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.table().loads().count()
+    }
+
+    pub(crate) fn sockets(&self) -> usize {
+        self.table()
+            .entries
+            .values()
+            .filter(|entry| entry.load.is_none())
+            .count()
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.table().loads().map(|load| load.active()).sum()
+    }
+
+    /// Whether `condition` holds for every connection.
+    pub(crate) fn all(&self, condition: impl Fn(&Load) -> bool) -> bool {
+        self.table().loads().all(|load| condition(load))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn loads(&self) -> impl Iterator<Item = &Arc<Load>> {
+        self.entries
+            .values()
+            .filter_map(|entry| entry.load.as_ref())
+    }
+}
+
+/// A task's place in the table, left in whatever way the task ends.
+struct Ticket {
+    tasks: Arc<Tasks>,
+    id: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.tasks.leave(self.id);
+    }
+}
+
+/// Runs the streams of HTTP/2 connections. They end with their connection, but a moment later.
+#[derive(Debug, Clone)]
+pub(crate) struct Streams(pub(crate) Arc<Tasks>);
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.tracker.spawn(stream);
+    }
+}

@@ -1,0 +1,260 @@
+//! Serving: two protocols on one port, mounts, and counters that stay right.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::{body::Incoming, upgrade};
+use hyper_util::rt::TokioIo;
+use polyport_listener::{Mount, PeerAddr, ResponseBody, SharedListener, handler_fn};
+use support::{Gate, Raw, eventually, get, hello, http2, serve, start, text, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn http1_keeps_a_connection_alive() {
+    let (_shared, server) = serve(hello()).await;
+    let mut client = Raw::connect(server.local_addr()).await;
+    for _ in 0..3 {
+        let reply = client.get("/").await;
+        assert_eq!((reply.body.as_str(), reply.closes()), ("hello", false));
+    }
+    assert_eq!((server.connections(), server.active()), (1, 0));
+}
+
+#[tokio::test]
+async fn http2_is_spoken_by_prior_knowledge_with_calls_side_by_side() {
+    let gate = Gate::new();
+    let (_shared, server) = serve(gate.handler()).await;
+    let (mut client, _connection) = http2(server.local_addr()).await;
+
+    let slow = client.send_request(get("/slow"));
+    gate.reached().await;
+    let fast = within(client.send_request(get("/fast"))).await.unwrap();
+    assert_eq!(fast.version(), Version::HTTP_2);
+    assert_eq!(fast.into_body().collect().await.unwrap().to_bytes(), "fast");
+    eventually("only the slow call is active", || server.active() == 1).await;
+
+    gate.open();
+    let slow = within(slow)
+        .await
+        .unwrap()
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    assert_eq!(slow.to_bytes(), "done");
+    eventually("no call is active", || server.active() == 0).await;
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn requests_carry_the_address_of_the_peer() {
+    let echo = handler_fn(async |request: Request<Incoming>| {
+        let PeerAddr(peer) = request.extensions().get().copied().unwrap();
+        Response::new(ResponseBody::from(peer.to_string()))
+    });
+    let (_shared, server) = serve(echo).await;
+    let mut client = Raw::connect(server.local_addr()).await;
+    let own = client.0.get_ref().local_addr().unwrap();
+    assert_eq!(client.get("/").await.body, own.to_string());
+}
+
+#[tokio::test]
+async fn bodies_of_every_kind_arrive_whole() {
+    let handler = handler_fn(async |request: Request<Incoming>| {
+        Response::new(match request.uri().path() {
+            "/empty" => ResponseBody::empty(),
+            "/full" => vec![b'x'; 100_000].into(),
+            _ => {
+                let frames = [Bytes::from_static(b"one "), Bytes::from_static(b"two")]
+                    .map(|bytes| Ok::<_, std::io::Error>(http_body::Frame::data(bytes)));
+                ResponseBody::boxed(StreamBody::new(futures_util::stream::iter(frames)))
+            }
+        })
+    });
+    let (_shared, server) = serve(handler).await;
+
+    let mut client = Raw::connect(server.local_addr()).await;
+    assert_eq!(client.get("/empty").await.body, "");
+    assert_eq!(client.get("/full").await.body.len(), 100_000);
+    client
+        .write("GET /stream HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .await;
+    assert!(client.head().await.contains("chunked"));
+    assert_eq!(client.rest().await, b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n");
+
+    let (mut client, _connection) = http2(server.local_addr()).await;
+    for (path, length) in [("/empty", 0), ("/full", 100_000), ("/stream", 7)] {
+        let reply = within(client.send_request(get(path))).await.unwrap();
+        assert_eq!(
+            within(reply.into_body().collect())
+                .await
+                .unwrap()
+                .to_bytes()
+                .len(),
+            length
+        );
+    }
+    eventually("no call is active", || server.active() == 0).await;
+}
+
+#[tokio::test]
+async fn a_mount_takes_what_it_claims_and_leaves_the_rest() {
+    let shared = SharedListener::new("http");
+    for name in ["first", "second"] {
+        let claims = move |request: &Request<Incoming>| request.headers().contains_key(name);
+        let handler = Arc::new(handler_fn(async move |_| text(name)));
+        shared
+            .clone()
+            .mount(Mount::new(name, claims, handler))
+            .unwrap();
+    }
+    let server = start(&shared, hello()).await;
+
+    let mut client = Raw::connect(server.local_addr()).await;
+    for (headers, answer) in [
+        ("Second: 1\r\n", "second"),
+        ("", "hello"),
+        ("Second: 1\r\nFirst: 1\r\n", "first"),
+    ] {
+        client
+            .write(&format!("GET / HTTP/1.1\r\nHost: test\r\n{headers}\r\n"))
+            .await;
+        assert_eq!(client.reply().await.body, answer);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_call_and_nothing_else() {
+    let handler = handler_fn(async |request: Request<Incoming>| {
+        assert_ne!(request.uri().path(), "/panic", "a panic on purpose");
+        text("hello")
+    });
+    let (_shared, server) = serve(handler).await;
+
+    let mut first = Raw::connect(server.local_addr()).await;
+    first.send("/panic").await;
+    assert!(first.rest().await.is_empty());
+    eventually("the connection is gone", || server.connections() == 0).await;
+
+    let (mut client, _connection) = http2(server.local_addr()).await;
+    within(client.send_request(get("/panic")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        within(client.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
+        StatusCode::OK
+    );
+    eventually("no call is active", || server.active() == 0).await;
+
+    assert_eq!(
+        Raw::connect(server.local_addr()).await.get("/").await.body,
+        "hello"
+    );
+    within(server.drain()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_its_call() {
+    let gate = Gate::new();
+    let (_shared, server) = serve(gate.handler()).await;
+
+    let mut one = Raw::connect(server.local_addr()).await;
+    one.send("/").await;
+    gate.reached().await;
+    assert_eq!((server.active(), server.connections()), (1, 1));
+    drop(one);
+    eventually("nothing is left", || {
+        server.active() + server.connections() == 0
+    })
+    .await;
+
+    let (mut client, _connection) = http2(server.local_addr()).await;
+    let mut call = Box::pin(client.send_request(get("/")));
+    tokio::select! {
+        _ = &mut call => panic!("answered"),
+        () = gate.reached() => {}
+    }
+    assert_eq!(server.active(), 1);
+    drop(call);
+    eventually("the stream was reset", || server.active() == 0).await;
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_upgraded_socket_is_no_connection_and_is_told_to_close() {
+    let shared = SharedListener::new("test");
+    let joined = shared.clone();
+    let handler = handler_fn(move |mut request: Request<Incoming>| {
+        joined.spawn(echo_until(joined.closing(), upgrade::on(&mut request)));
+        let mut response = text("");
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, "upgrade".parse().unwrap());
+        response
+            .headers_mut()
+            .insert(header::UPGRADE, "echo".parse().unwrap());
+        std::future::ready(response)
+    });
+    let server = start(&shared, handler).await;
+
+    let mut client = Raw::connect(server.local_addr()).await;
+    client
+        .write("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        .await;
+    assert!(client.head().await.starts_with("HTTP/1.1 101 "));
+    client.write("x").await;
+    assert_eq!(within(client.0.read_u8()).await.unwrap(), b'x');
+    eventually("it has left hyper", || server.connections() == 0).await;
+    assert_eq!((server.sockets(), server.active()), (1, 0));
+
+    within(server.drain()).await;
+    client.write("y").await;
+    assert_eq!(within(client.0.read_u8()).await.unwrap(), b'y');
+
+    assert_eq!(within(server.close(support::LONG)).await, 0);
+    assert_eq!(client.rest().await, b"bye");
+    assert_eq!(server.sockets(), 0);
+}
+
+async fn echo_until(closing: tokio_util::sync::CancellationToken, upgrade: upgrade::OnUpgrade) {
+    let mut socket = TokioIo::new(upgrade.await.unwrap());
+    loop {
+        let byte = tokio::select! {
+            byte = socket.read_u8() => byte.unwrap(),
+            () = closing.cancelled() => break,
+        };
+        socket.write_u8(byte).await.unwrap();
+    }
+    socket.write_all(b"bye").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_server_cuts_everything_off() {
+    let (shared, server) = serve(support::Gate::new().handler()).await;
+    let addr = server.local_addr();
+    let dropped = Arc::new(Mutex::new(()));
+    let held = Arc::clone(&dropped);
+    shared.spawn(async move {
+        let _held = held;
+        std::future::pending().await
+    });
+    let mut client = Raw::connect(addr).await;
+    client.send("/").await;
+    eventually("the call is active", || server.active() == 1).await;
+
+    drop(server);
+    assert!(client.rest().await.is_empty());
+    eventually("the socket's task is gone", || {
+        Arc::strong_count(&dropped) == 1
+    })
+    .await;
+    assert!(support::is_refused(addr).await);
+}
