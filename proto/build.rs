@@ -18,6 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_server(true)
         .build_client(true)
+        // The messages of the smallest example are its operation's own types, on JSON protocols too.
+        .type_attribute(".helloworld", "#[derive(serde::Serialize, serde::Deserialize)]")
+        .type_attribute(".helloworld", "#[derive(garde::Validate)] #[garde(allow_unvalidated)]")
+        .field_attribute("helloworld.HelloRequest.name", "#[garde(length(max = 1_000))]")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,1 +1,42 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+//!
+//! # The crates behind this one
+//!
+//! This crate is the face: it re-exports the kernel and, by feature, the frameworks.
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `http` | [`http`](crate::http): `HttpFramework`, `HttpApp` | yes |
+//! | `websocket` | [`websocket`](crate::websocket): `WebSocketFramework`, `WebSocketApp` | yes |
+//! | `grpc` | [`grpc`](crate::grpc): `GrpcFramework`, `GrpcApp` | yes |
+//! | `amqp` | [`amqp`](crate::amqp): `AmqpFramework`, `AmqpApp` | yes |
+//! | `embedded` | the in-memory AMQP broker for development and tests | no |
+//! | `testing` | [`create_bootstrap`](crate::testing::create_bootstrap) and the test clients | no |
+
+pub use polyport_bootstrap::*;
+
+#[cfg(feature = "amqp")]
+pub use polyport_amqp as amqp;
+#[cfg(feature = "grpc")]
+pub use polyport_grpc as grpc;
+#[cfg(feature = "http")]
+pub use polyport_http as http;
+#[cfg(feature = "websocket")]
+pub use polyport_websocket as websocket;
+
+/// Everything that an application usually needs.
+pub mod prelude {
+    #[cfg(feature = "amqp")]
+    pub use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, Queue};
+    pub use polyport_bootstrap::{
+        Application, Bootstrap, Config, Container, Environment, Error, Health, Lifecycle, Module,
+        ModuleBuilder, Provide, Result, module,
+        operation::{App, Context, Ctx, Fault, FaultKind, FromContext, Inject, Input, Operation},
+    };
+    #[cfg(feature = "grpc")]
+    pub use polyport_grpc::{GrpcApp, GrpcFramework, GrpcModule as _, GrpcOperations as _};
+    #[cfg(feature = "http")]
+    pub use polyport_http::{HttpApp, HttpFramework, HttpModule as _, StatusCode};
+    #[cfg(feature = "websocket")]
+    pub use polyport_websocket::{Socket, WebSocketApp, WebSocketFramework, WebSocketModule as _};
+}

@@ -2,7 +2,7 @@
 //! the configuration is complete.
 
 use std::{
-    any::{Any, TypeId, type_name},
+    any::{Any, TypeId},
     collections::HashMap,
     fmt,
     net::SocketAddr,
@@ -253,7 +253,7 @@ impl Shared {
     fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let value = map.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
-        Arc::clone(value).downcast().expect(type_name::<T>())
+        Arc::clone(value).downcast().expect("keyed by its type")
     }
 }
 

@@ -35,8 +35,8 @@ pub use hooks::HookPoint;
 pub use lifecycle::{
     Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, StartupSettings,
 };
-pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures};
-pub use operation::{Context, Fault, FaultKind};
+pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
+pub use operation::{App, Context, Fault, FaultKind};
 pub use polyport_macros::{Provide, main};
 pub use polyport_wire as wire;
 

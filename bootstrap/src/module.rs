@@ -59,6 +59,42 @@ pub trait Module: Send + Sync + 'static {
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()>;
 }
 
+/// Makes a module of a function, where a type of its own would say no more.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::{Bootstrap, module};
+///
+/// let bootstrap = Bootstrap::new().module(module("numbers", |m| {
+///     m.provide_value(std::sync::Arc::new(7_u32));
+///     Ok(())
+/// }));
+/// ```
+pub fn module<F>(name: &'static str, configure: F) -> impl Module
+where
+    F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
+{
+    FnModule { name, configure }
+}
+
+struct FnModule<F> {
+    name: &'static str,
+    configure: F,
+}
+
+impl<F> Module for FnModule<F>
+where
+    F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
+        (self.configure)(m)
+    }
+}
+
 /// Takes what a module brings.
 pub struct ModuleBuilder<'a> {
     module: &'static str,

@@ -1,6 +1,7 @@
 //! The whole application in a test: [`create_bootstrap`].
 
 use std::{
+    ffi::OsString,
     fmt,
     future::{Future, IntoFuture},
     ops::Deref,
@@ -81,7 +82,7 @@ impl TestBootstrap {
     }
 
     /// Takes these for the process's environment variables.
-    pub fn variables<K: Into<String>, V: Into<String>>(
+    pub fn variables<K: Into<OsString>, V: Into<OsString>>(
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {

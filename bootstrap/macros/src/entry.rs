@@ -7,7 +7,7 @@ use syn::{Error, ItemFn, Path, Result, ReturnType, Signature, meta, parse::Parse
 use crate::options;
 
 /// Wraps `async fn main` into the process's `fn main`.
-pub(crate) fn expand(arguments: TokenStream, function: ItemFn) -> Result<TokenStream> {
+pub(crate) fn expand(arguments: TokenStream, function: &ItemFn) -> Result<TokenStream> {
     check(&function.sig)?;
     let polyport = crate_path(arguments)?;
     Ok(quote! {
@@ -16,6 +16,17 @@ pub(crate) fn expand(arguments: TokenStream, function: ItemFn) -> Result<TokenSt
             #polyport::__private::run_main(main())
         }
     })
+}
+
+/// The fault alone: without a `main` the compiler would complain of that too.
+pub(crate) fn refuse(function: &ItemFn, fault: &Error) -> TokenStream {
+    let fault = fault.to_compile_error();
+    let main = (function.sig.ident == "main").then(|| {
+        quote!(
+            fn main() {}
+        )
+    });
+    quote!(#fault #main)
 }
 
 fn crate_path(arguments: TokenStream) -> Result<Path> {
@@ -33,22 +44,13 @@ fn crate_path(arguments: TokenStream) -> Result<Path> {
 
 fn check(signature: &Signature) -> Result<()> {
     if signature.ident != "main" {
-        return fault(
-            &signature.ident,
-            "`#[polyport::main]` belongs on the program's `main`",
-        );
+        return fault(&signature.ident, "`#[polyport::main]` belongs on the program's `main`");
     }
     if signature.asyncness.is_none() {
-        return fault(
-            signature.fn_token,
-            "write `async fn main`: polyport brings the runtime",
-        );
+        return fault(signature.fn_token, "write `async fn main`: polyport brings the runtime");
     }
     if !signature.inputs.is_empty() {
-        return fault(
-            &signature.inputs,
-            "`main` takes no arguments; read `std::env::args` in it",
-        );
+        return fault(&signature.inputs, "`main` takes no arguments; read `std::env::args` in it");
     }
     if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
         return fault(&signature.generics, "`main` cannot be generic");

@@ -29,20 +29,15 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///
 /// # Examples
 /// ```
-/// # mod polyport {
-/// #     pub use polyport_bootstrap::*;
-/// #     pub mod prelude { pub use polyport_bootstrap::{Result, container::Provide}; }
-/// # }
+/// # extern crate polyport_bootstrap as polyport;
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
-/// use polyport::{Result, container::ContainerBuilder};
-/// use polyport_macros::Provide;
+/// use polyport::{Provide, Result, container::ContainerBuilder};
 ///
 /// pub trait UserRepo: Send + Sync {
 ///     fn name(&self, id: u32) -> Option<String>;
 /// }
 ///
 /// #[derive(Provide)]
-/// # #[provide(crate = polyport)]
 /// pub struct MemoryRepo;
 ///
 /// impl UserRepo for MemoryRepo {
@@ -52,7 +47,6 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// }
 ///
 /// #[derive(Provide)]
-/// # #[provide(crate = polyport)]
 /// #[provide(init = warm_up, dispose = say_goodbye)]
 /// pub struct UserService {
 ///     #[inject]
@@ -80,38 +74,39 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # #[polyport::main]
+/// # async fn main() -> Result<()> {
 /// let mut builder = ContainerBuilder::new();
 /// builder.provide::<UserService>();
 /// builder.bind::<dyn UserRepo, MemoryRepo>(|repo| repo);
 /// let users = builder.build()?.get::<UserService>().await?;
 /// assert_eq!(users.name(1).as_deref(), Some("Tom"));
-/// # Ok(()) }
+/// # Ok(())
+/// # }
 /// ```
 #[proc_macro_derive(Provide, attributes(provide, inject, config, app, default))]
 pub fn derive_provide(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    provide::expand(&input)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    provide::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes an `async fn main` the process's: it gets a runtime, and an error that it returns is
 /// printed as a report on standard error and decides the exit code.
 ///
 /// # Examples
-/// ```ignore
-/// use polyport::prelude::*;
-///
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
 /// #[polyport::main]
 /// async fn main() -> polyport::Result<()> {
-///     Bootstrap::new().load(HttpFramework::new()).run().await
+///     let workers: usize = "4".parse()?;
+///     assert_eq!(workers, 4);
+///     Ok(())
 /// }
 /// ```
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
-    entry::expand(arguments.into(), function)
-        .unwrap_or_else(syn::Error::into_compile_error)
+    entry::expand(arguments.into(), &function)
+        .unwrap_or_else(|fault| entry::refuse(&function, &fault))
         .into()
 }

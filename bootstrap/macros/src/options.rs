@@ -20,10 +20,7 @@ pub(crate) fn name(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
 /// Refuses `""`.
 pub(crate) fn not_empty(text: LitStr, what: &str) -> Result<LitStr> {
     if text.value().is_empty() {
-        return Err(syn::Error::new(
-            text.span(),
-            format!("{what} cannot be empty"),
-        ));
+        return Err(syn::Error::new(text.span(), format!("{what} cannot be empty")));
     }
     Ok(text)
 }

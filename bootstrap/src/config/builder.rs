@@ -1,6 +1,6 @@
 //! Puts the layers together.
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use serde::Serialize;
 
@@ -21,8 +21,8 @@ use crate::{Error, Result};
 /// ```
 /// use polyport_bootstrap::config::{ConfigBuilder, Environment};
 ///
-/// let config = ConfigBuilder::new(Environment::from_process()?, ".")
-///     .variables(std::env::vars())
+/// let config = ConfigBuilder::new(Environment::unittest(), ".")
+///     .variables(std::env::vars_os())
 ///     .override_value("http.port", 0)
 ///     .build()?;
 /// assert_eq!(config.get::<u16>("http.port")?, 0);
@@ -32,7 +32,7 @@ pub struct ConfigBuilder {
     environment: Environment,
     root: PathBuf,
     config_dir: PathBuf,
-    variables: Vec<(String, String)>,
+    variables: Vec<(OsString, OsString)>,
     entries: Vec<Entry>,
     faults: Vec<Error>,
 }
@@ -65,8 +65,13 @@ impl ConfigBuilder {
     /// separates the parts of the key, which is in small letters, and values are written as in
     /// TOML (`7001`, `true`, `["a", "b"]`); what is none of that is text.
     #[must_use]
-    pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.variables.extend(variables);
+    pub fn variables<N: Into<OsString>, V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        self.variables
+            .extend(variables.map(|(name, value)| (name.into(), value.into())));
         self
     }
 

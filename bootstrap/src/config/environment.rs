@@ -42,12 +42,16 @@ impl Environment {
         if !name.is_empty() && name.bytes().all(fits) && !RESERVED.contains(&name) {
             return Ok(Self(name.into()));
         }
-        Err(Error::configuration(format!("{name:?} cannot be the name of an environment"))
-            .advise("use ASCII letters, digits, - and _, such as local, unittest, prod or staging; default and personal are taken"))
+        Err(
+            Error::configuration(format!("{name:?} cannot be the name of an environment")).advise(
+                "use ASCII letters, digits, - and _, such as local, unittest, prod or staging; \
+                 default and personal are taken",
+            ),
+        )
     }
 
-    /// The environment that the variable `POLYPORT_ENV` among these names; `local` where it is not
-    /// set or empty.
+    /// The environment that `POLYPORT_ENV` names among `variables`; `local` where it is not set or
+    /// empty.
     ///
     /// # Errors
     /// The variable's value cannot be the name of an environment ([`Environment::new`]).
@@ -131,6 +135,23 @@ mod tests {
         for name in ["local", "unittest", "prod", "eu-1", "QA_2"] {
             assert_eq!(Environment::new(name).unwrap().to_string(), name);
         }
+    }
+
+    #[test]
+    fn the_variable_names_it_and_an_empty_one_does_not() {
+        let of = |value: &str| {
+            Environment::from_variables(&[
+                ("POLYPORT_ENVIRONMENT".to_owned(), "no".to_owned()),
+                (VARIABLE.to_owned(), value.to_owned()),
+            ])
+        };
+        assert!(Environment::from_variables(&[]).unwrap().is_local());
+        assert!(of("").unwrap().is_local());
+        assert_eq!(of("staging").unwrap().as_str(), "staging");
+        assert_eq!(
+            of("a/b").unwrap_err().to_string(),
+            "environment variable POLYPORT_ENV: \"a/b\" cannot be the name of an environment",
+        );
     }
 
     #[test]

@@ -114,6 +114,14 @@ impl Config {
         read::required(&self.layers(), key)
     }
 
+    /// As [`get_or_default`](Self::get_or_default), for a look at a value that may still change.
+    ///
+    /// # Errors
+    /// As [`get_or_default`](Self::get_or_default).
+    pub fn peek_or_default<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T> {
+        read::or_default(&self.layers(), key)
+    }
+
     /// A handle to the section at `key`, whose faults surface when it is read.
     #[must_use]
     pub fn section(&self, key: impl Into<String>) -> Section {

@@ -178,6 +178,16 @@ host = "a"
     fn what_is_not_certain_has_no_line() {
         let text = "[a.b]\n\"\\u0063\" = 1\n";
         assert_eq!(line_of(text, &["a", "b", "c"]), None, "an escaped key");
+        assert_eq!(
+            line_of(text, &["a"]),
+            None,
+            "a table that its child implies"
+        );
+        assert_eq!(
+            line_of("x = 1\na.b = 2\na.c = 3", &["a"]),
+            None,
+            "the same by dots"
+        );
         assert_eq!(line_of(text, &["x"]), None, "no such key");
         assert_eq!(line_of("a = ", &["a"]), None, "not TOML");
     }

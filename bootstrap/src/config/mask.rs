@@ -103,25 +103,20 @@ fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    let (rest, query) = rest.rfind('@').map_or_else(
-        || {
-            rest.split_once('?')
-                .map_or((rest, None), |(rest, query)| (rest, Some(query)))
-        },
-        |at| match rest[at..].split_once('?') {
-            Some((host, query)) => (&rest[..at + host.len()], Some(query)),
-            None => (rest, None),
-        },
-    );
-    let rest = match rest
+    let (user, rest) = rest
         .rsplit_once('@')
-        .and_then(|(user, host)| Some((user.split_once(':')?.0, host)))
-    {
-        Some((user, host)) => format!("{user}:{MASK}@{host}"),
-        None => rest.to_owned(),
+        .map_or((None, rest), |(user, rest)| (Some(user), rest));
+    let user = match user.map(|user| user.split_once(':')) {
+        None => String::new(),
+        Some(Some((name, _))) => format!("{name}:{MASK}@"),
+        Some(None) => format!("{}@", user.unwrap_or_default()),
     };
-    let query = query.map(|query| format!("?{}", without_secret_parameters(query)));
-    format!("{scheme}://{rest}{}", query.unwrap_or_default())
+    let (rest, query) = rest
+        .split_once('?')
+        .map_or((rest, String::new()), |(rest, query)| {
+            (rest, format!("?{}", without_secret_parameters(query)))
+        });
+    format!("{scheme}://{user}{rest}{query}")
 }
 
 fn without_secret_parameters(query: &str) -> String {

@@ -14,8 +14,8 @@
 //! use serde_json::json;
 //!
 //! let config = ConfigBuilder::new(Environment::unittest(), "no/such/folder")
-//!     .framework_defaults("framework http", json!({ "http": { "host": "127.0.0.1", "port": 7001 } }))
-//!     .variables([("POLYPORT__HTTP__PORT".to_owned(), "8080".to_owned())])
+//!     .framework_defaults("http", json!({ "http": { "host": "127.0.0.1", "port": 7001 } }))
+//!     .variables([("POLYPORT__HTTP__PORT", "8080")])
 //!     .build()?;
 //! assert_eq!(config.get::<u16>("http.port")?, 8080);
 //! config.add_from("remote: config center", json!({ "http": { "host": "0.0.0.0" } }))?;

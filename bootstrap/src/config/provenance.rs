@@ -13,8 +13,8 @@ use super::Layer;
 /// use polyport_bootstrap::config::{ConfigBuilder, Environment, Layer};
 ///
 /// let config = ConfigBuilder::new(Environment::unittest(), "no/such/folder")
-///     .framework_defaults("framework http", serde_json::json!({ "http": { "port": 7001 } }))
-///     .variables([("POLYPORT__HTTP__PORT".to_owned(), "8080".to_owned())])
+///     .framework_defaults("http", serde_json::json!({ "http": { "port": 7001 } }))
+///     .variables([("POLYPORT__HTTP__PORT", "8080")])
 ///     .build()?;
 /// let provenance = config.explain("http.port").expect("it is set");
 /// assert_eq!(provenance.winner().layer(), Layer::Variable);

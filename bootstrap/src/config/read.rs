@@ -102,67 +102,95 @@ fn nearest_key(root: &Value, path: &[String]) -> Option<String> {
 }
 
 fn how_to_set(layers: &Layers, path: &[String]) -> String {
-    let file = layers.default_file();
+    let (file, in_tables) = (layers.default_file(), lies_in_tables(layers, path));
     let entry = match path {
-        [table @ .., last] if file.ends_with(".toml") && !table.is_empty() => {
+        [table @ .., last] if in_tables && file.ends_with(".toml") && !table.is_empty() => {
             format!("set {last} under [{}] in {file}", table.join("."))
         }
         _ => format!("set {} in {file}", path.join(".")),
     };
-    match variables::name_for(path) {
+    match variables::name_for(path).filter(|_| in_tables) {
         Some(name) => format!("{entry}, or the environment variable {name}"),
         None => entry,
     }
 }
 
+/// Whether only tables are on the way to `path`, which is what a variable can address.
+fn lies_in_tables(layers: &Layers, path: &[String]) -> bool {
+    let on_the_way = (0..path.len()).filter_map(|end| layers.find(&path[..end]));
+    on_the_way.into_iter().all(tree::is_table)
+}
+
 fn fault(layers: &Layers, mut path: Vec<String>, value: &Value, error: figment::Error) -> Error {
-    let base_is_secret = mask::is_secret_path(&path);
-    let found = tree::find(value, &error.path);
+    let message = describe(&error.kind, &path, value, &error.path);
     path.extend(error.path);
-    if let Kind::MissingField(field) = &error.kind {
-        path.push(field.clone().into_owned());
-        return missing(layers, &path);
+    match &error.kind {
+        Kind::MissingField(field) => {
+            path.push(field.clone().into_owned());
+            missing(layers, &path)
+        }
+        kind => located(layers, &path, kind, Error::configuration(message)),
     }
-    let message = describe(&error.kind, found, mask::is_secret_path(&path));
-    let message = mask::scrub(message, value, base_is_secret);
-    let unknown = matches!(error.kind, Kind::UnknownField(..));
-    located(layers, &path, Error::configuration(message), unknown)
 }
 
 /// Says where the value at `path` stands, and how to change it.
-fn located(layers: &Layers, path: &[String], error: Error, unknown: bool) -> Error {
+fn located(layers: &Layers, path: &[String], kind: &Kind, error: Error) -> Error {
     let key = path.join(".");
-    let provenance = (0..=path.len())
-        .rev()
-        .find_map(|end| layers.explain(&path[..end]));
-    let Some(provenance) = provenance else {
+    let mut up = (0..=path.len()).rev();
+    let Some(provenance) = up.find_map(|end| layers.explain(&path[..end])) else {
         return error.context(format!("key {key}"));
     };
     let winner = provenance.winner();
     let error = error.context(format!("{winner}, key {key}"));
-    match variables::name_for(path) {
-        _ if unknown => error.advise("correct its name, or remove it"),
-        Some(variable) if winner.layer() < Layer::Variable => error.advise(format!(
-            "correct it there, or override it by the environment variable {variable}"
-        )),
-        _ => error.advise("correct it there"),
+    if matches!(kind, Kind::UnknownField(..)) {
+        return error.advise("correct its name, or remove it");
     }
+    let scalar = !matches!(kind, Kind::InvalidType(_, wanted) if expected(wanted) == A_TABLE);
+    let lower = scalar && winner.layer() < Layer::Variable && lies_in_tables(layers, path);
+    error.advise(match variables::name_for(path).filter(|_| lower) {
+        Some(name) => {
+            format!("correct it there, or override it by the environment variable {name}")
+        }
+        None => "correct it there".to_owned(),
+    })
 }
 
-fn describe(kind: &Kind, found: Option<&Value>, secret: bool) -> String {
+/// What is wrong with the value that stands at `at` below `value`, itself at `base`.
+fn describe(kind: &Kind, base: &[String], value: &Value, at: &[String]) -> String {
+    let base_is_secret = mask::is_secret_path(base);
+    let secret = base_is_secret || mask::is_secret_path(at);
+    let found = tree::find(value, at);
     let shown = found.map_or_else(|| "nothing".to_owned(), |value| mask::shown(value, secret));
     match kind {
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("expected {expected}, found {shown}")
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => {
+            format!("expected {}, found {shown}", expected(wanted))
         }
-        Kind::InvalidLength(length, expected) => {
-            format!("expected {expected}, found {length} elements")
+        Kind::InvalidLength(length, wanted) => {
+            format!("expected {}, found {length} elements", expected(wanted))
         }
         Kind::UnknownVariant(_, known) => format!("expected {}, found {shown}", one_of(known)),
         Kind::UnknownField(field, known) => unknown(field, known),
         Kind::Message(_) if secret => "the value, a secret, is refused".to_owned(),
-        Kind::Message(message) => format!("{message}, found {shown}"),
+        // Written by the type that was read: it may quote any part of what it was given.
+        Kind::Message(message) => {
+            format!(
+                "{}, found {shown}",
+                mask::scrub(message.clone(), value, base_is_secret)
+            )
+        }
         other => other.to_string(),
+    }
+}
+
+const A_TABLE: &str = "a table";
+
+/// serde's words for what a type wants, in those of configuration.
+fn expected(wanted: &str) -> &str {
+    match wanted {
+        "a map" => A_TABLE,
+        "a sequence" => "an array",
+        wanted if wanted.starts_with("struct ") => A_TABLE,
+        wanted => wanted,
     }
 }
 

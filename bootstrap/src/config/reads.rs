@@ -54,6 +54,7 @@ impl Read {
         path.extend(below);
         let secret = mask::is_secret_path(&path);
         let show = |value: Option<&Value>| match value {
+            Some(array @ Value::Array(..)) => mask::masked(array, secret).to_string(),
             Some(value) => mask::shown(value, secret),
             None => "unset".to_owned(),
         };

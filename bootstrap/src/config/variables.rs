@@ -1,5 +1,7 @@
 //! Environment variables as configuration: `POLYPORT__HTTP__PORT=7001` is `http.port`.
 
+use std::ffi::OsString;
+
 use figment::{
     providers::{Format as _, Json, Toml},
     value::{Dict, Value},
@@ -15,11 +17,12 @@ const PREFIX: &str = "POLYPORT__";
 const SEPARATOR: &str = "__";
 
 /// The entries of all variables with the prefix, by name; the others are not ours.
-pub(super) fn entries(variables: Vec<(String, String)>) -> (Vec<Entry>, Vec<Error>) {
-    let mut ours: Vec<_> = variables
+pub(super) fn entries(variables: Vec<(OsString, OsString)>) -> (Vec<Entry>, Vec<Error>) {
+    let named = variables
         .into_iter()
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .collect();
+        .map(|(name, raw)| (name.to_string_lossy().into(), raw));
+    let mut ours: Vec<(String, OsString)> = named.collect();
+    ours.retain(|(name, _)| name.starts_with(PREFIX));
     ours.sort();
     let (mut entries, mut errors) = (Vec::<Entry>::new(), Vec::new());
     for (name, raw) in ours {
@@ -48,7 +51,10 @@ pub(super) fn name_for<S: AsRef<str>>(path: &[S]) -> Option<String> {
         .then(|| format!("{PREFIX}{}", upper.join(SEPARATOR)))
 }
 
-fn entry(name: &str, raw: String) -> Result<Entry> {
+fn entry(name: &str, raw: OsString) -> Result<Entry> {
+    let raw = raw
+        .into_string()
+        .map_err(|_| Error::configuration("the value is not Unicode"))?;
     let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
     let path: Vec<String> = key.split(SEPARATOR).map(str::to_owned).collect();
     if path
@@ -196,6 +202,25 @@ mod tests {
             assert!(error.contains("and is not one"), "{error}");
             assert!(!error.contains("hunter2"));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_unicode_is_an_error_only_where_it_is_ours() {
+        use std::os::unix::ffi::OsStringExt;
+        let raw = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let variables = vec![
+            (raw(b"\xff"), raw(b"a")),
+            (raw(b"OTHER"), raw(b"\xff")),
+            (raw(b"POLYPORT__A"), raw(b"\xff")),
+        ];
+        let (entries, errors) = entries(variables);
+        assert!(entries.is_empty());
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            ["environment variable POLYPORT__A: the value is not Unicode"]
+        );
     }
 
     #[test]

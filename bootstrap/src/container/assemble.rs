@@ -1,7 +1,7 @@
 //! From what was registered to the table: who wins, and what contradicts itself.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -20,57 +20,48 @@ pub(super) fn assemble(entries: Vec<Entry>, overrides: Vec<Override>) -> (Table,
     let mut slots: Vec<Slot> = entries.into_iter().map(slot).collect();
     let unknown = apply(&mut slots, overrides);
     let table = Table::new(slots);
-    faults.extend(
-        unknown
-            .iter()
-            .map(|key| report::unknown_override(&table, key)),
-    );
+    faults.extend(unknown.iter().map(|key| report::unknown_override(&table, key)));
     (table, faults)
 }
 
-/// One entry for each key, in the order of registration.
+/// One entry for each key, in the order of registration; what is only implied and what has no key
+/// yet come last.
 fn settle(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Error>) {
-    let (implied, explicit): (Vec<_>, Vec<_>) = entries
-        .into_iter()
-        .partition(|entry| matches!(entry.source, Source::Implied(_)));
     let mut settled: Vec<Entry> = Vec::new();
     let mut places = HashMap::new();
     let mut faults = Vec::new();
-    for entry in explicit {
-        match places.entry(entry.key.clone()) {
-            hash_map::Entry::Vacant(place) => {
-                place.insert(settled.len());
+    let (mut implied, mut open) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match (&entry.source, places.get(&entry.key)) {
+            (Source::Implied(_), _) => implied.push(entry),
+            (Source::Open(_), _) => open.push(entry),
+            (_, Some(&place)) => faults.extend(merge(&mut settled[place], entry)),
+            (_, None) => {
+                places.insert(entry.key.clone(), settled.len());
                 settled.push(entry);
-            }
-            hash_map::Entry::Occupied(place) => {
-                faults.extend(merge(&mut settled[*place.get()], entry));
             }
         }
     }
     for entry in implied {
-        if let hash_map::Entry::Vacant(place) = places.entry(entry.key.clone()) {
-            place.insert(settled.len());
+        if places.insert(entry.key.clone(), settled.len()).is_none() {
             settled.push(entry);
         }
     }
+    settled.extend(open);
     (settled, faults)
 }
 
-/// Two registrations of one key: the same type provided once more by the same module is one.
+/// Two registrations of one key: the same type provided once more by the same module is one, and
+/// so is the same promise.
 fn merge(first: &mut Entry, second: Entry) -> Option<Error> {
-    let same_type = matches!(
-        (&first.source, &second.source),
-        (Source::Type(_), Source::Type(_))
-    );
-    if !same_type || first.module != second.module {
-        return Some(report::provided_twice(
-            &first.key,
-            &first.module,
-            &second.module,
-        ));
-    }
-    first.eager |= second.eager;
-    None
+    let same = match (&first.source, &second.source) {
+        (Source::Type(_), Source::Type(_)) => first.module == second.module,
+        (Source::Announced(_), Source::Announced(_)) => true,
+        _ => false,
+    };
+    first.eager |= same && second.eager;
+    let twice = || report::provided_twice(&first.key, &first.module, &second.module);
+    (!same).then(twice)
 }
 
 fn slot(entry: Entry) -> Slot {
@@ -85,17 +76,18 @@ fn slot(entry: Entry) -> Slot {
         }
         Source::Alias(construct) => Origin::Alias(construct),
         Source::Announced(when) => Origin::Announced(when),
+        Source::Open(when) => Origin::Open(when),
     };
     Slot {
         key: entry.key,
+        late_key: OnceLock::new(),
         module: entry.module,
         origin,
         dependencies: entry.dependencies.into(),
-        edges: Vec::new(),
         eager: entry.eager,
         overridden: false,
         dispose: entry.dispose,
-        value,
+        value: Arc::new(value),
         running: Mutex::new(None),
     }
 }
@@ -103,11 +95,8 @@ fn slot(entry: Entry) -> Slot {
 /// Replaces what is overridden, and returns the keys that nobody provides.
 fn apply(slots: &mut [Slot], overrides: Vec<Override>) -> Vec<Key> {
     let replaced = !overrides.is_empty();
-    let places: HashMap<Key, usize> = slots
-        .iter()
-        .enumerate()
-        .map(|(index, slot)| (slot.key.clone(), index))
-        .collect();
+    let places: HashMap<Key, usize> =
+        slots.iter().enumerate().map(|(index, slot)| (slot.key.clone(), index)).collect();
     let mut unknown = Vec::new();
     let mut targets = HashSet::new();
     for Override { key, value } in overrides {
@@ -129,7 +118,7 @@ fn replace(slot: &mut Slot, value: super::erased::Erased) -> Option<Key> {
         _ => None,
     };
     slot.origin = Origin::Value;
-    slot.value = OnceLock::from(value);
+    slot.value = Arc::new(OnceLock::from(value));
     slot.dependencies = Arc::default();
     slot.dispose = None;
     slot.overridden = true;

@@ -62,11 +62,7 @@ impl ContainerBuilder {
     /// [`set_module`](Self::set_module) is called.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            module: "application".into(),
-            entries: Vec::new(),
-            overrides: Vec::new(),
-        }
+        Self { module: "application".into(), entries: Vec::new(), overrides: Vec::new() }
     }
 
     /// What is registered from now on belongs to the module called `name`: reports name it.
@@ -138,7 +134,7 @@ impl ContainerBuilder {
     }
 
     /// Promises a `T` that exists only later. `when` ends the sentence "it comes …", for whoever
-    /// asks too early: `"when the frameworks are built"`.
+    /// asks too early: `"when the frameworks are built"`. Once more changes nothing.
     pub fn announce<T: ?Sized + Send + Sync + 'static>(&mut self, when: impl Into<String>) {
         self.add(Key::of::<T>(), Source::Announced(when.into()), Vec::new());
     }
@@ -149,27 +145,22 @@ impl ContainerBuilder {
         name: &str,
         when: impl Into<String>,
     ) {
-        self.add(
-            Key::of::<T>().named(name),
-            Source::Announced(when.into()),
-            Vec::new(),
-        );
+        self.add(Key::of::<T>().named(name), Source::Announced(when.into()), Vec::new());
+    }
+
+    /// Promises one more `T`, with or without a name: it is known when it comes.
+    pub fn announce_open<T: ?Sized + Send + Sync + 'static>(&mut self, when: impl Into<String>) {
+        self.add(Key::of::<T>(), Source::Open(when.into()), Vec::new());
     }
 
     /// Replaces whatever is provided as a `T`, which is then never built.
     pub fn override_value<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
-        self.overrides.push(Override {
-            key: Key::of::<T>(),
-            value: erase(value),
-        });
+        self.overrides.push(Override { key: Key::of::<T>(), value: erase(value) });
     }
 
     /// Replaces whatever is provided as the `T` called `name`.
     pub fn override_named<T: ?Sized + Send + Sync + 'static>(&mut self, name: &str, value: Arc<T>) {
-        self.overrides.push(Override {
-            key: Key::of::<T>().named(name),
-            value: erase(value),
-        });
+        self.overrides.push(Override { key: Key::of::<T>().named(name), value: erase(value) });
     }
 
     /// Checks that everything fits together, what is announced being taken for granted, and
@@ -195,11 +186,7 @@ impl ContainerBuilder {
 
     fn provide_type<T: Provide>(&mut self, source: fn(Construct) -> Source) -> &mut Entry {
         let construct: Construct = Box::new(|resolver| {
-            Box::pin(async {
-                T::construct(resolver)
-                    .await
-                    .map(|value| erase(Arc::new(value)))
-            })
+            Box::pin(async { T::construct(resolver).await.map(|value| erase(Arc::new(value))) })
         });
         let entry = self.add(Key::of::<T>(), source(construct), T::dependencies());
         entry.eager = T::EAGER;

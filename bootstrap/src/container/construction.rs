@@ -59,10 +59,7 @@ pub(super) struct Failure {
 
 impl Failure {
     fn at(slot: usize, error: Error) -> Self {
-        Self {
-            path: vec![slot],
-            error,
-        }
+        Self { path: vec![slot], error }
     }
 
     /// The slot that failed.
@@ -99,7 +96,7 @@ impl Container {
         if let Some(running) = &*running {
             return Ok(Some(running.clone()));
         }
-        if let Origin::Announced(when) = &slot.origin {
+        if let Some(when) = slot.announced() {
             return Err(Failure::at(index, report::awaited(when)));
         }
         if self.inner().closed.load(Ordering::SeqCst) {
@@ -118,30 +115,21 @@ impl Container {
         let task = tokio::spawn(build.in_current_span());
         let abort = task.abort_handle();
         let outcome = async move {
-            let stopped = |_| {
-                Err(Failure::at(
-                    index,
-                    Error::other("its construction was stopped"),
-                ))
-            };
+            let stopped = |_| Err(Failure::at(index, Error::other("its construction was stopped")));
             task.await.unwrap_or_else(stopped)
         };
-        Running {
-            outcome: outcome.boxed().shared(),
-            abort,
-        }
+        Running { outcome: outcome.boxed().shared(), abort }
     }
 
     async fn construct(&self, index: usize) -> Outcome {
         let slot = self.table().slot(index);
-        self.ensure_all(&slot.edges)
-            .await
-            .map_err(|failure| failure.through(index))?;
+        let needed = self.table().edges(&slot.dependencies);
+        self.ensure_all(&needed).await.map_err(|failure| failure.through(index))?;
         let (Origin::Constructor(construct) | Origin::Alias(construct)) = &slot.origin else {
             return Ok(());
         };
         let declared = Arc::clone(&slot.dependencies);
-        let resolver = Resolver::new(self.downgrade(), slot.key.to_string(), declared);
+        let resolver = Resolver::new(self.downgrade(), slot.key().to_string(), declared);
         let started = Instant::now();
         let attempt = AssertUnwindSafe(async { construct(resolver).await }).catch_unwind();
         let value = attempt.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
@@ -153,9 +141,8 @@ impl Container {
 
     /// Returns when all `edges` lead to a value, leaving out what is optional and still to come.
     pub(super) async fn ensure_all(&self, edges: &[Edge]) -> Outcome {
-        let needed = edges
-            .iter()
-            .filter(|edge| edge.required || !self.table().slot(edge.slot).is_awaited());
+        let needed =
+            edges.iter().filter(|edge| edge.required || !self.table().slot(edge.slot).is_awaited());
         let outcomes = join_all(needed.map(|edge| self.ensure(edge.slot))).await;
         outcomes.into_iter().collect()
     }
@@ -165,10 +152,7 @@ impl Container {
         let mut built = self.built();
         let kept = self.table().slot(index).value.set(value).is_ok();
         if kept {
-            built.push(Built {
-                slot: index,
-                duration,
-            });
+            built.push(Built { slot: index, duration });
         }
         kept
     }
@@ -177,10 +161,7 @@ impl Container {
     pub(super) fn explain(&self, failure: &Failure, way: Vec<String>) -> Error {
         let module = &self.table().slot(failure.slot()).module;
         let way = report::arrows(&way);
-        failure
-            .error
-            .clone()
-            .context(format!("{way} (module {module})"))
+        failure.error.clone().context(format!("{way} (module {module})"))
     }
 }
 

@@ -26,21 +26,13 @@ impl Dependency {
     /// Needs `key`, and cannot be built without.
     #[must_use]
     pub fn required(key: Key) -> Self {
-        Self {
-            key,
-            kind: DependencyKind::Required,
-            advice: None,
-        }
+        Self { key, kind: DependencyKind::Required, advice: None }
     }
 
     /// Takes `key` where somebody provides it.
     #[must_use]
     pub fn optional(key: Key) -> Self {
-        Self {
-            key,
-            kind: DependencyKind::Optional,
-            advice: None,
-        }
+        Self { key, kind: DependencyKind::Optional, advice: None }
     }
 
     /// Replaces the usual advice of the report in case that nobody provides it: `"load an
@@ -88,10 +80,7 @@ pub struct Root {
 impl Root {
     /// What is known as `description` and needs `dependencies`.
     pub fn new(description: impl Into<String>, dependencies: Vec<Dependency>) -> Self {
-        Self {
-            description: description.into(),
-            dependencies,
-        }
+        Self { description: description.into(), dependencies }
     }
 
     /// What is known as `description` and takes an `I`.

@@ -38,9 +38,8 @@ impl Container {
     async fn finish_builds(&self, deadline: Duration) -> Vec<Error> {
         let slots = self.table().slots().iter().enumerate();
         let builds = slots.filter_map(|(index, slot)| Some((index, running(slot).clone()?)));
-        let builds: Vec<_> = builds
-            .map(|(index, build)| self.finish_build(index, build, deadline))
-            .collect();
+        let builds: Vec<_> =
+            builds.map(|(index, build)| self.finish_build(index, build, deadline)).collect();
         join_all(builds).await.into_iter().flatten().collect()
     }
 
@@ -60,7 +59,7 @@ impl Container {
             Error::deadline(format!(
                 "it was still being built after {deadline:?}, and was cut off"
             ))
-            .context(format!("{} (module {})", slot.key, slot.module)),
+            .context(format!("{} (module {})", slot.key(), slot.module)),
         )
     }
 
@@ -79,7 +78,8 @@ impl Container {
         within(deadline, work).await.map_err(|error| {
             error.or_kind(ErrorKind::Hook).context(format!(
                 "disposing of {} (module {})",
-                slot.key, slot.module
+                slot.key(),
+                slot.module
             ))
         })
     }
@@ -100,9 +100,7 @@ async fn within(
         }),
         Err(_) => {
             task.abort();
-            Err(Error::deadline(format!(
-                "it took longer than {deadline:?}, and was cut off"
-            )))
+            Err(Error::deadline(format!("it took longer than {deadline:?}, and was cut off")))
         }
     }
 }

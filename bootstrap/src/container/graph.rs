@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     Dependency, Root,
     construction::Failure,
-    table::{Origin, Table},
+    table::{Edge, Origin, Table},
 };
 
 /// How much of the application exists when the graph is checked.
@@ -44,11 +44,7 @@ pub(super) struct Graph<'a> {
 impl<'a> Graph<'a> {
     pub(super) fn new(table: &'a Table, roots: &'a [Root]) -> Self {
         let before = vec![None; table.slots().len()];
-        let mut graph = Self {
-            table,
-            roots,
-            before,
-        };
+        let mut graph = Self { table, roots, before };
         graph.walk();
         graph
     }
@@ -62,10 +58,14 @@ impl<'a> Graph<'a> {
             }
         }
         while let Some(index) = queue.pop_front() {
-            for edge in &self.table.slot(index).edges {
+            for edge in self.edges(index) {
                 self.step(Consumer::Slot(index), edge.slot, &mut queue);
             }
         }
+    }
+
+    fn edges(&self, slot: usize) -> Vec<Edge> {
+        self.table.edges(&self.table.slot(slot).dependencies)
     }
 
     fn step(&mut self, from: Consumer, to: usize, queue: &mut VecDeque<usize>) {
@@ -90,9 +90,7 @@ impl<'a> Graph<'a> {
         let mut lacks = Vec::new();
         for (consumer, dependencies) in of_roots.chain(of_slots) {
             for (place, dependency) in dependencies.iter().enumerate() {
-                let repeated = dependencies[..place]
-                    .iter()
-                    .any(|d| d.key() == dependency.key());
+                let repeated = dependencies[..place].iter().any(|d| d.key() == dependency.key());
                 if !repeated && dependency.is_required() {
                     lacks.extend(self.lack(consumer, dependency, stage));
                 }
@@ -114,11 +112,7 @@ impl<'a> Graph<'a> {
                 absent.then_some(found)?
             }
         };
-        Some(Lack {
-            consumer,
-            dependency,
-            awaited,
-        })
+        Some(Lack { consumer, dependency, awaited })
     }
 
     /// A shortest circle through every slot that is on one, each slot in at least one of them.
@@ -145,7 +139,7 @@ impl<'a> Graph<'a> {
         let mut forward = vec![Vec::new(); count];
         let mut backward = vec![Vec::new(); count];
         for (index, slot) in self.table.slots().iter().enumerate() {
-            for edge in &slot.edges {
+            for edge in self.table.edges(&slot.dependencies) {
                 forward[index].push(edge.slot);
                 backward[edge.slot].push(index);
             }
@@ -160,7 +154,7 @@ impl<'a> Graph<'a> {
         let mut before = vec![None; core.len()];
         let mut queue = VecDeque::from([start]);
         while let Some(index) = queue.pop_front() {
-            for edge in &self.table.slot(index).edges {
+            for edge in self.edges(index) {
                 if edge.slot == start {
                     return Some(way(&before, start, index));
                 }
@@ -195,7 +189,7 @@ impl<'a> Graph<'a> {
                     None
                 }
                 Consumer::Slot(index) => {
-                    path.push(self.table.slot(index).key.to_string());
+                    path.push(self.table.slot(index).key().to_string());
                     self.before[index]
                 }
             };
@@ -209,11 +203,7 @@ impl<'a> Graph<'a> {
         if self.before[failure.slot()].is_some() {
             return self.path(Consumer::Slot(failure.slot()));
         }
-        failure
-            .path
-            .iter()
-            .map(|&slot| self.table.slot(slot).key.to_string())
-            .collect()
+        failure.path.iter().map(|&slot| self.table.slot(slot).key().to_string()).collect()
     }
 
     pub(super) fn table(&self) -> &'a Table {
@@ -235,9 +225,7 @@ impl<'a> Graph<'a> {
 fn peel(core: &mut [bool], forward: &[Vec<usize>], backward: &[Vec<usize>]) {
     let within = |core: &[bool], slots: &[usize]| slots.iter().filter(|&&s| core[s]).count();
     let mut open: Vec<usize> = forward.iter().map(|slots| within(core, slots)).collect();
-    let mut ends: Vec<usize> = (0..core.len())
-        .filter(|&i| core[i] && open[i] == 0)
-        .collect();
+    let mut ends: Vec<usize> = (0..core.len()).filter(|&i| core[i] && open[i] == 0).collect();
     while let Some(end) = ends.pop() {
         core[end] = false;
         for &index in backward[end].iter().filter(|&&index| core[index]) {

@@ -40,12 +40,7 @@ impl Container {
     pub(super) fn new(table: Table) -> Self {
         let slots = table.slots().iter().enumerate();
         let values = slots.filter(|(_, slot)| matches!(slot.origin, Origin::Value));
-        let built = values
-            .map(|(slot, _)| Built {
-                slot,
-                duration: None,
-            })
-            .collect();
+        let built = values.map(|(slot, _)| Built { slot, duration: None }).collect();
         Self(Arc::new(Inner {
             table,
             built: Mutex::new(built),
@@ -91,8 +86,9 @@ impl Container {
 
     /// The `T`, if it is built: one read of an immutable table, without a lock or an allocation.
     #[must_use]
+    #[inline]
     pub fn try_get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.value(None)
+        self.0.table.unnamed()
     }
 
     /// The `T` called `name`, if it is built.
@@ -111,16 +107,11 @@ impl Container {
     pub async fn resolve<I: Injectable>(&self) -> Result<I> {
         let dependencies = dependencies_of::<I>();
         let absent = |key: &Key| self.table().find(key).is_none();
-        if let Some(lack) = dependencies
-            .iter()
-            .find(|d| d.is_required() && absent(d.key()))
-        {
+        if let Some(lack) = dependencies.iter().find(|d| d.is_required() && absent(d.key())) {
             return Err(report::missing(self.table(), lack));
         }
         let needed = self.table().edges(&dependencies);
-        self.ensure_all(&needed)
-            .await
-            .map_err(|failure| self.failed(&failure))?;
+        self.ensure_all(&needed).await.map_err(|failure| self.failed(&failure))?;
         let owner = without_paths(type_name::<I>());
         I::resolve(&Resolver::new(self.downgrade(), owner, dependencies.into()))
     }
@@ -134,18 +125,13 @@ impl Container {
     async fn build_and_get<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
         let missing = || report::missing(self.table(), &Dependency::required(key.clone()));
         let index = self.table().find(&key).ok_or_else(missing)?;
-        self.ensure(index)
-            .await
-            .map_err(|failure| self.failed(&failure))?;
+        self.ensure(index).await.map_err(|failure| self.failed(&failure))?;
         self.value(key.name())
             .ok_or_else(|| Error::wiring(format!("{key}: what is stored there has another type")))
     }
 
     fn failed(&self, failure: &Failure) -> Error {
-        let way = failure
-            .path
-            .iter()
-            .map(|&slot| self.table().slot(slot).key.to_string());
+        let way = failure.path.iter().map(|&slot| self.table().slot(slot).key().to_string());
         self.explain(failure, way.collect())
     }
 
@@ -172,11 +158,7 @@ impl Container {
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let providers = self.table().slots().len();
-        write!(
-            f,
-            "Container({providers} providers, {} built)",
-            self.built().len()
-        )
+        write!(f, "Container({providers} providers, {} built)", self.built().len())
     }
 }
 

@@ -30,11 +30,7 @@ impl Key {
     /// The unnamed value of type `T`, which may be a trait object.
     #[must_use]
     pub fn of<T: ?Sized + 'static>() -> Self {
-        Self {
-            type_id: TypeId::of::<T>(),
-            type_name: type_name::<T>(),
-            name: None,
-        }
+        Self { type_id: TypeId::of::<T>(), type_name: type_name::<T>(), name: None }
     }
 
     /// The value of the same type that is called `name`.
@@ -133,9 +129,7 @@ mod tests {
         );
         assert_eq!(Key::of::<Cache<dyn Repo>>().to_string(), "Cache<dyn Repo>");
         assert_eq!(
-            Key::of::<(Arc<Cache<u8>>, [Option<String>; 2])>()
-                .named("a")
-                .to_string(),
+            Key::of::<(Arc<Cache<u8>>, [Option<String>; 2])>().named("a").to_string(),
             "(Arc<Cache<u8>>, [Option<String>; 2]) \"a\"",
         );
     }
@@ -143,10 +137,7 @@ mod tests {
     #[test]
     fn a_name_makes_another_key() {
         assert_ne!(Key::of::<u8>(), Key::of::<u8>().named("a"));
-        assert_eq!(
-            Key::of::<u8>().named("a"),
-            Key::of::<u8>().named(String::from("a"))
-        );
+        assert_eq!(Key::of::<u8>().named("a"), Key::of::<u8>().named(String::from("a")));
         assert_ne!(Key::of::<u8>().named("a"), Key::of::<u16>().named("a"));
     }
 }

@@ -10,22 +10,18 @@ pub(super) fn nearest(table: &Table, key: &Key) -> Vec<String> {
     let mut candidates: Vec<(usize, String)> = table
         .slots()
         .iter()
-        .filter(|slot| slot.key != *key)
+        .filter(|slot| slot.key() != key)
         .filter_map(|slot| {
-            let rank = if slot.key.type_id() == key.type_id() {
+            let rank = if slot.key().type_id() == key.type_id() {
                 0
             } else {
-                rank(&wanted, &bare(&slot.key))?
+                rank(&wanted, &bare(slot.key()))?
             };
-            Some((rank, describe(&slot.key, &slot.module, key)))
+            Some((rank, describe(slot.key(), &slot.module, key)))
         })
         .collect();
     candidates.sort();
-    candidates
-        .into_iter()
-        .take(CANDIDATES)
-        .map(|(_, text)| text)
-        .collect()
+    candidates.into_iter().take(CANDIDATES).map(|(_, text)| text).collect()
 }
 
 fn describe(key: &Key, module: &str, wanted: &Key) -> String {

@@ -32,28 +32,19 @@ pub struct Registration<'a, T: ?Sized> {
 
 impl<'a, T: ?Sized + Send + Sync + 'static> Registration<'a, T> {
     pub(super) fn new(entry: &'a mut Entry) -> Self {
-        Self {
-            entry,
-            of: PhantomData,
-        }
+        Self { entry, of: PhantomData }
     }
 
     /// Names the value, so that several of its type can exist:
     /// `#[inject(name = "replica")]`.
-    #[allow(
-        clippy::return_self_not_must_use,
-        reason = "the registration is kept in its builder"
-    )]
+    #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         self.entry.key = Key::of::<T>().named(name);
         self
     }
 
     /// Builds the value at start even where nothing reaches it.
-    #[allow(
-        clippy::return_self_not_must_use,
-        reason = "the registration is kept in its builder"
-    )]
+    #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
     pub fn eager(self) -> Self {
         self.entry.eager = true;
         self
@@ -61,10 +52,7 @@ impl<'a, T: ?Sized + Send + Sync + 'static> Registration<'a, T> {
 
     /// Disposes of the value, when the process stops and all that used it is gone; in place of
     /// what its type does for that.
-    #[allow(
-        clippy::return_self_not_must_use,
-        reason = "the registration is kept in its builder"
-    )]
+    #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
     pub fn on_dispose<F, Fut>(self, dispose: F) -> Self
     where
         F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
@@ -99,18 +87,13 @@ pub(super) enum Source {
     Alias(Construct),
     /// A value to come, and when.
     Announced(String),
+    /// A value to come under a name that is not known yet, and when.
+    Open(String),
 }
 
 impl Entry {
     pub(super) fn new(key: Key, module: Arc<str>, source: Source) -> Self {
-        Self {
-            key,
-            module,
-            source,
-            dependencies: Vec::new(),
-            eager: false,
-            dispose: None,
-        }
+        Self { key, module, source, dependencies: Vec::new(), eager: false, dispose: None }
     }
 
     pub(super) fn needs(mut self, dependencies: Vec<Dependency>) -> Self {

@@ -4,19 +4,13 @@ use super::{
     Dependency, Key, Root,
     graph::{Consumer, Graph, Lack, Stage},
     nearest::nearest,
-    table::{Origin, Table},
+    table::Table,
 };
 use crate::{Error, Result};
 
 /// One report of all `faults`.
 pub(super) fn all(faults: Vec<Error>) -> Result<()> {
-    Error::all(
-        format!(
-            "the application does not fit together: {} faults",
-            faults.len()
-        ),
-        faults,
-    )
+    Error::all(format!("the application does not fit together: {} faults", faults.len()), faults)
 }
 
 /// What is missing and what runs in a circle, with the way that leads there.
@@ -25,9 +19,7 @@ pub(super) fn faults(table: &Table, roots: &[Root], stage: Stage) -> Vec<Error> 
     let lacks = graph.lacks(stage);
     let missing = lacks.iter().map(|lack| lacking(&graph, lack));
     let circles = graph.circles();
-    missing
-        .chain(circles.iter().map(|circle| circular(&graph, circle)))
-        .collect()
+    missing.chain(circles.iter().map(|circle| circular(&graph, circle))).collect()
 }
 
 /// `UserService → dyn UserRepo`.
@@ -58,9 +50,8 @@ pub(super) fn provided_twice(key: &Key, first: &str, second: &str) -> Error {
 }
 
 pub(super) fn unknown_override(table: &Table, key: &Key) -> Error {
-    let error = Error::wiring(format!(
-        "the override of {key} replaces nothing: nobody provides it"
-    ));
+    let error =
+        Error::wiring(format!("the override of {key} replaces nothing: nobody provides it"));
     match nearest(table, key) {
         near if near.is_empty() => error.advise("override by the type that a module provides"),
         near => error.advise(format!("did you mean {}?", near.join(", "))),
@@ -72,7 +63,7 @@ fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
     let mut path = graph.path(lack.consumer);
     path.push(lack.dependency.key().to_string());
     let path = arrows(&path);
-    if let Some(Origin::Announced(when)) = lack.awaited.map(|slot| &table.slot(slot).origin) {
+    if let Some(when) = lack.awaited.and_then(|slot| table.slot(slot).announced()) {
         return Error::wiring(format!("{path}: it has not come, though promised {when}"));
     }
     let module = match lack.consumer {
@@ -88,17 +79,12 @@ fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
 
 fn circular(graph: &Graph<'_>, circle: &[usize]) -> Error {
     let names = circle.iter().chain(circle.first());
-    let names = names.map(|&slot| graph.table().slot(slot).key.to_string());
-    let mut path = circle
-        .first()
-        .map_or_else(Vec::new, |&slot| graph.path(Consumer::Slot(slot)));
+    let names = names.map(|&slot| graph.table().slot(slot).key().to_string());
+    let mut path = circle.first().map_or_else(Vec::new, |&slot| graph.path(Consumer::Slot(slot)));
     path.pop();
     path.extend(names);
-    Error::wiring(format!(
-        "{}: a circle, nobody in it can be built first",
-        arrows(&path)
-    ))
-    .advise("let one of them do without the next, or move what both need into a third")
+    Error::wiring(format!("{}: a circle, nobody in it can be built first", arrows(&path)))
+        .advise("let one of them do without the next, or move what both need into a third")
 }
 
 fn advice(table: &Table, dependency: &Dependency, module: Option<&str>) -> String {
@@ -114,15 +100,9 @@ fn advice(table: &Table, dependency: &Dependency, module: Option<&str>) -> Strin
 }
 
 fn remedy(key: &Key, module: Option<&str>) -> String {
-    let place = module.map_or_else(
-        || "a module".to_owned(),
-        |module| format!("module {module}"),
-    );
+    let place = module.map_or_else(|| "a module".to_owned(), |module| format!("module {module}"));
     let short = super::key::without_paths(key.type_name());
-    let named = key
-        .name()
-        .map(|name| format!(".named({name:?})"))
-        .unwrap_or_default();
+    let named = key.name().map(|name| format!(".named({name:?})")).unwrap_or_default();
     if short.starts_with("dyn ") {
         return format!("bind it in {place}: .bind::<{short}, …>(|it| it){named}");
     }

@@ -22,11 +22,7 @@ impl Resolver {
         owner: impl Into<Arc<str>>,
         declared: Arc<[Dependency]>,
     ) -> Self {
-        Self {
-            container,
-            owner: owner.into(),
-            declared,
-        }
+        Self { container, owner: owner.into(), declared }
     }
 
     /// The `T` that was declared.
@@ -70,11 +66,7 @@ impl Resolver {
     }
 
     fn optional<T: ?Sized + Send + Sync + 'static>(&self, key: &Key) -> Result<Option<Arc<T>>> {
-        if !self
-            .declared
-            .iter()
-            .any(|dependency| dependency.key() == key)
-        {
+        if !self.declared.iter().any(|dependency| dependency.key() == key) {
             return Err(self.undeclared(key));
         }
         let container = self.container.upgrade().ok_or_else(|| self.too_late(key))?;
@@ -82,21 +74,16 @@ impl Resolver {
     }
 
     fn undeclared(&self, key: &Key) -> Error {
-        Error::wiring(format!(
-            "{} takes {key}, which it did not declare",
-            self.owner
-        ))
-        .advise(format!(
-            "add {key} to its dependencies, so that it is built before (in a struct with \
+        Error::wiring(format!("{} takes {key}, which it did not declare", self.owner)).advise(
+            format!(
+                "add {key} to its dependencies, so that it is built before (in a struct with \
                  #[derive(Provide)]: an #[inject] field)"
-        ))
+            ),
+        )
     }
 
     fn too_late(&self, key: &Key) -> Error {
-        Error::other(format!(
-            "{} takes {key} when the container is gone",
-            self.owner
-        ))
-        .advise("take it in the constructor and keep it, instead of keeping the resolver")
+        Error::other(format!("{} takes {key} when the container is gone", self.owner))
+            .advise("take it in the constructor and keep it, instead of keeping the resolver")
     }
 }

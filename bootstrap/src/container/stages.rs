@@ -45,19 +45,23 @@ impl Container {
         value: Arc<T>,
     ) -> Result<()> {
         let refused = |why| Err(Error::wiring(format!("{key} cannot be supplied: {why}")));
-        let index = match self.table().find(key) {
-            Some(index) if self.table().slot(index).overridden => return Ok(()),
-            Some(index) if matches!(self.table().slot(index).origin, Origin::Announced(_)) => index,
-            _ => return refused("it was not announced"),
+        let Some(index) = self.table().find(key) else {
+            return refused("it was not announced");
         };
+        let slot = self.table().slot(index);
+        if slot.overridden {
+            return Ok(());
+        }
+        if slot.announced().is_none() {
+            return refused("it was not announced");
+        }
         if self.inner().sealed.load(Ordering::SeqCst) {
             return refused("the container is sealed");
         }
-        if self.keep(index, erase(value), None) {
-            Ok(())
-        } else {
-            refused("it has come already")
+        if matches!(slot.origin, Origin::Open(_)) {
+            slot.late_key.get_or_init(|| key.clone());
         }
+        if self.keep(index, erase(value), None) { Ok(()) } else { refused("it has come already") }
     }
 
     /// Checks that all that `roots` and the providers need is there.
@@ -78,21 +82,15 @@ impl Container {
         let before = self.built().len();
         let wanted = Graph::new(self.table(), roots).wanted();
         let outcomes = join_all(wanted.iter().map(|&index| self.ensure(index))).await;
-        let failures = outcomes
-            .into_iter()
-            .filter_map(std::result::Result::err)
-            .collect();
+        let failures = outcomes.into_iter().filter_map(std::result::Result::err).collect();
         self.report_failures(roots, failures)?;
         Ok(self
             .built()
             .iter()
             .skip(before)
             .filter_map(|built| {
-                let key = self.table().slot(built.slot).key.clone();
-                Some(BuildTime {
-                    key,
-                    duration: built.duration?,
-                })
+                let key = self.table().slot(built.slot).key().clone();
+                Some(BuildTime { key, duration: built.duration? })
             })
             .collect())
     }
@@ -100,10 +98,7 @@ impl Container {
     /// What is being built at this moment: whom to name when it takes too long.
     pub(crate) fn under_construction(&self) -> Vec<Key> {
         let slots = self.table().slots().iter();
-        slots
-            .filter(|slot| running(slot).is_some())
-            .map(|slot| slot.key.clone())
-            .collect()
+        slots.filter(|slot| running(slot).is_some()).map(|slot| slot.key.clone()).collect()
     }
 
     /// Closes the table: nothing is supplied any more.
@@ -120,9 +115,6 @@ impl Container {
         failures.sort_by_key(Failure::slot);
         let error = |failure: &Failure| self.explain(failure, graph.way(failure));
         let errors: Vec<Error> = failures.iter().map(error).collect();
-        Error::all(
-            format!("{} providers could not be built", errors.len()),
-            errors,
-        )
+        Error::all(format!("{} providers could not be built", errors.len()), errors)
     }
 }

@@ -16,16 +16,17 @@ use super::{
 /// One provider, and its value once it is built.
 pub(super) struct Slot {
     pub(super) key: Key,
+    /// Its key, where that is known only with its value.
+    pub(super) late_key: OnceLock<Key>,
     pub(super) module: Arc<str>,
     pub(super) origin: Origin,
     pub(super) dependencies: Arc<[Dependency]>,
-    /// The slots behind `dependencies`, as far as they exist.
-    pub(super) edges: Vec<Edge>,
     pub(super) eager: bool,
     /// Replaced by a test.
     pub(super) overridden: bool,
     pub(super) dispose: Option<Dispose>,
-    pub(super) value: OnceLock<Erased>,
+    /// Shared with the index, so that a lookup does not pass through here.
+    pub(super) value: Arc<OnceLock<Erased>>,
     pub(super) running: Mutex<Option<Running>>,
 }
 
@@ -39,6 +40,8 @@ pub(super) enum Origin {
     Alias(Construct),
     /// It is supplied later, at the time that the text tells.
     Announced(String),
+    /// So it is, under a name that nobody knows yet.
+    Open(String),
 }
 
 /// A dependency on another slot.
@@ -49,45 +52,62 @@ pub(super) struct Edge {
 }
 
 impl Slot {
+    pub(super) fn key(&self) -> &Key {
+        self.late_key.get().unwrap_or(&self.key)
+    }
+
+    /// When it comes, where it was announced.
+    pub(super) fn announced(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Announced(when) | Origin::Open(when) => Some(when),
+            _ => None,
+        }
+    }
+
     /// Announced, and not yet supplied.
     pub(super) fn is_awaited(&self) -> bool {
-        matches!(self.origin, Origin::Announced(_)) && self.value.get().is_none()
+        self.announced().is_some() && self.value.get().is_none()
     }
+
+    /// May still become the value of any name.
+    fn is_nameless(&self) -> bool {
+        matches!(self.origin, Origin::Open(_)) && self.late_key.get().is_none()
+    }
+}
+
+/// The slot of a type's unnamed value.
+struct Unnamed {
+    slot: usize,
+    value: Arc<OnceLock<Erased>>,
 }
 
 /// Every provider, by key. Nothing is added or taken once it is assembled.
 pub(super) struct Table {
     slots: Vec<Slot>,
-    unnamed: HashMap<TypeId, usize, ByTypeId>,
+    unnamed: HashMap<TypeId, Unnamed, ByTypeId>,
     named: HashMap<TypeId, HashMap<Arc<str>, usize>, ByTypeId>,
+    open: HashMap<TypeId, Vec<usize>, ByTypeId>,
 }
 
 impl Table {
-    /// Indexes `slots`, whose keys differ, and joins each with what it depends on.
+    /// Indexes `slots`, whose keys differ.
     pub(super) fn new(slots: Vec<Slot>) -> Self {
-        let mut table = Self {
-            slots,
-            unnamed: HashMap::default(),
-            named: HashMap::default(),
-        };
-        for (index, slot) in table.slots.iter().enumerate() {
-            match slot.key.shared_name() {
-                Some(name) => {
-                    table
-                        .named
-                        .entry(slot.key.type_id())
-                        .or_default()
-                        .insert(name, index);
+        let mut unnamed = HashMap::default();
+        let mut named: HashMap<_, HashMap<_, _>, _> = HashMap::default();
+        let mut open: HashMap<_, Vec<_>, _> = HashMap::default();
+        for (index, Slot { key, origin, value, .. }) in slots.iter().enumerate() {
+            match (origin, key.shared_name()) {
+                (Origin::Open(_), _) => open.entry(key.type_id()).or_default().push(index),
+                (_, Some(name)) => {
+                    named.entry(key.type_id()).or_default().insert(name, index);
                 }
-                None => {
-                    table.unnamed.insert(slot.key.type_id(), index);
+                (_, None) => {
+                    let value = Arc::clone(value);
+                    unnamed.insert(key.type_id(), Unnamed { slot: index, value });
                 }
             }
         }
-        for index in 0..table.slots.len() {
-            table.slots[index].edges = table.edges(&table.slots[index].dependencies);
-        }
-        table
+        Self { slots, unnamed, named, open }
     }
 
     pub(super) fn slots(&self) -> &[Slot] {
@@ -98,11 +118,21 @@ impl Table {
         &self.slots[index]
     }
 
+    /// The slot of that key, or one that may still become it.
     pub(super) fn find(&self, key: &Key) -> Option<usize> {
         self.find_type(key.type_id(), key.name())
     }
 
-    /// The value of type `T`, if it is there: the way of every call.
+    /// The unnamed value of type `T`, if it is there: the way of every call.
+    #[inline]
+    pub(super) fn unnamed<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        match self.unnamed.get(&TypeId::of::<T>()) {
+            Some(unnamed) => reveal(unnamed.value.get()?),
+            None => self.value(None),
+        }
+    }
+
+    /// The value of type `T` and that name, if it is there.
     pub(super) fn value<T: ?Sized + Send + Sync + 'static>(
         &self,
         name: Option<&str>,
@@ -111,23 +141,31 @@ impl Table {
         self.slots[index].value.get().and_then(reveal)
     }
 
-    /// The slots behind `dependencies`, as far as they exist.
+    /// The slots behind `dependencies`, as far as they exist at this moment.
     pub(super) fn edges(&self, dependencies: &[Dependency]) -> Vec<Edge> {
         let edge = |dependency: &Dependency| {
             let slot = self.find(dependency.key())?;
-            Some(Edge {
-                slot,
-                required: dependency.is_required(),
-            })
+            Some(Edge { slot, required: dependency.is_required() })
         };
         dependencies.iter().filter_map(edge).collect()
     }
 
     fn find_type(&self, type_id: TypeId, name: Option<&str>) -> Option<usize> {
-        match name {
-            None => self.unnamed.get(&type_id).copied(),
-            Some(name) => self.named.get(&type_id)?.get(name).copied(),
-        }
+        let found = match name {
+            None => self.unnamed.get(&type_id).map(|unnamed| unnamed.slot),
+            Some(name) => self.named.get(&type_id).and_then(|names| names.get(name)).copied(),
+        };
+        found.or_else(|| self.find_open(type_id, name))
+    }
+
+    /// What has come under that name, or else what may still come under it.
+    fn find_open(&self, type_id: TypeId, name: Option<&str>) -> Option<usize> {
+        let open = self.open.get(&type_id)?;
+        let has_come = |&&index: &&usize| {
+            self.slots[index].late_key.get().is_some_and(|key| key.name() == name)
+        };
+        let may_come = || open.iter().find(|&&index| self.slots[index].is_nameless());
+        open.iter().find(has_come).or_else(may_come).copied()
     }
 }
 

@@ -29,8 +29,11 @@ pub(crate) trait Configured: Send {
 pub(crate) struct Member {
     pub(crate) app: Arc<dyn Application>,
     pub(crate) transport: Box<dyn Transport>,
-    supply: Box<dyn FnOnce(&Container) -> Result<()> + Send>,
+    supply: Supply,
 }
+
+/// Puts a handle into the container under its own type, which is erased here.
+type Supply = Box<dyn FnOnce(&Container) -> Result<()> + Send>;
 
 impl Member {
     pub(crate) fn title(&self) -> String {
@@ -56,7 +59,8 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
         type App<L, M> = <<L as IntoFramework<M>>::Framework as Framework>::App;
         let when = "when the frameworks are built, after the before-hooks";
         match self.0.name() {
-            None | Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
+            None => builder.announce_open::<App<L, M>>(when),
+            Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
             Some(name) => builder.announce_named::<App<L, M>>(name, when),
         }
     }

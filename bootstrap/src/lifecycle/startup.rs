@@ -6,8 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::de::DeserializeOwned;
-
 use super::{
     Lifecycle, Phase,
     loaded::{Configured, Loaded},
@@ -41,13 +39,16 @@ pub(crate) struct Plan {
 pub(crate) struct Options {
     pub(crate) environment: Option<Environment>,
     pub(crate) root: Option<std::path::PathBuf>,
-    pub(crate) variables: Option<Vec<(String, String)>>,
+    pub(crate) variables: Option<Vec<(OsString, OsString)>>,
     pub(crate) config: Vec<(String, serde_json::Value)>,
-    pub(crate) overrides: Vec<Box<dyn FnOnce(&mut ContainerBuilder) + Send>>,
+    pub(crate) overrides: Vec<Replace>,
     pub(crate) free_ports: bool,
     /// The bootstrap owns the process: it sets up the log.
     pub(crate) owns_process: bool,
 }
+
+/// Replaces a provider.
+pub(crate) type Replace = Box<dyn FnOnce(&mut ContainerBuilder) + Send>;
 
 /// How long each stage of a start took.
 pub(crate) type Timeline = Vec<(&'static str, Duration)>;
@@ -90,8 +91,14 @@ fn interrupted(lifecycle: &Lifecycle) -> Error {
 }
 
 fn too_long(deadline: Duration, process: &Process) -> Error {
+    let waiting: Vec<_> =
+        process.container.under_construction().iter().map(ToString::to_string).collect();
+    let culprit = match waiting.as_slice() {
+        [] => String::new(),
+        waiting => format!(", waiting for {}", waiting.join(", ")),
+    };
     Error::deadline(format!("the start is not finished after {deadline:?}"))
-        .context(format!("stage {}", process.stage))
+        .context(format!("stage {}{culprit}", process.stage))
         .advise("raise startup.deadline, or look at what this stage waits for")
 }
 
@@ -134,8 +141,8 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     options.overrides.into_iter().for_each(|replace| replace(&mut builder));
     let container = builder.build()?;
     let process = Process {
-        startup: peek(&config, "startup")?,
-        shutdown: peek(&config, "shutdown")?,
+        startup: config.peek_or_default("startup")?,
+        shutdown: config.peek_or_default("shutdown")?,
         config,
         container,
         health,
@@ -155,14 +162,18 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
 }
 
 fn load_config(options: &mut Options) -> Result<Config> {
-    let variables = options.variables.take().unwrap_or_else(process_variables);
+    let variables = match options.variables.take() {
+        Some(variables) => variables,
+        None => std::env::vars_os().collect(),
+    };
+    let text: Vec<_> = variables.iter().filter_map(as_text).collect();
     let environment = match options.environment.take() {
         Some(environment) => environment,
-        None => Environment::from_variables(&variables)?,
+        None => Environment::from_variables(&text)?,
     };
     let root = match options.root.take() {
         Some(root) => root,
-        None => application_root(&variables)?,
+        None => application_root(&text)?,
     };
     let mut builder = ConfigBuilder::new(environment, root).variables(variables);
     for (key, value) in options.config.drain(..) {
@@ -171,17 +182,10 @@ fn load_config(options: &mut Options) -> Result<Config> {
     builder.build()
 }
 
-/// The kernel's own settings as far as they are known; before-hooks may still change them.
-fn peek<T: DeserializeOwned + Default>(config: &Config, key: &str) -> Result<T> {
-    if config.contains(key) { config.peek(key) } else { Ok(T::default()) }
-}
-
-/// Names and values that are not UTF-8 cannot be configuration.
-fn process_variables() -> Vec<(String, String)> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text).collect()
+/// What is not text names neither an environment nor a folder of ours; configuration that is not
+/// text is reported where it is read.
+fn as_text((name, value): &(OsString, OsString)) -> Option<(String, String)> {
+    Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
 }
 
 /// The working directory if it has a `config` folder; else the package that cargo runs, where it

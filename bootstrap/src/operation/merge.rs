@@ -1,6 +1,6 @@
 //! One deserializer over everything that the fields of an input can come from.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell};
 
 use serde::{
     de::{
@@ -27,7 +27,8 @@ pub(super) fn deserialize<T: DeserializeOwned>(input: &RawInput) -> Result<T, Fa
                 path if path == "." => String::new(),
                 path => path,
             };
-            invalid(vec![(path, error.into_inner().to_string())])
+            let fault = fields.fault.take().unwrap_or_else(|| error.into_inner().to_string());
+            invalid(vec![(path, fault)])
         }
         Ok(_) => trailing(body),
     })
@@ -41,20 +42,24 @@ fn trailing(body: Option<&[u8]>) -> Fault {
 }
 
 /// The fields outside of a JSON body, each name once, with every value it was given.
-#[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>);
+#[derive(Debug, Default)]
+struct Fields<'a> {
+    values: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>,
+    /// What is wrong with one of the values: a JSON error would add a position in the body to it.
+    fault: RefCell<Option<String>>,
+}
 
 impl<'a> Fields<'a> {
     fn of(input: &'a RawInput) -> Self {
-        let mut fields = Self(Vec::new());
+        let mut fields = Self::default();
         for (name, value) in &input.path {
-            fields.0.push((Cow::Borrowed(name), vec![Cow::Borrowed(value)]));
+            fields.values.push((Cow::Borrowed(name), vec![Cow::Borrowed(value)]));
         }
-        let from_path = fields.0.len();
+        let from_path = fields.values.len();
         if let Some(query) = input.query.as_ref().and_then(|uri| uri.query()) {
             fields.add(from_path, query.as_bytes());
         }
-        let from_query = fields.0.len();
+        let from_query = fields.values.len();
         if input.format == BodyFormat::Form {
             fields.add(from_query, &input.body);
         }
@@ -64,20 +69,20 @@ impl<'a> Fields<'a> {
     /// Adds pairs; the first `fixed` fields are already decided.
     fn add(&mut self, fixed: usize, encoded: &'a [u8]) {
         for (name, value) in form_urlencoded::parse(encoded) {
-            match self.0.iter().position(|(known, _)| *known == name) {
+            match self.values.iter().position(|(known, _)| *known == name) {
                 Some(position) if position < fixed => {}
-                Some(position) => self.0[position].1.push(value),
-                None => self.0.push((name, vec![value])),
+                Some(position) => self.values[position].1.push(value),
+                None => self.values.push((name, vec![value])),
             }
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
+        self.values.iter().any(|(known, _)| known == name)
     }
 }
 
@@ -176,7 +181,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for FieldsThen<'_, 'de, A> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
-        if let Some((name, _)) = self.fields.0.get(self.next) {
+        if let Some((name, _)) = self.fields.values.get(self.next) {
             self.next += 1;
             return seed.deserialize(name.as_ref().into_deserializer()).map(Some);
         }
@@ -192,10 +197,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for FieldsThen<'_, 'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        match self.next.checked_sub(1).and_then(|current| self.fields.0.get(current)) {
+        match self.next.checked_sub(1).and_then(|current| self.fields.values.get(current)) {
             Some((_, values)) => seed
                 .deserialize(Values(values))
-                .map_err(|error| serde::de::Error::custom(error)),
+                .map_err(|error| {
+                    self.fields.fault.replace(Some(error.to_string()));
+                    serde::de::Error::custom(error)
+                }),
             None => self.body.next_value_seed(seed),
         }
     }

@@ -1,1 +1,57 @@
-//! Placeholder.
+//! HTTP for polyport: operations served by one route table on hyper (RFC 9110, RFC 9112 and
+//! RFC 9113), with axum routers mounted where an application wants them.
+//!
+//! - [`HttpFramework`] is what a bootstrap loads; [`HttpSettings`] is its section `http`.
+//! - [`HttpModule`] gives the module builder `http(…)`, which fills [`HttpRoutes`].
+//! - [`HttpApp`] is the handle that application code injects.
+//! - With the feature `testing`, `testing::HttpTest` gives tests an HTTP client.
+//!
+//! # Examples
+//! ```
+//! use polyport_bootstrap::{Bootstrap, Fault, Module, ModuleBuilder, Result};
+//! use polyport_http::{HttpFramework, HttpModule};
+//!
+//! async fn hello() -> Result<String, Fault> {
+//!     Ok("hello".to_owned())
+//! }
+//!
+//! struct HelloModule;
+//!
+//! impl Module for HelloModule {
+//!     fn name(&self) -> &'static str {
+//!         "hello"
+//!     }
+//!
+//!     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
+//!         m.http(|r| r.get("/hello", hello));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn bootstrap() -> Bootstrap {
+//!     Bootstrap::new().load(HttpFramework::new()).module(HelloModule)
+//! }
+//! # bootstrap();
+//! ```
+
+mod adapter;
+mod app;
+mod body;
+mod framework;
+mod head;
+mod health;
+mod mount;
+mod pattern;
+mod percent;
+mod refusal;
+mod routes;
+mod settings;
+mod shell;
+mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use app::HttpApp;
+pub use framework::HttpFramework;
+pub use routes::{HttpModule, HttpRoutes, PROTOCOL};
+pub use settings::{HealthSettings, HttpSettings};

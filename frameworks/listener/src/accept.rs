@@ -81,10 +81,7 @@ impl Trouble {
     }
 
     fn warn(&mut self, error: &io::Error) {
-        if self
-            .warned
-            .is_some_and(|at| at.elapsed() < BETWEEN_WARNINGS)
-        {
+        if self.warned.is_some_and(|at| at.elapsed() < BETWEEN_WARNINGS) {
             self.unsaid += 1;
             return;
         }
@@ -100,10 +97,7 @@ impl Trouble {
 /// Whether the client went away before it was accepted: the next one is not concerned.
 fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 #[cfg(test)]

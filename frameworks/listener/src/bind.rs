@@ -58,10 +58,7 @@ impl BoundListener {
     /// Outside a tokio runtime.
     pub fn listen(self) -> Result<Listening, BindError> {
         match self.socket.listen(BACKLOG) {
-            Ok(listener) => Ok(Listening {
-                listener,
-                local_addr: self.local_addr,
-            }),
+            Ok(listener) => Ok(Listening { listener, local_addr: self.local_addr }),
             Err(error) => Err(BindError::listen(self.local_addr, error)),
         }
     }
@@ -83,10 +80,7 @@ impl Listening {
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
-    let literal = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
@@ -97,11 +91,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<BoundListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // With it a restarted server need not wait for its old connections to time out; but two
     // sockets that ask for any free port could get the same one.
     socket.set_reuseaddr(address.port() != 0)?;
@@ -112,10 +102,7 @@ fn bind_one(address: SocketAddr) -> io::Result<BoundListener> {
 
 /// Whether a name's next address may do: this one is of no interface or protocol of ours.
 fn is_foreign(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-    )
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
 }
 
 fn no_address(host: &str, port: u16) -> BindError {

@@ -101,11 +101,7 @@ impl fmt::Debug for ResponseBody {
 
 impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() {
-            Kind::Empty
-        } else {
-            Kind::Full(bytes)
-        })
+        Self(if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) })
     }
 }
 

@@ -55,11 +55,7 @@ impl Service<Request<Incoming>> for Calls {
             self.load.speaks_http2();
         }
         request.extensions_mut().insert(PeerAddr(self.peer));
-        Call {
-            answer: self.dispatch.handle(request),
-            hold: Some(hold),
-            http2,
-        }
+        Call { answer: self.dispatch.handle(request), hold: Some(hold), http2 }
     }
 }
 
@@ -80,18 +76,14 @@ impl Future for Call {
             announce_close(&mut response);
         }
         let long_lived = response.extensions().get::<LongLived>().is_some();
-        Poll::Ready(Ok(
-            response.map(|body| CountedBody::new(body, hold, long_lived))
-        ))
+        Poll::Ready(Ok(response.map(|body| CountedBody::new(body, hold, long_lived))))
     }
 }
 
 /// hyper announces it by itself only where the stop came before the handler was done.
 fn announce_close<B>(response: &mut Response<B>) {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

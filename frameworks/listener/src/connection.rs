@@ -42,18 +42,10 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(tasks: Arc<Tasks>, dispatch: Dispatch, settings: &ListenerSettings) -> Self {
         let mut protocol = auto::Builder::new(Streams(Arc::clone(&tasks)));
-        protocol
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(settings.header_read_timeout);
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_read_timeout);
         protocol.http2().timer(TokioTimer::new());
         let idle_linger = settings.idle_linger;
-        Self {
-            tasks,
-            dispatch: Arc::new(dispatch),
-            protocol,
-            idle_linger,
-        }
+        Self { tasks, dispatch: Arc::new(dispatch), protocol, idle_linger }
     }
 
     /// Serves a client in a task of its own.
@@ -72,11 +64,7 @@ impl Connections {
         I: Read + Write + Unpin + Send + 'static,
     {
         let dispatch = Arc::clone(&self.dispatch);
-        let calls = Calls {
-            dispatch,
-            load: Arc::clone(&load),
-            peer,
-        };
+        let calls = Calls { dispatch, load: Arc::clone(&load), peer };
         let io = Watched::new(io, Arc::clone(&load));
         let mut connection = pin!(self.protocol.serve_connection_with_upgrades(io, calls));
         let mut farewell = Farewell::new(load, self.idle_linger);
@@ -97,12 +85,7 @@ struct Farewell {
 
 impl Farewell {
     fn new(load: Arc<Load>, linger: Duration) -> Self {
-        Self {
-            load,
-            linger,
-            lingering: None,
-            shut: false,
-        }
+        Self { load, linger, lingering: None, shut: false }
     }
 
     fn poll<I>(
@@ -133,9 +116,7 @@ impl Farewell {
         if self.linger.is_zero() || self.load.is_http2() || !self.load.is_idle() {
             return false;
         }
-        let timer = self
-            .lingering
-            .get_or_insert_with(|| Box::pin(sleep(self.linger)));
+        let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep(self.linger)));
         timer.as_mut().poll(cx).is_pending()
     }
 }

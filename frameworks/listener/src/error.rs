@@ -30,27 +30,15 @@ pub enum BindErrorKind {
 
 impl BindError {
     pub(crate) fn resolve(address: String, cause: io::Error) -> Self {
-        Self {
-            action: RESOLVE,
-            address,
-            cause,
-        }
+        Self { action: RESOLVE, address, cause }
     }
 
     pub(crate) fn bind(address: impl ToString, cause: io::Error) -> Self {
-        Self {
-            action: "bind",
-            address: address.to_string(),
-            cause,
-        }
+        Self { action: "bind", address: address.to_string(), cause }
     }
 
     pub(crate) fn listen(address: impl ToString, cause: io::Error) -> Self {
-        Self {
-            action: "listen on",
-            address: address.to_string(),
-            cause,
-        }
+        Self { action: "listen on", address: address.to_string(), cause }
     }
 
     /// The address that was asked for, as `host:port`.

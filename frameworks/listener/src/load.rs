@@ -59,10 +59,7 @@ impl Load {
     /// Counts `work` until the hold is dropped.
     pub(crate) fn hold(self: &Arc<Self>, work: Work) -> Hold {
         self.work.fetch_add(work as u64, SeqCst);
-        Hold {
-            load: Arc::clone(self),
-            work,
-        }
+        Hold { load: Arc::clone(self), work }
     }
 
     /// The calls whose answers are not written yet, long-lived ones excepted.
@@ -150,9 +147,7 @@ fn is_busy(work: u64) -> bool {
 
 impl fmt::Debug for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Load")
-            .field("active", &self.active())
-            .finish_non_exhaustive()
+        f.debug_struct("Load").field("active", &self.active()).finish_non_exhaustive()
     }
 }
 

@@ -44,10 +44,7 @@ impl ListenerRegistry {
     /// What is offered, for error messages: `"http (default)"`.
     #[must_use]
     pub fn offered(&self) -> Vec<String> {
-        self.offers()
-            .keys()
-            .map(|(kind, name)| format!("{kind} ({name})"))
-            .collect()
+        self.offers().keys().map(|(kind, name)| format!("{kind} ({name})")).collect()
     }
 
     fn offers(&self) -> MutexGuard<'_, Offers> {

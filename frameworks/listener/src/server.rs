@@ -2,10 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{task::AbortHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,31 +33,18 @@ impl Server {
         closing: CancellationToken,
         settings: ListenerSettings,
     ) -> Self {
-        let Listening {
-            listener,
-            local_addr,
-        } = listening;
+        let Listening { listener, local_addr } = listening;
         let connections = Arc::new(Connections::new(Arc::clone(&tasks), dispatch, &settings));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let intake = Intake(Arc::clone(&tasks));
         let accepting = tokio::spawn(async move {
             let _intake = intake;
-            accept_until(stopped, listener, |stream, peer| {
-                connections.accept(stream, peer)
-            })
-            .await;
+            accept_until(stopped, listener, |stream, peer| connections.accept(stream, peer)).await;
         });
         let accepting = accepting.abort_handle();
         let flush_grace = settings.flush_grace;
-        Self {
-            local_addr,
-            tasks,
-            accepting,
-            stop,
-            closing,
-            flush_grace,
-        }
+        Self { local_addr, tasks, accepting, stop, closing, flush_grace }
     }
 
     /// The address that clients connect to.
@@ -89,8 +73,10 @@ impl Server {
     }
 
     /// Takes no further client and tells those who are there: HTTP/1 answers carry
-    /// `Connection: close` and idle connections end, HTTP/2 clients get GOAWAY. When it resolves
-    /// the listening socket is closed. May be called again.
+    /// `Connection: close` and idle connections end (after
+    /// [`idle_linger`](ListenerSettings::idle_linger)), HTTP/2 clients get GOAWAY. Clients that the
+    /// system had connected already are still served. When it resolves the listening socket is
+    /// closed. May be called again.
     ///
     /// # Cancel safety
     /// The intake stops even if this is not awaited to its end, once it has been polled.
@@ -126,22 +112,19 @@ impl Server {
     /// Ends what remains: calls, streams and upgraded sockets see
     /// [`closing`](crate::SharedListener::closing) and have `grace` to end; then they are cut.
     /// Says how many connections and upgraded sockets were cut. Peers that have no call and do not
-    /// answer are given `flush_grace`, and are not counted.
+    /// answer are given no more than `flush_grace`, and are not counted.
     ///
     /// # Cancel safety
     /// May be dropped and called again; dropping the server cuts what is left.
     pub async fn close(&self, grace: Duration) -> usize {
-        let deadline = Instant::now() + grace;
         self.begin_stop();
         self.closing.cancel();
-        let short = deadline.min(Instant::now() + self.flush_grace);
-        if timeout_at(short, self.tasks.until(Tasks::is_finished))
-            .await
-            .is_err()
-        {
+        let ended = async {
+            let _ = timeout(self.flush_grace, self.tasks.until(Tasks::is_finished)).await;
             self.tasks.abort_idle();
-            let _ = timeout_at(deadline, self.tasks.until(Tasks::is_finished)).await;
-        }
+            self.tasks.until(Tasks::is_finished).await;
+        };
+        let _ = timeout(grace, ended).await;
         let cut = self.cut();
         let _ = timeout(ABORT_GRACE, self.tasks.gone()).await;
         cut

@@ -33,11 +33,7 @@ impl Mount {
         claims: impl Fn(&Request<Incoming>) -> bool + Send + Sync + 'static,
         handler: Arc<dyn ErasedHandler>,
     ) -> Self {
-        Self {
-            name: name.into(),
-            claims: Box::new(claims),
-            handler,
-        }
+        Self { name: name.into(), claims: Box::new(claims), handler }
     }
 
     pub(crate) fn claims(&self, request: &Request<Incoming>) -> bool {
@@ -51,9 +47,7 @@ impl Mount {
 
 impl fmt::Debug for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mount")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Mount").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -96,13 +90,7 @@ impl SharedListener {
     /// # Errors
     /// If the listener serves already.
     pub fn mount(&self, mount: Mount) -> Result<(), ListenerError> {
-        match self
-            .0
-            .mounts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
+        match self.0.mounts.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             Some(mounts) => {
                 mounts.push(mount);
                 Ok(())
@@ -145,30 +133,14 @@ impl SharedListener {
         handler: Arc<dyn ErasedHandler>,
         settings: ListenerSettings,
     ) -> Result<Server, ListenerError> {
-        let mounts = self
-            .0
-            .mounts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mounts = self.0.mounts.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mounts) = mounts else {
-            return Err(ListenerError::ServesAlready {
-                listener: self.0.name.clone(),
-            });
+            return Err(ListenerError::ServesAlready { listener: self.0.name.clone() });
         };
         let _ = self.0.local_addr.set(listening.local_addr());
-        let dispatch = Dispatch {
-            mounts: mounts.into_boxed_slice(),
-            main: handler,
-        };
+        let dispatch = Dispatch { mounts: mounts.into_boxed_slice(), main: handler };
         let tasks = Arc::clone(&self.0.tasks);
-        Ok(Server::start(
-            listening,
-            dispatch,
-            tasks,
-            self.closing(),
-            settings,
-        ))
+        Ok(Server::start(listening, dispatch, tasks, self.closing(), settings))
     }
 
     /// Runs what owns an upgraded socket (a WebSocket) in a task of its own. It does not count as

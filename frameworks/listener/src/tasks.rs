@@ -42,6 +42,12 @@ struct Entry {
     abort: Option<AbortHandle>,
 }
 
+impl Entry {
+    fn is_idle(&self) -> bool {
+        self.load.as_ref().is_some_and(|load| load.is_idle())
+    }
+}
+
 impl Tasks {
     /// Runs a connection, made from its load.
     pub(crate) fn spawn_connection<F>(self: &Arc<Self>, serve: impl FnOnce(Arc<Load>) -> F)
@@ -66,10 +72,7 @@ impl Tasks {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let Some(id) = self.enter(load) else { return };
-        let ticket = Ticket {
-            tasks: Arc::clone(self),
-            id,
-        };
+        let ticket = Ticket { tasks: Arc::clone(self), id };
         // Not under the lock: a runtime that is ending drops the task on the spot.
         let handle = self.tracker.spawn(async move {
             let _ticket = ticket;
@@ -134,25 +137,18 @@ impl Tasks {
     /// Ends the connections that have nothing to do and have not ended by themselves.
     pub(crate) fn abort_idle(&self) {
         let table = self.table();
-        let idle = table
-            .entries
-            .values()
-            .filter(|e| e.load.as_ref().is_some_and(|l| l.is_idle()));
+        let idle = table.entries.values().filter(|entry| entry.is_idle());
         let handles: Vec<_> = idle.filter_map(|entry| entry.abort.clone()).collect();
         drop(table);
         handles.iter().for_each(AbortHandle::abort);
     }
 
-    /// Ends everything, that to come too, and says how much there was.
+    /// Ends everything, that to come too, and says how much of it was not idle.
     pub(crate) fn abort_all(&self) -> usize {
         let mut table = self.table();
         table.sealed = true;
-        let cut = table.entries.len();
-        let handles: Vec<_> = table
-            .entries
-            .values()
-            .filter_map(|e| e.abort.clone())
-            .collect();
+        let cut = table.entries.values().filter(|entry| !entry.is_idle()).count();
+        let handles: Vec<_> = table.entries.values().filter_map(|e| e.abort.clone()).collect();
         drop(table);
         handles.iter().for_each(AbortHandle::abort);
         cut
@@ -187,11 +183,7 @@ impl Tasks {
     }
 
     pub(crate) fn sockets(&self) -> usize {
-        self.table()
-            .entries
-            .values()
-            .filter(|entry| entry.load.is_none())
-            .count()
+        self.table().entries.values().filter(|entry| entry.load.is_none()).count()
     }
 
     pub(crate) fn active(&self) -> usize {
@@ -210,9 +202,7 @@ impl Tasks {
 
 impl Table {
     fn loads(&self) -> impl Iterator<Item = &Arc<Load>> {
-        self.entries
-            .values()
-            .filter_map(|entry| entry.load.as_ref())
+        self.entries.values().filter_map(|entry| entry.load.as_ref())
     }
 }
 

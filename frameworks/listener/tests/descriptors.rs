@@ -22,27 +22,17 @@ async fn clients_are_served_again_once_there_are_descriptors() {
     // The client's own end takes the last.
     let mut client = Raw::connect(server.local_addr()).await;
     client.send("/").await;
-    eventually("the server has failed to accept", || {
-        WARNINGS.load(SeqCst) == 1
-    })
-    .await;
+    eventually("the server has failed to accept", || WARNINGS.load(SeqCst) == 1).await;
     assert!(File::open("/dev/null").is_err());
 
     drop(taken);
     assert_eq!(client.reply().await.body, "hello");
-    assert_eq!(
-        WARNINGS.load(SeqCst),
-        1,
-        "one warning, however often it tried"
-    );
+    assert_eq!(WARNINGS.load(SeqCst), 1, "one warning, however often it tried");
 }
 
 fn take_all_but_one() -> Vec<File> {
     let pid = std::process::id().to_string();
-    let limited = Command::new("prlimit")
-        .args(["--pid", &pid, "--nofile=128:"])
-        .status()
-        .unwrap();
+    let limited = Command::new("prlimit").args(["--pid", &pid, "--nofile=128:"]).status().unwrap();
     assert!(limited.success(), "prlimit (util-linux) sets the limit");
     let mut taken = Vec::new();
     while let Ok(file) = File::open("/dev/null") {

@@ -15,12 +15,8 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn parse(attributes: &[Attribute]) -> Result<Self> {
-        let mut options = Self {
-            polyport: options::default_crate(),
-            eager: false,
-            init: None,
-            dispose: None,
-        };
+        let mut options =
+            Self { polyport: options::default_crate(), eager: false, init: None, dispose: None };
         for attribute in attributes {
             if let Some(name) = SOURCES.iter().find(|name| attribute.path().is_ident(name)) {
                 let message = format!("`#[{name}]` belongs on a field");
@@ -65,7 +61,5 @@ impl Options {
 fn method(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
     let value = meta.value()?;
     let expected = "name an async method of this struct, without quotes: `dispose = close`";
-    value
-        .parse()
-        .map_err(|error: Error| Error::new(error.span(), expected))
+    value.parse().map_err(|error: Error| Error::new(error.span(), expected))
 }

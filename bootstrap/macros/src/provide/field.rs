@@ -37,10 +37,7 @@ impl Field {
     pub(super) fn parse(field: syn::Field) -> Result<Self> {
         let misplaced = field.attrs.iter().find(|a| a.path().is_ident("provide"));
         if let Some(attribute) = misplaced {
-            return Err(Error::new_spanned(
-                attribute,
-                "`#[provide(…)]` belongs on the struct",
-            ));
+            return Err(Error::new_spanned(attribute, "`#[provide(…)]` belongs on the struct"));
         }
         let is_source = |a: &&Attribute| SOURCES.iter().any(|name| a.path().is_ident(name));
         let mut sources = field.attrs.iter().filter(is_source);
@@ -53,20 +50,12 @@ impl Field {
         }
         let source = Source::parse(attribute, &field.ty)?;
         let name = field.ident.clone().ok_or_else(|| unexplained(&field))?;
-        Ok(Self {
-            name,
-            kind: field.ty,
-            source,
-        })
+        Ok(Self { name, kind: field.ty, source })
     }
 
     /// Adds what the field needs to the list.
     pub(super) fn dependencies(&self, names: &FieldNames) -> TokenStream {
-        let FieldNames {
-            polyport,
-            dependencies: out,
-            ..
-        } = names;
+        let FieldNames { polyport, dependencies: out, .. } = names;
         let container = quote!(#polyport::container);
         let kind = &self.kind;
         match &self.source {
@@ -93,9 +82,7 @@ impl Field {
 
     /// `name: value`.
     pub(super) fn value(&self, names: &FieldNames) -> TokenStream {
-        let FieldNames {
-            polyport, resolver, ..
-        } = names;
+        let FieldNames { polyport, resolver, .. } = names;
         let container = quote!(#polyport::container);
         let (name, kind) = (&self.name, &self.kind);
         let value = match &self.source {
@@ -149,8 +136,7 @@ fn named(attribute: &Attribute, word: &str) -> Result<Option<LitStr>> {
                 name = Some(options::name(&meta)?);
                 Ok(())
             })?;
-            name.map(Some)
-                .ok_or_else(|| Error::new_spanned(attribute, usage))
+            name.map(Some).ok_or_else(|| Error::new_spanned(attribute, usage))
         }
     }
 }
@@ -161,9 +147,7 @@ fn key(attribute: &Attribute) -> Result<LitStr> {
     let Meta::List(_) = attribute.meta else {
         return Err(Error::new_spanned(attribute, usage));
     };
-    let key = attribute
-        .parse_args()
-        .map_err(|_| Error::new_spanned(attribute, usage))?;
+    let key = attribute.parse_args().map_err(|_| Error::new_spanned(attribute, usage))?;
     options::not_empty(key, "a configuration key")
 }
 

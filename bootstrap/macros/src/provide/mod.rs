@@ -73,11 +73,7 @@ fn fields(input: &DeriveInput) -> Result<Vec<Field>> {
 }
 
 fn dependencies(names: &FieldNames, fields: &[Field]) -> TokenStream {
-    let FieldNames {
-        polyport,
-        dependencies,
-        ..
-    } = names;
+    let FieldNames { polyport, dependencies, .. } = names;
     let each = fields.iter().map(|field| field.dependencies(names));
     quote! {
         #[allow(unused_mut)]
@@ -90,15 +86,10 @@ fn dependencies(names: &FieldNames, fields: &[Field]) -> TokenStream {
 }
 
 fn construct(names: &FieldNames, options: &Options, fields: &[Field]) -> TokenStream {
-    let FieldNames {
-        polyport, resolver, ..
-    } = names;
+    let FieldNames { polyport, resolver, .. } = names;
     let value = Ident::new("value", Span::mixed_site());
     let each = fields.iter().map(|field| field.value(names));
-    let init = options
-        .init
-        .as_ref()
-        .map(|init| quote!(#value.#init().await?;));
+    let init = options.init.as_ref().map(|init| quote!(#value.#init().await?;));
     quote! {
         #[allow(unused_mut, unused_variables)]
         async fn construct(#resolver: #polyport::container::Resolver) -> #polyport::Result<Self> {
@@ -121,7 +112,7 @@ impl Options {
         let dispose = self.dispose.as_ref().map(|dispose| {
             quote! {
                 async fn dispose(self: ::std::sync::Arc<Self>) -> #polyport::Result<()> {
-                    self.#dispose().await?;
+                    Self::#dispose(&self).await?;
                     ::std::result::Result::Ok(())
                 }
             }

@@ -31,7 +31,7 @@ fn of_layers(layers: &[usize]) -> Config {
         builder = builder.override_value("a.b", 7);
     }
     if sets(Layer::Variable) {
-        builder = builder.variables(variables(&[("POLYPORT__A__B", "6")]));
+        builder = builder.variables([("POLYPORT__A__B", "6")]);
     }
     if sets(Layer::EnvironmentFile) {
         file("config.unittest.toml", 4);

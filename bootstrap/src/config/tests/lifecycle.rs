@@ -5,9 +5,7 @@ use super::*;
 #[test]
 fn what_a_hook_adds_wins_over_files_and_loses_to_variables() {
     let folder = Folder::new(&[("config.unittest.toml", "[http]\nport = 1\nhost = 'file'\n")]);
-    let config = folder
-        .builder()
-        .variables(variables(&[("POLYPORT__HTTP__PORT", "3")]));
+    let config = folder.builder().variables([("POLYPORT__HTTP__PORT", "3")]);
     let config = config.build().unwrap();
     let remote = json!({ "http": { "port": 2, "host": "remote" } });
     config.add_from("remote: config center", remote).unwrap();
@@ -104,6 +102,7 @@ fn equal_values_overruled_values_and_peeks_are_no_change() {
     assert_eq!(config.get::<u8>("a.b").unwrap(), 1);
     assert!(config.get_or_default::<Vec<u8>>("list").unwrap().is_empty());
     assert!(config.peek::<u8>("a.c").is_err());
+    assert_eq!(config.peek_or_default::<u8>("a.c").unwrap(), 0);
     assert!(config.contains("a") && config.explain("a.c").is_none());
     config.add(json!({ "a": { "b": 2, "c": 3 } })).unwrap();
     assert_eq!(config.changed_reads(), [""; 0]);

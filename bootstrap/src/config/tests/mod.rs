@@ -60,16 +60,9 @@ fn faults(files: &[(&str, &str)]) -> Error {
     Folder::new(files).builder().build().unwrap_err()
 }
 
-fn variables(variables: &[(&str, &str)]) -> Vec<(String, String)> {
-    variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
-}
-
 fn with_variables(of: &[(&str, &str)]) -> Config {
     ConfigBuilder::new(Environment::unittest(), "no/such/folder")
-        .variables(variables(of))
+        .variables(of.iter().copied())
         .build()
         .unwrap()
 }

@@ -97,7 +97,7 @@ proptest! {
     fn no_file_and_no_variable_panics(text in "\\PC{0,40}", ending in 0..4_usize, raw in "[\\[{\"'a-z0-9,=\\]} ]{0,12}") {
         let name = ["toml", "yaml", "yml", "json"][ending];
         let folder = Folder::new(&[(&format!("config.default.{name}"), &text)]);
-        let variables = variables(&[("POLYPORT__A", &raw), (&format!("POLYPORT__{raw}"), "1")]);
+        let variables = [("POLYPORT__A".to_owned(), raw.clone()), (format!("POLYPORT__{raw}"), raw)];
         if let Ok(config) = folder.builder().variables(variables).build() {
             let _ = (config.snapshot(), config.get::<u8>("a"), config.explain("a"));
         }

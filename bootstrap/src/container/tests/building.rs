@@ -14,7 +14,7 @@ use tokio::{
 use super::{Log, PATIENCE, container};
 use crate::{
     Error, ErrorKind, Result,
-    container::{Dependency, Key, Provide, Resolver, Root},
+    container::{Dependency, Injectable, Key, Provide, Resolver, Root},
 };
 
 #[derive(Debug)]
@@ -59,21 +59,13 @@ async fn a_slow_provider_is_built_once_for_a_thousand_callers() {
     gate.add_permits(1);
     let pools = timeout(PATIENCE, join_all(callers)).await.unwrap();
     let first = pools[0].as_ref().unwrap();
-    assert!(
-        pools
-            .iter()
-            .all(|pool| Arc::ptr_eq(pool.as_ref().unwrap(), first))
-    );
+    assert!(pools.iter().all(|pool| Arc::ptr_eq(pool.as_ref().unwrap(), first)));
     assert_eq!(built.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn a_cancelled_caller_neither_stops_nor_repeats_the_build() {
-    let (started, gate, log) = (
-        Arc::new(Notify::new()),
-        Arc::new(Notify::new()),
-        Log::default(),
-    );
+    let (started, gate, log) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Log::default());
     let container = container(|b| {
         let (started, gate, log) = (Arc::clone(&started), Arc::clone(&gate), log.clone());
         b.provide_with(move || {
@@ -95,10 +87,7 @@ async fn a_cancelled_caller_neither_stops_nor_repeats_the_build() {
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     gate.notify_one();
-    timeout(PATIENCE, container.get::<Other>())
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, container.get::<Other>()).await.unwrap().unwrap();
     assert_eq!(log.entries(), ["started", "finished"]);
 }
 
@@ -120,10 +109,7 @@ async fn a_failed_build_names_provider_and_path_and_is_tried_again() {
     });
     let error = container.get::<Service>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
-    assert_eq!(
-        error.to_string(),
-        "Service → Pool (module test): no database at localhost:5432",
-    );
+    assert_eq!(error.to_string(), "Service → Pool (module test): no database at localhost:5432",);
     assert_eq!(container.get::<Service>().await.unwrap().0.0, 1);
 }
 
@@ -143,12 +129,7 @@ async fn a_panic_in_a_constructor_is_an_error_and_can_be_tried_again() {
     });
     let first = container.get::<Pool>().await.unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Hook);
-    assert!(
-        first
-            .to_string()
-            .starts_with("Pool (module test): it panicked: "),
-        "{first}"
-    );
+    assert!(first.to_string().starts_with("Pool (module test): it panicked: "), "{first}");
     assert!(first.to_string().contains("before the future"), "{first}");
     let second = container.get::<Pool>().await.unwrap_err();
     assert!(second.to_string().contains("in the future"), "{second}");
@@ -176,10 +157,7 @@ async fn independent_values_are_built_at_the_same_time() {
         });
     });
     let root = Root::new("GET /", vec![needs::<Pool>(), needs::<Other>()]);
-    let times = timeout(PATIENCE, container.build_reachable(&[root]))
-        .await
-        .unwrap()
-        .unwrap();
+    let times = timeout(PATIENCE, container.build_reachable(&[root])).await.unwrap().unwrap();
     assert_eq!(times.len(), 2);
 }
 
@@ -205,10 +183,7 @@ async fn only_what_is_reached_or_eager_is_built_and_told() {
     });
     let root = Root::of::<Arc<Service>>("GET /");
     container.check(std::slice::from_ref(&root)).unwrap();
-    let times = container
-        .build_reachable(std::slice::from_ref(&root))
-        .await
-        .unwrap();
+    let times = container.build_reachable(std::slice::from_ref(&root)).await.unwrap();
     let keys: Vec<String> = times.iter().map(|time| time.key.to_string()).collect();
     assert_eq!(keys.len(), 3);
     let place = |name| keys.iter().position(|key| key == name).unwrap();
@@ -216,15 +191,9 @@ async fn only_what_is_reached_or_eager_is_built_and_told() {
     assert_eq!(log.count("other"), 0);
     assert!(container.try_get::<Other>().is_none());
     assert!(container.try_get::<u8>().is_some());
-    assert!(
-        container.build_reachable(&[root]).await.unwrap().is_empty(),
-        "each once"
-    );
+    assert!(container.build_reachable(&[root]).await.unwrap().is_empty(), "each once");
     container.get::<Other>().await.unwrap();
-    assert_eq!(
-        (log.count("pool"), log.count("eager"), log.count("other")),
-        (1, 1, 1)
-    );
+    assert_eq!((log.count("pool"), log.count("eager"), log.count("other")), (1, 1, 1));
 }
 
 #[tokio::test]
@@ -232,13 +201,9 @@ async fn every_failure_of_a_start_is_in_one_report_with_the_way_from_its_root() 
     let container = container(|b| {
         b.provide_with(async || Err::<Pool, _>(Error::connection("refused")));
         b.provide_with(service);
-        b.provide_with(async || Err::<Other, _>(Error::other("no disk")))
-            .eager();
+        b.provide_with(async || Err::<Other, _>(Error::other("no disk"))).eager();
     });
-    let roots = [
-        Root::of::<Arc<Service>>("GET /"),
-        Root::of::<Arc<Service>>("POST /"),
-    ];
+    let roots = [Root::of::<Arc<Service>>("GET /"), Root::of::<Arc<Service>>("POST /")];
     let error = container.build_reachable(&roots).await.unwrap_err();
     assert_eq!(
         format!("{error:?}"),
@@ -294,15 +259,54 @@ async fn an_announced_value_says_when_it_comes() {
     container.check(&[]).unwrap();
     assert_eq!(container.get::<Service>().await.unwrap().0.0, 3);
     let twice = container.supply(Arc::new(Pool(4))).unwrap_err();
-    assert_eq!(
-        twice.to_string(),
-        "Pool cannot be supplied: it has come already"
-    );
+    assert_eq!(twice.to_string(), "Pool cannot be supplied: it has come already");
     let other = container.supply(Arc::new(Other)).unwrap_err();
+    assert_eq!(other.to_string(), "Other cannot be supplied: it was not announced");
+}
+
+#[tokio::test]
+async fn a_value_whose_name_is_not_known_yet_comes_under_any() {
+    async fn audit(admin: Admin) -> Result<Other> {
+        assert_eq!(admin.0.0, 2);
+        Ok(Other)
+    }
+    let container = container(|b| {
+        b.announce::<Pool>("later");
+        b.announce::<Pool>("later");
+        b.announce_open::<Pool>("later");
+        b.announce_open::<Pool>("later");
+        b.provide_with(audit);
+    });
+    let roots = [Root::of::<Admin>("GET /admin")];
     assert_eq!(
-        other.to_string(),
-        "Other cannot be supplied: it was not announced"
+        container.get::<Other>().await.unwrap_err().to_string(),
+        "Other → Pool (module test): it does not exist yet; it comes later",
     );
+    assert!(container.check(&roots).is_err());
+    container.supply(Arc::new(Pool(1))).unwrap();
+    container.supply_named("admin", Arc::new(Pool(2))).unwrap();
+    container.supply_named("public", Arc::new(Pool(3))).unwrap();
+    let twice = container.supply_named("admin", Arc::new(Pool(4))).unwrap_err();
+    assert_eq!(twice.to_string(), "Pool \"admin\" cannot be supplied: it has come already");
+    container.check(&roots).unwrap();
+    container.build_reachable(&roots).await.unwrap();
+    container.get::<Other>().await.unwrap();
+    assert_eq!(container.try_get::<Pool>().unwrap().0, 1);
+    assert_eq!(container.try_get_named::<Pool>("public").unwrap().0, 3);
+    let missing = container.get_named::<Pool>("admins").await.unwrap_err();
+    assert!(format!("{missing:?}").contains("did you mean Pool \"admin\""), "{missing:?}");
+}
+
+struct Admin(Arc<Pool>);
+
+impl Injectable for Admin {
+    fn dependencies(out: &mut Vec<Dependency>) {
+        out.push(Dependency::required(Key::of::<Pool>().named("admin")));
+    }
+
+    fn resolve(resolver: &Resolver) -> Result<Self> {
+        resolver.get_named("admin").map(Self)
+    }
 }
 
 #[tokio::test]
@@ -313,13 +317,8 @@ async fn a_sealed_container_takes_nothing_more_and_still_reads() {
         b.provide_value(Arc::new(Pool(2))).named("replica");
     });
     container.seal();
-    let error = container
-        .supply_named("late", Arc::new(Pool(3)))
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "Pool \"late\" cannot be supplied: the container is sealed"
-    );
+    let error = container.supply_named("late", Arc::new(Pool(3))).unwrap_err();
+    assert_eq!(error.to_string(), "Pool \"late\" cannot be supplied: the container is sealed");
     assert_eq!(container.try_get::<Pool>().unwrap().0, 1);
     assert_eq!(container.try_get_named::<Pool>("replica").unwrap().0, 2);
     assert!(container.try_get_named::<Pool>("late").is_none());
@@ -358,10 +357,7 @@ async fn asking_for_what_nobody_provides_names_what_is_near() {
          provide it in a module: .provide::<Pool>(), or .provide_value(…) or .provide_with(…)\n",
     );
     let error = container.get_named::<Pool>("replicas").await.unwrap_err();
-    assert!(
-        format!("{error:?}").contains("did you mean Pool \"replica\""),
-        "{error:?}"
-    );
+    assert!(format!("{error:?}").contains("did you mean Pool \"replica\""), "{error:?}");
     assert!(container.resolve::<Arc<Other>>().await.is_err());
 }
 

@@ -56,10 +56,7 @@ fn without_roots_the_path_begins_at_the_provider() {
     let report = refused(|builder| {
         builder.provide_with(user_service);
     });
-    assert!(
-        report.starts_with("UserService → dyn UserRepo: nobody provides it\n"),
-        "{report}"
-    );
+    assert!(report.starts_with("UserService → dyn UserRepo: nobody provides it\n"), "{report}");
 }
 
 #[test]
@@ -112,10 +109,7 @@ fn everything_that_is_wrong_is_in_one_report() {
         builder.provide_value(Arc::new(2_u8));
         builder.override_value(Arc::new(3_u16));
     });
-    let lines: Vec<&str> = report
-        .lines()
-        .filter(|line| !line.contains("help: "))
-        .collect();
+    let lines: Vec<&str> = report.lines().filter(|line| !line.contains("help: ")).collect();
     assert_eq!(
         lines,
         [

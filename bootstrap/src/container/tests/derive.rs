@@ -107,10 +107,7 @@ impl Service {
     }
 
     async fn close(&self) -> crate::Result<()> {
-        self.log.add(format!(
-            "closed after {} calls",
-            self.calls.load(Ordering::SeqCst)
-        ));
+        self.log.add(format!("closed after {} calls", self.calls.load(Ordering::SeqCst)));
         Ok(())
     }
 }
@@ -126,10 +123,7 @@ where
 }
 
 fn config() -> Arc<kernel::Config> {
-    Arc::new(kernel::Config(vec![
-        ("users.page_size", "20"),
-        ("users.greeting", "hello"),
-    ]))
+    Arc::new(kernel::Config(vec![("users.page_size", "20"), ("users.greeting", "hello")]))
 }
 
 #[tokio::test]
@@ -139,29 +133,18 @@ async fn every_kind_of_field_is_filled() {
         b.provide::<Service>();
         b.bind::<dyn Repo, Memory>(|memory| memory);
         b.provide_value(Arc::new(log.clone()));
-        b.provide_value(Arc::new("replica".to_owned()))
-            .named("replica");
+        b.provide_value(Arc::new("replica".to_owned())).named("replica");
         b.provide_value(config());
         b.announce::<kernel::App>("later");
         b.announce_named::<kernel::App>("admin", "later");
     });
-    container
-        .supply(Arc::new(kernel::App("main".into())))
-        .unwrap();
-    container
-        .supply_named("admin", Arc::new(kernel::App("admin".into())))
-        .unwrap();
+    container.supply(Arc::new(kernel::App("main".into()))).unwrap();
+    container.supply_named("admin", Arc::new(kernel::App("admin".into()))).unwrap();
     container.build_reachable(&[]).await.unwrap();
     let service = container.try_get::<Service>().expect("it is eager");
     service.calls.fetch_add(3, Ordering::SeqCst);
-    assert_eq!(
-        (service.repo.name(), service.replica.as_str()),
-        ("memory", "replica")
-    );
-    assert_eq!(
-        (service.page_size, service.greeting.as_str()),
-        (20, "hello")
-    );
+    assert_eq!((service.repo.name(), service.replica.as_str()), ("memory", "replica"));
+    assert_eq!((service.page_size, service.greeting.as_str()), (20, "hello"));
     assert_eq!((&*service.main.0, &*service.admin.0), ("main", "admin"));
     assert_eq!((service.capacity, service.computed), (16, 108));
     assert!(service.absent.is_none());
@@ -174,10 +157,8 @@ fn every_field_is_a_dependency() {
     let report = refused(|b| {
         b.provide::<Service>();
     });
-    let lacking: Vec<&str> = report
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Service → "))
-        .collect();
+    let lacking: Vec<&str> =
+        report.lines().filter_map(|line| line.trim().strip_prefix("Service → ")).collect();
     assert_eq!(
         lacking,
         [
@@ -222,11 +203,7 @@ async fn init_may_borrow_shared_and_its_error_is_the_constructors() {
     }
     impl Checked {
         async fn check(&self) -> crate::Result<()> {
-            if self.ready {
-                Ok(())
-            } else {
-                Err(Error::other("not ready"))
-            }
+            if self.ready { Ok(()) } else { Err(Error::other("not ready")) }
         }
     }
     let container = container(|b| {

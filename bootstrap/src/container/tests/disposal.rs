@@ -35,12 +35,9 @@ fn layered(log: &Log) -> Container {
     container(|b| {
         b.provide_with(service).on_dispose(logged(log, "service"));
         b.provide_with(repo).on_dispose(logged(log, "repo"));
-        b.provide_with(async || Ok(Pool))
-            .on_dispose(logged(log, "pool"));
-        b.provide_with(async || Ok(Idle))
-            .on_dispose(logged(log, "idle"));
-        b.provide_value(Arc::new(1_u8))
-            .on_dispose(logged(log, "value"));
+        b.provide_with(async || Ok(Pool)).on_dispose(logged(log, "pool"));
+        b.provide_with(async || Ok(Idle)).on_dispose(logged(log, "idle"));
+        b.provide_value(Arc::new(1_u8)).on_dispose(logged(log, "value"));
     })
 }
 
@@ -54,27 +51,18 @@ async fn dependents_go_first_once_and_what_was_never_built_stays() {
     assert!(container.dispose_all(PATIENCE).await.is_empty());
     assert_eq!(log.entries().len(), 4, "once");
     let late = container.get::<Idle>().await.map(|_| ()).unwrap_err();
-    assert!(
-        late.to_string().contains("the process is stopping"),
-        "{late}"
-    );
-    assert!(
-        container.get::<Service>().await.is_ok(),
-        "what exists can be had to the end"
-    );
+    assert!(late.to_string().contains("the process is stopping"), "{late}");
+    assert!(container.get::<Service>().await.is_ok(), "what exists can be had to the end");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_a_panic_and_a_hang_are_told_and_skip_nobody() {
     let log = Log::default();
     let container = container(|b| {
-        b.provide_with(async || Ok(Pool))
-            .on_dispose(logged(&log, "pool"));
+        b.provide_with(async || Ok(Pool)).on_dispose(logged(&log, "pool"));
         b.provide_with(repo).on_dispose(async |_| panic!("no more"));
-        b.provide_with(service)
-            .on_dispose(async |_| Err(Error::other("busy")));
-        b.provide_with(async |_: Arc<Service>| Ok(Idle))
-            .on_dispose(async |_| pending().await);
+        b.provide_with(service).on_dispose(async |_| Err(Error::other("busy")));
+        b.provide_with(async |_: Arc<Service>| Ok(Idle)).on_dispose(async |_| pending().await);
     });
     container.get::<Idle>().await.unwrap();
     let errors = container.dispose_all(Duration::from_secs(5)).await;
@@ -92,11 +80,7 @@ async fn an_error_a_panic_and_a_hang_are_told_and_skip_nobody() {
 
 #[tokio::test]
 async fn what_is_being_built_is_finished_and_then_disposed_of() {
-    let (log, started, gate) = (
-        Log::default(),
-        Arc::new(Notify::new()),
-        Arc::new(Notify::new()),
-    );
+    let (log, started, gate) = (Log::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let container = container(|b| {
         let (started, gate) = (Arc::clone(&started), Arc::clone(&gate));
         b.provide_with(move || {
@@ -144,10 +128,7 @@ async fn what_never_gets_built_is_cut_off_and_told() {
         "Pool (module test): it was still being built after 2s, and was cut off",
     );
     let error = caller.await.unwrap().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "Pool (module test): its construction was stopped"
-    );
+    assert_eq!(error.to_string(), "Pool (module test): its construction was stopped");
 }
 
 #[tokio::test]
@@ -155,8 +136,7 @@ async fn a_cancelled_disposal_goes_on_with_the_next_call() {
     let (log, started) = (Log::default(), Arc::new(Notify::new()));
     let container = container(|b| {
         let started = Arc::clone(&started);
-        b.provide_with(async || Ok(Pool))
-            .on_dispose(logged(&log, "pool"));
+        b.provide_with(async || Ok(Pool)).on_dispose(logged(&log, "pool"));
         b.provide_with(repo).on_dispose(move |_| {
             started.notify_one();
             pending()

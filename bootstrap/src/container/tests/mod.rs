@@ -32,10 +32,7 @@ impl Log {
     }
 
     fn count(&self, entry: &str) -> usize {
-        self.entries()
-            .iter()
-            .filter(|found| *found == entry)
-            .count()
+        self.entries().iter().filter(|found| *found == entry).count()
     }
 }
 

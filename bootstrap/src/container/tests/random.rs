@@ -24,10 +24,7 @@ impl Factory<()> for Build {
     type Output = Node;
 
     fn dependencies(&self) -> Vec<Dependency> {
-        self.needs
-            .iter()
-            .map(|&node| Dependency::required(key(node)))
-            .collect()
+        self.needs.iter().map(|&node| Dependency::required(key(node))).collect()
     }
 
     fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Node>> {
@@ -58,11 +55,7 @@ fn register(
     for &number in order {
         let disposed = disposed.clone();
         builder
-            .provide_with(Build {
-                number,
-                needs: needs[number].clone(),
-                log: built.clone(),
-            })
+            .provide_with(Build { number, needs: needs[number].clone(), log: built.clone() })
             .named(number.to_string())
             .on_dispose(move |_: Arc<Node>| {
                 disposed.add(number.to_string());
@@ -86,20 +79,13 @@ fn acyclic() -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<usize>)> {
 
 /// The nodes in the order in which they came to be.
 fn finished(container: &Container) -> Vec<String> {
-    let name = |slot: usize| container.table().slot(slot).key.name().map(str::to_owned);
-    container
-        .built()
-        .iter()
-        .filter_map(|built| name(built.slot))
-        .collect()
+    let name = |slot: usize| container.table().slot(slot).key().name().map(str::to_owned);
+    container.built().iter().filter_map(|built| name(built.slot)).collect()
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await.unwrap() })
 }
 

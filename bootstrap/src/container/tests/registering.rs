@@ -46,11 +46,7 @@ async fn bind_provides_the_type_and_shows_the_same_value_as_the_trait() {
     let sql = container.get::<Sql>().await.unwrap();
     let named = container.get::<dyn Named>().await.unwrap();
     assert_eq!(repo.number(), 1);
-    assert_eq!(
-        Arc::strong_count(&sql),
-        1 + 3 + 2,
-        "one value behind three keys"
-    );
+    assert_eq!(Arc::strong_count(&sql), 1 + 3 + 2, "one value behind three keys");
     drop((repo, named));
 }
 
@@ -119,10 +115,7 @@ fn a_key_twice_in_one_module_is_an_error_too() {
         b.provide_value(Arc::new(Sql(1)));
         b.provide::<Sql>();
     });
-    assert!(
-        report.starts_with("Sql is provided twice by module test"),
-        "{report}"
-    );
+    assert!(report.starts_with("Sql is provided twice by module test"), "{report}");
 }
 
 #[tokio::test]
@@ -145,9 +138,6 @@ async fn two_containers_know_nothing_of_each_other() {
     let two = container(|b| {
         b.provide::<Sql>();
     });
-    let (one, two) = (
-        one.get::<Sql>().await.unwrap(),
-        two.get::<Sql>().await.unwrap(),
-    );
+    let (one, two) = (one.get::<Sql>().await.unwrap(), two.get::<Sql>().await.unwrap());
     assert!(!Arc::ptr_eq(&one, &two));
 }

@@ -177,7 +177,13 @@ impl Channel {
     }
 
     /// Answers a get with `entry`, with `remaining` messages behind it.
-    pub(crate) fn deliver_got(&mut self, get: basic::Get, queue_id: u64, entry: Entry, remaining: u32) {
+    pub(crate) fn deliver_got(
+        &mut self,
+        get: basic::Get,
+        queue_id: u64,
+        entry: Entry,
+        remaining: u32,
+    ) {
         let delivery_tag = self.next_tag();
         let got = basic::GetOk {
             delivery_tag,

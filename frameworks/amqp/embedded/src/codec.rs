@@ -84,9 +84,10 @@ fn decode_head(buffer: &[u8], frame_max: usize) -> Result<Option<(u8, u16, usize
 
 fn decode_payload(kind: u8, channel: u16, payload: Bytes) -> Result<Frame, Exception> {
     match kind {
-        constants::FRAME_METHOD => parse(&payload, |bytes| parse_class(bytes))
-            .map(|method| Frame::Method(channel, method)),
-        constants::FRAME_HEADER => parse(&payload, |bytes| parse_content_header(bytes))
+        constants::FRAME_METHOD => {
+            parse(&payload, parse_class).map(|method| Frame::Method(channel, method))
+        }
+        constants::FRAME_HEADER => parse(&payload, parse_content_header)
             .map(|header| Frame::Header(channel, Box::new(header))),
         constants::FRAME_BODY => Ok(Frame::Body(channel, payload)),
         _ if channel == 0 => Ok(Frame::Heartbeat),
@@ -112,11 +113,7 @@ fn parse<'a, T, E>(
 ///
 /// # Errors
 /// When amq-protocol cannot generate a field; `out` is then unusable.
-pub(crate) fn encode(
-    out: &mut Vec<u8>,
-    item: &Outgoing,
-    frame_max: usize,
-) -> Result<(), GenError> {
+pub(crate) fn encode(out: &mut Vec<u8>, item: &Outgoing, frame_max: usize) -> Result<(), GenError> {
     match item {
         Outgoing::Method(channel, method) => encode_method(out, *channel, method),
         Outgoing::Content(channel, method, message) => {

@@ -211,7 +211,8 @@ mod tests {
         let expired = DeadLetter::new(&"wait".into(), &first, &to("x"), Reason::Expired);
         assert!(expired.circles_to(&"wait".into()));
         assert!(!expired.circles_to(&"work".into()));
-        let rejected = DeadLetter::new(&"work".into(), &expired.message, &to("x"), Reason::Rejected);
+        let rejected =
+            DeadLetter::new(&"work".into(), &expired.message, &to("x"), Reason::Rejected);
         let retried = DeadLetter::new(&"wait".into(), &rejected.message, &to("x"), Reason::Expired);
         assert!(!rejected.circles_to(&"work".into()));
         assert!(!retried.circles_to(&"work".into()));

@@ -20,7 +20,6 @@ pub(crate) enum ReplyCode {
     UnexpectedFrame,
     NotAllowed,
     NotImplemented,
-    InternalError,
 }
 
 impl ReplyCode {
@@ -39,7 +38,6 @@ impl ReplyCode {
             Self::UnexpectedFrame => 505,
             Self::NotAllowed => 530,
             Self::NotImplemented => 540,
-            Self::InternalError => 541,
         }
     }
 
@@ -58,7 +56,6 @@ impl ReplyCode {
             Self::UnexpectedFrame => "UNEXPECTED_FRAME",
             Self::NotAllowed => "NOT_ALLOWED",
             Self::NotImplemented => "NOT_IMPLEMENTED",
-            Self::InternalError => "INTERNAL_ERROR",
         }
     }
 

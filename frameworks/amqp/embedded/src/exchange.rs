@@ -1,6 +1,9 @@
 //! Exchanges and their bindings.
 
-use amq_protocol::{protocol::exchange::Declare, types::{AMQPValue, FieldTable}};
+use amq_protocol::{
+    protocol::exchange::Declare,
+    types::{AMQPValue, FieldTable},
+};
 
 use crate::{
     arguments::{bytes, inequivalent, same_value},
@@ -44,7 +47,7 @@ impl Kind {
 }
 
 /// The end of a binding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Destination {
     Queue(Name),
     Exchange(Name),

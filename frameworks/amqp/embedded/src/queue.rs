@@ -1,6 +1,9 @@
 //! A queue: ready messages in order, and who consumes them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use amq_protocol::{protocol::queue::Declare, types::FieldTable};
 use tokio::time::Instant;
@@ -9,9 +12,8 @@ use crate::{
     arguments::{Overflow, QueueArguments, check_equivalent, inequivalent},
     channel::ChannelKey,
     exception::{Exception, ReplyCode},
-    message::{Entry, Message, Name},
+    message::{Entry, Message},
 };
-use std::sync::Arc;
 
 /// A consumer as its queue knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

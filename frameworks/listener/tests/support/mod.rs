@@ -39,9 +39,7 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(LONG, looked)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    timeout(LONG, looked).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 pub fn text(text: &'static str) -> Response<ResponseBody> {
@@ -126,17 +124,13 @@ pub struct Reply {
 
 impl Reply {
     pub fn closes(&self) -> bool {
-        self.head
-            .to_lowercase()
-            .contains("\r\nconnection: close\r\n")
+        self.head.to_lowercase().contains("\r\nconnection: close\r\n")
     }
 }
 
 impl Raw {
     pub async fn connect(addr: SocketAddr) -> Self {
-        Self(BufReader::new(
-            within(TcpStream::connect(addr)).await.unwrap(),
-        ))
+        Self(BufReader::new(within(TcpStream::connect(addr)).await.unwrap()))
     }
 
     pub async fn write(&mut self, bytes: &str) {
@@ -144,8 +138,7 @@ impl Raw {
     }
 
     pub async fn send(&mut self, path: &str) {
-        self.write(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
-            .await;
+        self.write(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
     }
 
     pub async fn get(&mut self, path: &str) -> Reply {
@@ -156,11 +149,7 @@ impl Raw {
     pub async fn head(&mut self) -> String {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(
-                within(self.0.read_line(&mut head)).await.unwrap(),
-                0,
-                "ended: {head:?}"
-            );
+            assert_ne!(within(self.0.read_line(&mut head)).await.unwrap(), 0, "ended: {head:?}");
         }
         head
     }
@@ -172,10 +161,7 @@ impl Raw {
         let length = lower.split("content-length: ").nth(1).expect("no length");
         let mut body = vec![0; length.lines().next().unwrap().parse().unwrap()];
         within(self.0.read_exact(&mut body)).await.unwrap();
-        Reply {
-            head,
-            body: String::from_utf8(body).unwrap(),
-        }
+        Reply { head, body: String::from_utf8(body).unwrap() }
     }
 
     /// What still comes until the server closes the connection.
@@ -201,7 +187,5 @@ pub async fn http2(addr: SocketAddr) -> (Http2, tokio::task::JoinHandle<()>) {
 }
 
 pub fn get(path: &str) -> Request<Full<Bytes>> {
-    Request::get(format!("http://test{path}"))
-        .body(Full::default())
-        .unwrap()
+    Request::get(format!("http://test{path}")).body(Full::default()).unwrap()
 }

@@ -6,9 +6,7 @@ use amq_protocol::{
 };
 
 use super::{State, exchanges::check_not_default};
-use crate::{
-    channel::ChannelKey, exception::Exception, exchange::Destination, message::Name,
-};
+use crate::{channel::ChannelKey, exception::Exception, exchange::Destination, message::Name};
 
 impl State {
     pub(super) fn queue_bind(

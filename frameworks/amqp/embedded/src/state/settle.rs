@@ -1,15 +1,15 @@
 //! What follows from a change: deliveries, expiry, dead letters and the next timer.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
 use super::State;
 use crate::{
-    channel::ChannelKey,
+    channel::{Channel, ChannelKey},
     dead_letter::{DeadLetter, Reason},
     message::{Message, Name},
-    queue::ConsumerKey,
+    queue::{ConsumerKey, Queue},
 };
 
 impl State {
@@ -65,19 +65,15 @@ impl State {
     /// where nothing is before it, even with no time to live.
     pub(super) fn enqueue(&mut self, name: &Name, message: &Arc<Message>) -> bool {
         self.bury_expired(name);
-        let receiver = self.receiver(name);
         let now = self.now;
-        let Some(queue) = self.queues.get_mut(name) else {
-            return true;
-        };
-        if queue.refuses() {
+        let Some(queue) = self.queues.get_mut(name).filter(|queue| !queue.refuses()) else {
             return false;
-        }
-        let entry = queue.admit(Arc::clone(message), now);
+        };
         let idle = queue.ready() == 0;
+        let entry = queue.admit(Arc::clone(message), now);
         queue.put(entry);
-        if let (true, Some(receiver)) = (idle, receiver) {
-            self.deliver_head(name, receiver);
+        if idle {
+            self.deliver_next(name);
         }
         self.mark(name);
         true
@@ -86,36 +82,26 @@ impl State {
     fn advance(&mut self, name: &Name) {
         self.bury_excess(name);
         self.bury_expired(name);
-        while let Some(receiver) = self.receiver(name) {
-            self.deliver_head(name, receiver);
+        while self.deliver_next(name) {
             self.bury_expired(name);
         }
         self.set_timer(name);
     }
 
-    /// Whose turn it is: the first consumer of the queue with room for a delivery, provided there
-    /// is a message. It goes to the end of the line.
-    fn receiver(&mut self, name: &Name) -> Option<ConsumerKey> {
-        let queue = self.queues.get_mut(name)?;
-        let channels = &self.channels;
-        let turn = queue.consumers.iter().position(|consumer| {
-            channels.get(&consumer.channel).is_some_and(|channel| channel.has_room(consumer.id))
-        })?;
-        let receiver = queue.consumers.remove(turn)?;
-        queue.consumers.push_back(receiver);
-        Some(receiver)
-    }
-
-    fn deliver_head(&mut self, name: &Name, receiver: ConsumerKey) {
-        let Some(queue) = self.queues.get_mut(name) else {
-            return;
+    /// Delivers the head to the consumer whose turn it is; says whether there were both.
+    fn deliver_next(&mut self, name: &Name) -> bool {
+        let Some(queue) = self.queues.get_mut(name).filter(|queue| queue.ready() > 0) else {
+            return false;
         };
-        let Some(channel) = self.channels.get_mut(&receiver.channel) else {
-            return;
+        let Some(receiver) = next_receiver(queue, &self.channels) else {
+            return false;
         };
-        if let Some(entry) = queue.pop() {
+        if let (Some(channel), Some(entry)) =
+            (self.channels.get_mut(&receiver.channel), queue.pop())
+        {
             queue.unacked += usize::from(channel.deliver(receiver.id, queue.id, entry));
         }
+        true
     }
 
     pub(super) fn bury_expired(&mut self, name: &Name) {
@@ -174,4 +160,17 @@ impl State {
             self.timers.insert((next, name.clone()));
         }
     }
+}
+
+/// The first consumer of the queue with room for a delivery. It goes to the end of the line.
+fn next_receiver(
+    queue: &mut Queue,
+    channels: &HashMap<ChannelKey, Channel>,
+) -> Option<ConsumerKey> {
+    let turn = queue.consumers.iter().position(|consumer| {
+        channels.get(&consumer.channel).is_some_and(|channel| channel.has_room(consumer.id))
+    })?;
+    let receiver = queue.consumers.remove(turn)?;
+    queue.consumers.push_back(receiver);
+    Some(receiver)
 }

@@ -1,0 +1,4 @@
+extern crate polyport_bootstrap as polyport;
+
+#[polyport::main]
+async fn main() {}

@@ -1,0 +1,13 @@
+extern crate polyport_bootstrap as polyport;
+
+use polyport::Provide;
+
+struct Connection;
+
+#[derive(Provide)]
+struct Service {
+    #[default]
+    connection: Connection,
+}
+
+fn main() {}

@@ -1,0 +1,123 @@
+//! A framework that serves nothing and writes down what is asked of it.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use polyport_bootstrap::{
+    AppCore, AppHandle, Application, Error, Framework, Result, Transport,
+    framework::{Built, Endpoint, FrameworkContext},
+};
+
+/// What happened, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn add(&self, entry: impl Into<String>) {
+        self.0.lock().unwrap().push(entry.into());
+    }
+
+    pub(crate) fn entries(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self, entry: &str) -> usize {
+        self.entries().iter().filter(|known| *known == entry).count()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FakeApp(Arc<AppCore>);
+
+impl Application for FakeApp {
+    fn core(&self) -> &AppCore {
+        &self.0
+    }
+}
+
+impl AppHandle for FakeApp {
+    const KIND: &'static str = "fake";
+}
+
+/// How a fake framework behaves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fake {
+    pub(crate) name: Option<String>,
+    pub(crate) log: Log,
+    pub(crate) port: u16,
+    pub(crate) fails_at: Option<&'static str>,
+}
+
+impl Fake {
+    pub(crate) fn new(log: &Log) -> Self {
+        Self { log: log.clone(), ..Self::default() }
+    }
+
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    pub(crate) fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    pub(crate) fn fails_at(mut self, step: &'static str) -> Self {
+        self.fails_at = Some(step);
+        self
+    }
+
+    fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or("default")
+    }
+
+    fn step(&self, step: &'static str) -> Result<()> {
+        self.log.add(format!("{} {step}", self.title()));
+        match self.fails_at {
+            Some(failing) if failing == step => Err(Error::other(format!("{step} failed"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Framework for Fake {
+    type App = FakeApp;
+
+    fn name(&self) -> &str {
+        self.title()
+    }
+
+    fn build(self, context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
+        self.step("build")?;
+        let app = FakeApp(Arc::new(context.core()));
+        Ok(Built { app, transport: Box::new(self) })
+    }
+}
+
+#[async_trait]
+impl Transport for Fake {
+    fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { host: "127.0.0.1".to_owned(), port: self.port })
+    }
+
+    async fn bind(&mut self) -> Result<()> {
+        self.step("bind")
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        self.step("serve")
+    }
+
+    async fn stop_intake(&mut self) {
+        let _ = self.step("stop_intake");
+    }
+
+    async fn drain(&mut self) {
+        let _ = self.step("drain");
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.step("close")
+    }
+}

@@ -1,0 +1,151 @@
+//! A connection from its first byte to its last.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use amq_protocol::protocol::{
+    AMQPClass,
+    connection::{AMQPMethod, Close, CloseOk},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::Hub,
+    channel::Outbox,
+    exception::{Exception, ReplyCode},
+    handshake::{FRAME_MAX, Terms, negotiate},
+    session::Session,
+    transport::{FrameReader, FrameWriter},
+};
+
+/// How long a client may take to open a connection.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to receive and answer the broker's close.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client is gone, or silent for too long.
+    Gone,
+    /// The client has asked for it.
+    Asked,
+    /// The broker closes it.
+    Failed(Failure),
+}
+
+/// An exception and the method that caused it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exception: Exception,
+    pub(crate) class_id: u16,
+    pub(crate) method_id: u16,
+}
+
+impl From<Exception> for End {
+    fn from(exception: Exception) -> Self {
+        Self::Failed(Failure { exception, class_id: 0, method_id: 0 })
+    }
+}
+
+impl End {
+    /// What the broker says last.
+    fn farewell(&self) -> Option<AMQPMethod> {
+        match self {
+            Self::Gone => None,
+            Self::Asked => Some(AMQPMethod::CloseOk(CloseOk {})),
+            Self::Failed(failure) => Some(AMQPMethod::Close(Close {
+                reply_code: failure.exception.code.code(),
+                reply_text: failure.exception.reply_text(),
+                class_id: failure.class_id,
+                method_id: failure.method_id,
+            })),
+        }
+    }
+}
+
+/// Serves a connection until it ends or `stop` is called.
+pub(crate) async fn serve<R, W>(io: (R, W), id: u64, hub: Arc<Hub>, stop: CancellationToken)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut reader = FrameReader::new(io.0, FRAME_MAX as usize);
+    let mut writer = FrameWriter::new(io.1, FRAME_MAX as usize);
+    let negotiated = tokio::select! {
+        () = stop.cancelled() => return,
+        terms = timeout(HANDSHAKE_LIMIT, negotiate(&mut reader, &mut writer)) => terms,
+    };
+    match negotiated.unwrap_or(Err(End::Gone)) {
+        Ok(terms) => converse(&mut reader, &mut writer, id, terms, &hub, &stop).await,
+        Err(end) => refuse(&mut reader, &mut writer, id, &end).await,
+    }
+}
+
+async fn refuse<R, W>(reader: &mut FrameReader<R>, writer: &mut FrameWriter<W>, id: u64, end: &End)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    report(id, end);
+    let Some(farewell) = end.farewell() else {
+        return;
+    };
+    let last_words = async {
+        if writer.control(farewell).await.is_ok() && matches!(end, End::Failed(_)) {
+            reader.drain().await;
+        }
+    };
+    let _ = timeout(FAREWELL_LIMIT, last_words).await;
+}
+
+/// Reads and writes side by side, so that a client which does not read holds up nobody.
+async fn converse<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    id: u64,
+    terms: Terms,
+    hub: &Hub,
+    stop: &CancellationToken,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (outbox, outgoing) = Outbox::new();
+    let heartbeat = terms.heartbeat.map_or(Duration::MAX, |heartbeat| heartbeat / 2);
+    let mut sending = pin!(writer.run(outgoing, heartbeat));
+    let mut session = Session::new(id, hub.vhost(&terms.vhost), outbox.clone(), terms);
+    let end = tokio::select! {
+        end = session.run(reader, stop) => end,
+        _ = &mut sending => End::Gone,
+    };
+    // What the connection held is back in its queues before the client hears of the close.
+    drop(session);
+    report(id, &end);
+    let Some(farewell) = end.farewell() else {
+        return;
+    };
+    outbox.method(0, AMQPClass::Connection(farewell));
+    drop(outbox);
+    let last_words = async {
+        if sending.await.is_ok() && matches!(end, End::Failed(_)) {
+            reader.drain().await;
+        }
+    };
+    let _ = timeout(FAREWELL_LIMIT, last_words).await;
+}
+
+fn report(connection: u64, end: &End) {
+    match end {
+        End::Failed(failure) if failure.exception.code != ReplyCode::ConnectionForced => {
+            tracing::warn!(connection, error = %failure.exception, "AMQP connection closed");
+        }
+        End::Gone | End::Asked | End::Failed(_) => {
+            tracing::debug!(connection, "AMQP connection ended");
+        }
+    }
+}

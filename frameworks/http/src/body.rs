@@ -1,0 +1,120 @@
+//! Reading the body of a request, within its limits.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Version, header, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use polyport_bootstrap::operation::Fault;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::refusal::Refusal;
+
+/// How much of a body that nobody wants is read, so that its sender comes to read the answer and
+/// the connection can go on.
+const DISCARD_LIMIT: u64 = 1024 * 1024;
+
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_millis(500);
+
+/// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
+pub(crate) async fn read(
+    head: &Parts,
+    mut body: Incoming,
+    limit: usize,
+    deadline: Option<Instant>,
+) -> Result<Bytes, Refusal> {
+    let collected = collect(&mut body, limit);
+    let collected = match deadline {
+        None => collected.await,
+        Some(deadline) => timeout_at(deadline, collected).await.unwrap_or_else(|_| Err(too_slow())),
+    };
+    match collected {
+        Ok(bytes) => Ok(bytes),
+        Err(fault) => Err(refuse(head, body, fault).await),
+    }
+}
+
+async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Fault> {
+    check_length(body, limit)?;
+    let Some(first) = next(body).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() && first.len() <= limit {
+        return Ok(first);
+    }
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let mut all = BytesMut::with_capacity(first.len() + expected.min(limit));
+    let mut piece = Some(first);
+    while let Some(bytes) = piece {
+        if all.len() + bytes.len() > limit {
+            return Err(too_large(limit));
+        }
+        all.extend_from_slice(&bytes);
+        piece = next(body).await?;
+    }
+    Ok(all.freeze())
+}
+
+/// The next bytes; `None` at the end.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Fault::invalid_argument("BODY_UNREADABLE", "the body is cut short or malformed")
+                .caused_by(error)
+        })?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the body is within the limit, as far as its announced length tells.
+pub(crate) fn check_length(body: &Incoming, limit: usize) -> Result<(), Fault> {
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).is_ok_and(|length| length <= limit) {
+        return Ok(());
+    }
+    Err(too_large(limit))
+}
+
+fn too_large(limit: usize) -> Fault {
+    Fault::invalid_argument("BODY_TOO_LARGE", format!("the body is longer than {limit} bytes"))
+        .with_status(413)
+}
+
+fn too_slow() -> Fault {
+    Fault::deadline_exceeded("BODY_TOO_SLOW", "the body did not come in within the time of a call")
+        .with_status(408)
+}
+
+/// Answers without having read the body. What is left of it is discarded if it is little; else
+/// this is the connection's last answer.
+pub(crate) async fn refuse(head: &Parts, body: Incoming, refusal: impl Into<Refusal>) -> Refusal {
+    let mut refusal = refusal.into();
+    refusal.close = head.version != Version::HTTP_2 && !discard(head, body).await;
+    refusal
+}
+
+/// Whether nothing is left to read. A client that waits for `100 Continue` sends nothing before
+/// it, and reading would make hyper send it.
+async fn discard(head: &Parts, mut body: Incoming) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > DISCARD_LIMIT {
+        return false;
+    }
+    let mut budget = DISCARD_LIMIT;
+    let all = async {
+        while let Ok(Some(bytes)) = next(&mut body).await {
+            match budget.checked_sub(bytes.len() as u64) {
+                Some(left) => budget = left,
+                None => return false,
+            }
+        }
+        body.is_end_stream()
+    };
+    timeout(DISCARD_TIME, all).await.unwrap_or(false)
+}

@@ -1,0 +1,144 @@
+//! What the head of a request says beyond its route.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use http_body::Body;
+use polyport_bootstrap::operation::{BodyFormat, Fault, RequestId};
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The request's id, and the header that tells the client.
+pub(crate) struct Identity {
+    pub(crate) id: RequestId,
+    pub(crate) header: HeaderValue,
+}
+
+impl Identity {
+    /// The id that the client gave, or a new one.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(X_REQUEST_ID);
+        let id = RequestId::from_peer(given.and_then(|value| value.to_str().ok()));
+        let header = match given {
+            Some(given) if given == id.as_str() => given.clone(),
+            // Ids are visible ASCII, which every header can hold.
+            _ => HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static("-")),
+        };
+        Self { id, header }
+    }
+}
+
+/// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or
+/// malformed (section 3.2), and for transfer codings that we do not undo (section 6.1), by which
+/// requests are smuggled past proxies.
+pub(crate) fn check<B: Body>(request: &Request<B>) -> Result<(), Fault> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => {
+            return Err(malformed("the header Host is missing"));
+        }
+        (Some(_), Some(_)) => return Err(malformed("there are two headers Host")),
+        (Some(host), None) if !is_host(host.as_bytes()) => {
+            return Err(malformed("the header Host names no host"));
+        }
+        _ => {}
+    }
+    if request.body().is_end_stream() || has_plain_framing(headers) {
+        return Ok(());
+    }
+    Err(malformed("only the transfer coding chunked is understood, and only once"))
+}
+
+fn malformed(message: &'static str) -> Fault {
+    Fault::invalid_argument("MALFORMED_REQUEST", message)
+}
+
+/// Whether this is the `host [ ":" port ]` of RFC 3986, as far as characters go.
+fn is_host(host: &[u8]) -> bool {
+    let (name, rest) = match host.iter().position(|byte| *byte == b']') {
+        Some(end) if host[0] == b'[' => host.split_at(end + 1),
+        Some(_) => return false,
+        None => host.split_at(host.iter().position(|b| *b == b':').unwrap_or(host.len())),
+    };
+    let literal = name.first() == Some(&b'[');
+    let port = rest.strip_prefix(b":").unwrap_or(rest);
+    name.iter().all(|byte| is_host_byte(*byte) || (literal && b"[:]".contains(byte)))
+        && (rest.is_empty() || rest[0] == b':')
+        && port.iter().all(u8::is_ascii_digit)
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+fn has_plain_framing(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
+/// How a body is written, by its content type; JSON where it has none.
+pub(crate) fn body_format(headers: &HeaderMap) -> Result<BodyFormat, Fault> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(unsupported("a body with a content encoding is not understood here"));
+    }
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(BodyFormat::Json) };
+    let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") || has_json_suffix(essence) {
+        Ok(BodyFormat::Json)
+    } else if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        Ok(BodyFormat::Form)
+    } else {
+        Err(unsupported("send the body as application/json or application/x-www-form-urlencoded"))
+    }
+}
+
+/// Structured syntax suffix `+json` (RFC 6839).
+fn has_json_suffix(essence: &[u8]) -> bool {
+    let start = essence.len().saturating_sub(5);
+    essence[start..].eq_ignore_ascii_case(b"+json") && essence.contains(&b'/')
+}
+
+fn unsupported(message: &'static str) -> Fault {
+    Fault::invalid_argument("UNSUPPORTED_MEDIA_TYPE", message).with_status(415)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hosts_are_told_from_what_is_none() {
+        for host in ["", "a", "a.b-c:80", "127.0.0.1:7001", "[::1]:80", "[::1]", "a:", "a_b"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a b", "a/b", "a@b", "a:b", "[::1", "::1", "a]", "[::1]x", "a:80:80", "ä"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn content_types_choose_the_format() {
+        let format = |text: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(text))]);
+            body_format(&headers).map_err(|fault| fault.status())
+        };
+        assert_eq!(format("Application/JSON; charset=utf-8"), Ok(BodyFormat::Json));
+        assert_eq!(format("application/merge-patch+json"), Ok(BodyFormat::Json));
+        assert_eq!(format("application/x-www-form-urlencoded"), Ok(BodyFormat::Form));
+        for text in ["text/plain", "+json", "", "json"] {
+            assert_eq!(format(text), Err(415), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_host_check_panic(host in any::<Vec<u8>>()) {
+            let _ = is_host(&host);
+        }
+    }
+}

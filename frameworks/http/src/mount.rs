@@ -1,0 +1,109 @@
+//! Routers of axum, on their way into the table.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use axum::{Router, body::Body};
+use futures_util::{
+    FutureExt,
+    future::{Ready, ready},
+};
+use http::{Request, Response, StatusCode, Uri};
+use tower::{Layer, Service};
+
+/// As an extension of a response: no handler of the router has seen the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unrouted;
+
+/// The paths that a router mounted under `prefix` (without a slash at its end) answers.
+pub(crate) fn patterns(prefix: &str) -> impl Iterator<Item = String> {
+    let bare = (!prefix.is_empty()).then(|| prefix.to_owned());
+    bare.into_iter().chain([format!("{prefix}/"), format!("{prefix}/{{*mounted}}")])
+}
+
+/// Nests the router under its prefix, and marks what it does not know.
+pub(crate) fn prepare(prefix: &str, router: Router) -> Router {
+    if !prefix.is_empty() {
+        return under(prefix, router);
+    }
+    if has_own_fallback(&router) { router } else { router.fallback(unrouted) }
+}
+
+fn under(prefix: &str, router: Router) -> Router {
+    // axum refuses segments that begin with `:` or `*`, which are literal ones here.
+    Router::new().without_v07_checks().nest(prefix, router).fallback(unrouted)
+}
+
+async fn unrouted() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.extensions_mut().insert(Unrouted);
+    response
+}
+
+/// Whether the router answers what it does not know by itself, which axum tells nobody: nested
+/// routers without a fallback use that of the outer one, so a request for nothing shows it.
+fn has_own_fallback(router: &Router) -> bool {
+    let mut probe = under("/probe", router.clone().layer(Intercept));
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = Uri::from_static("/probe/-/-/-/-/-/-/-/-");
+    let reply = probe.call(request).now_or_never();
+    !reply.is_some_and(|reply| reply.is_ok_and(|reply| is_unrouted(&reply)))
+}
+
+/// Whether no handler of the router has seen the request.
+pub(crate) fn is_unrouted<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<Unrouted>().is_some()
+}
+
+/// Stands before every handler of a router, so that none of them runs.
+#[derive(Debug, Clone, Copy)]
+struct Intercept;
+
+impl<S> Layer<S> for Intercept {
+    type Service = Self;
+
+    fn layer(&self, _: S) -> Self {
+        Self
+    }
+}
+
+impl Service<Request<Body>> for Intercept {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new(Body::empty())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+
+    #[test]
+    fn a_fallback_of_ones_own_is_found_without_running_anything() {
+        let router = Router::new().route("/a", get(async || unreachable!()));
+        assert!(!has_own_fallback(&router));
+        assert!(!has_own_fallback(&Router::new().nest("/b", router.clone())));
+        let fallback = router.fallback(async || unreachable!("a probe must not run it"));
+        assert!(has_own_fallback(&fallback));
+        assert!(has_own_fallback(&Router::new().fallback_service(Intercept)));
+    }
+
+    #[test]
+    fn a_mount_reaches_over_its_prefix_and_all_below() {
+        let of = |prefix| patterns(prefix).collect::<Vec<_>>();
+        assert_eq!(of("/a"), ["/a", "/a/", "/a/{*mounted}"]);
+        assert_eq!(of(""), ["/", "/{*mounted}"]);
+    }
+}

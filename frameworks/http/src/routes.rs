@@ -1,0 +1,190 @@
+//! What modules register for HTTP.
+
+use std::{any::TypeId, sync::Arc};
+
+use http::{Method, StatusCode};
+use polyport_bootstrap::{
+    DEFAULT_NAME, Error, ModuleBuilder, RouteSet,
+    operation::{Bind, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol},
+};
+use serde::Serialize;
+
+/// HTTP, as operations and reports know it.
+pub const PROTOCOL: Protocol = Protocol::new("http");
+
+/// Operations by method and path, and axum routers by prefix.
+///
+/// A path is made of literal segments and parameters: `/rooms/{room}/messages`, and at its end
+/// `{*rest}` for everything that is left. `{{` and `}}` are literal braces. Parameters are
+/// percent-decoded and become fields of the operation's input. Where several paths match, literal
+/// segments win over parameters, and those over `{*rest}`, from left to right.
+///
+/// HEAD is answered by GET, and OPTIONS with what is allowed, where nothing is registered for
+/// them.
+///
+/// # Examples
+/// ```
+/// use http::StatusCode;
+/// use polyport_bootstrap::operation::{Fault, Input};
+/// use polyport_http::HttpRoutes;
+///
+/// #[derive(serde::Deserialize, garde::Validate)]
+/// struct Post {
+///     #[garde(length(min = 1))]
+///     room: String,
+///     #[garde(length(max = 2000))]
+///     text: String,
+/// }
+///
+/// async fn post(Input(post): Input<Post>) -> Result<usize, Fault> {
+///     Ok(post.text.len())
+/// }
+///
+/// let routes = HttpRoutes::default()
+///     .post("/rooms/{room}/messages", post)
+///     .status(StatusCode::ACCEPTED);
+/// # drop(routes);
+/// ```
+#[derive(Debug, Default)]
+pub struct HttpRoutes {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) mounts: Vec<(String, axum::Router)>,
+    pub(crate) misuses: Vec<Error>,
+}
+
+/// An operation at its place.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) endpoint: JsonEndpoint,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) takes_input: bool,
+}
+
+impl Route {
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident => $method:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name<M, Op>(self, path: &str, operation: Op) -> Self
+            where
+                Op: Operation<M>,
+                Op::Input: Bind,
+                Op::Output: Serialize,
+            {
+                self.add(Method::$method, path, operation)
+            }
+        )*
+    };
+}
+
+impl HttpRoutes {
+    methods! {
+        /// Serves GET, and HEAD with it.
+        get => GET;
+        /// Serves POST.
+        post => POST;
+        /// Serves PUT.
+        put => PUT;
+        /// Serves PATCH.
+        patch => PATCH;
+        /// Serves DELETE.
+        delete => DELETE;
+        /// Serves HEAD otherwise than by GET; its answer's body is not sent.
+        head => HEAD;
+        /// Serves OPTIONS otherwise than with the list of what is allowed.
+        options => OPTIONS;
+    }
+
+    /// Sets the status of success, from 200 to 399, of the route that was added last. Without it,
+    /// 200; 204 for an operation without a value (`()`) where the envelope adds nothing. Answers
+    /// with 204, 205 or 304 have no body.
+    #[must_use]
+    pub fn status(mut self, status: StatusCode) -> Self {
+        match self.routes.last_mut() {
+            Some(route) if (200..400).contains(&status.as_u16()) => route.status = Some(status),
+            Some(route) => self.misuses.push(
+                Error::wiring(format!("{status} is no status of success"))
+                    .context(route.title())
+                    .advise("return a Fault from the operation where it fails"),
+            ),
+            None => self.misuses.push(
+                Error::wiring("status(…) stands before any route")
+                    .advise("write it behind the route that it is for"),
+            ),
+        }
+        self
+    }
+
+    /// Mounts an axum router under a prefix, which its handlers do not see, or at `/` for
+    /// whatever the table does not know. Its replies pass no envelope; what it does not know is
+    /// answered with 404 in the envelope, unless it has a fallback of its own. Request id,
+    /// timeout, body limit and the answer to a panic are the same as for operations.
+    ///
+    /// # Examples
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use polyport_http::HttpRoutes;
+    ///
+    /// let pages = Router::new().route("/about", get(async || "about us"));
+    /// let routes = HttpRoutes::default().mount("/pages", pages);
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn mount(mut self, prefix: &str, router: axum::Router) -> Self {
+        self.mounts.push((prefix.to_owned(), router));
+        self
+    }
+
+    fn add<M, Op>(mut self, method: Method, path: &str, operation: Op) -> Self
+    where
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: Serialize,
+    {
+        self.routes.push(Route {
+            method,
+            path: path.to_owned(),
+            endpoint: JsonEndpoint::json(operation),
+            status: None,
+            takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
+        });
+        self
+    }
+}
+
+impl RouteSet for HttpRoutes {
+    const KIND: &'static str = "http";
+    const PROTOCOL: Protocol = PROTOCOL;
+
+    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+        let named = |route: &Route| (route.title(), Arc::clone(route.endpoint.info()));
+        self.routes.iter().map(named).collect()
+    }
+}
+
+/// Lets modules register for HTTP.
+pub trait HttpModule {
+    /// Registers for the HTTP framework that has no name of its own.
+    fn http(&mut self, routes: impl FnOnce(HttpRoutes) -> HttpRoutes) -> &mut Self;
+
+    /// Registers for the HTTP framework of this name.
+    fn http_on(&mut self, name: &str, routes: impl FnOnce(HttpRoutes) -> HttpRoutes) -> &mut Self;
+}
+
+impl HttpModule for ModuleBuilder<'_> {
+    fn http(&mut self, routes: impl FnOnce(HttpRoutes) -> HttpRoutes) -> &mut Self {
+        self.http_on(DEFAULT_NAME, routes)
+    }
+
+    fn http_on(&mut self, name: &str, routes: impl FnOnce(HttpRoutes) -> HttpRoutes) -> &mut Self {
+        self.register(name, routes)
+    }
+}

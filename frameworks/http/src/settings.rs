@@ -1,0 +1,95 @@
+//! The section `http` of the configuration.
+
+use std::time::Duration;
+
+use polyport_bootstrap::{Error, Result, framework::SettingsSource, wire::EnvelopeStyle};
+use serde::{Deserialize, Serialize};
+
+/// The section `http`; a framework named `admin` reads `http_admin`.
+///
+/// # Examples
+/// ```
+/// use polyport_http::{HttpFramework, HttpSettings};
+///
+/// let settings = HttpSettings { port: 8080, ..HttpSettings::default() };
+/// let framework = HttpFramework::new().configure(settings);
+/// # drop(framework);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// The IP address or name to listen on; default `127.0.0.1`.
+    pub host: String,
+    /// The TCP port; 0 takes a free one; default 7001.
+    pub port: u16,
+    /// What stands around answers: `plain`, `return-code` or `code-message-data`; default `plain`.
+    pub envelope: EnvelopeStyle,
+    /// How long a call may take until its answer begins, from the end of its head; then 504 (408
+    /// where the body has not come in). `0s` is no limit; default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The longest body of a request in bytes; a longer one is answered with 413. Stops clients
+    /// that fill the memory. Default 1 MiB.
+    pub body_limit: usize,
+    /// How long an HTTP/1 client may take for the head of a request, or stay idle between two.
+    /// Stops clients that hold connections by sending heads byte by byte. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub header_read_timeout: Duration,
+    /// The health routes.
+    pub health: HealthSettings,
+}
+
+/// The section `http.health`: where orchestrators ask how the process is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthSettings {
+    /// Whether they are served; default true.
+    pub enabled: bool,
+    /// Answers 200 while the process lives; default `/health/live`.
+    pub live: String,
+    /// Answers 200 while the process wants calls, 503 otherwise; default `/health/ready`.
+    pub ready: String,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 7001,
+            envelope: EnvelopeStyle::Plain,
+            timeout: Duration::from_secs(30),
+            body_limit: 1024 * 1024,
+            header_read_timeout: Duration::from_secs(30),
+            health: HealthSettings::default(),
+        }
+    }
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            live: "/health/live".to_owned(),
+            ready: "/health/ready".to_owned(),
+        }
+    }
+}
+
+impl HttpSettings {
+    pub(crate) fn validate(&self, section: &str) -> Result<()> {
+        if self.header_read_timeout.is_zero() {
+            return Err(
+                Error::configuration("a client cannot send a head in no time at all")
+                    .context(format!("{section}.header_read_timeout"))
+                    .advise("give it a duration such as \"30s\""),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl From<HttpSettings> for SettingsSource<HttpSettings> {
+    fn from(settings: HttpSettings) -> Self {
+        Self::Value(settings)
+    }
+}

@@ -1,0 +1,209 @@
+//! The route table: which operation or mounted router answers a request.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use http::{HeaderValue, Method};
+use matchit::{InsertError, Params};
+use polyport_bootstrap::Error;
+
+use crate::{
+    HttpRoutes,
+    mount::{self, patterns},
+    pattern::{self, Shape},
+    routes::Route,
+};
+
+/// Every route of one framework. Paths and mounts have a tree each, since a prefix may reach over
+/// paths of the table; where both match, the closer one has the request.
+#[derive(Default)]
+pub(crate) struct Table {
+    paths: matchit::Router<usize>,
+    entries: Vec<Path>,
+    by_pattern: HashMap<String, usize>,
+    mounts: matchit::Router<Mount>,
+    prefixes: Vec<(String, String)>,
+}
+
+/// What is served at one path.
+pub(crate) struct Path {
+    pattern: String,
+    module: String,
+    shape: Shape,
+    routes: Vec<Route>,
+    allow: HeaderValue,
+}
+
+#[derive(Clone)]
+struct Mount {
+    shape: Shape,
+    router: Router,
+}
+
+/// Who answers a request.
+pub(crate) enum Found<'t, 'p> {
+    /// An operation, with the path's parameters.
+    Route(&'t Route, Params<'t, 'p>),
+    /// A mounted router; the path that the table has too, by other methods.
+    Mount(&'t Router, Option<&'t Path>),
+    /// The table has this path by other methods only.
+    WrongMethod(&'t Path),
+    /// Nobody.
+    Nothing,
+}
+
+impl Table {
+    pub(crate) fn find<'t, 'p>(&'t self, method: &Method, path: &'p str) -> Found<'t, 'p> {
+        let known = self.paths.at(path).ok().map(|m| (&self.entries[*m.value], m.params));
+        let mount = self.mounts.at(path).ok().map(|m| m.value);
+        match (known, mount) {
+            (Some((known, params)), mount) if mount.is_none_or(|m| known.shape <= m.shape) => {
+                match (known.route(method), mount) {
+                    (Some(route), _) => Found::Route(route, params),
+                    (None, Some(mount)) => Found::Mount(&mount.router, Some(known)),
+                    (None, None) => Found::WrongMethod(known),
+                }
+            }
+            (_, Some(mount)) => Found::Mount(&mount.router, None),
+            (_, None) => Found::Nothing,
+        }
+    }
+
+    /// Adds what a module registered, and says what of it does not fit.
+    pub(crate) fn add(&mut self, module: &str, routes: HttpRoutes) -> Vec<Error> {
+        let mut errors = routes.misuses;
+        for route in routes.routes {
+            errors.extend(self.add_route(module, route).err());
+        }
+        for (prefix, router) in routes.mounts {
+            errors.extend(self.add_mount(module, &prefix, router).err());
+        }
+        errors
+    }
+
+    fn add_route(&mut self, module: &str, route: Route) -> Result<(), Error> {
+        let here = |error: Error| error.context(format!("{} (module {module})", route.title()));
+        pattern::check(&route.path).map_err(here)?;
+        if let Some(&known) = self.by_pattern.get(&route.path) {
+            self.entries[known].add(route);
+            return Ok(());
+        }
+        match self.paths.insert(&route.path, self.entries.len()) {
+            Ok(()) => {
+                self.by_pattern.insert(route.path.clone(), self.entries.len());
+                self.entries.push(Path::new(module, route));
+                Ok(())
+            }
+            Err(InsertError::Conflict { with }) => Err(self.conflict(module, &route, &with)),
+            Err(error) => Err(here(pattern::refused(&route.path, &error))),
+        }
+    }
+
+    fn conflict(&self, module: &str, route: &Route, with: &str) -> Error {
+        let other = match self.by_pattern.get(with) {
+            Some(&known) => self.entries[known].title(),
+            None => with.to_owned(),
+        };
+        let title = route.title();
+        Error::wiring(format!("{title} (module {module}) and {other} match the same requests"))
+            .advise("name the parameters of both alike, or give one of them another path")
+    }
+
+    fn add_mount(&mut self, module: &str, prefix: &str, router: Router) -> Result<(), Error> {
+        let here = |error: Error| error.context(format!("mount {prefix} (module {module})"));
+        pattern::check(prefix).map_err(here)?;
+        if prefix.contains("{*") {
+            return Err(here(Error::wiring("a prefix has no {*…}: it reaches over all below it")));
+        }
+        let prefix = prefix.trim_end_matches('/');
+        let refused = |error| match error {
+            InsertError::Conflict { with } => self.mounted_twice(module, prefix, &with),
+            error => here(pattern::refused(prefix, &error)),
+        };
+        self.probe(prefix).map_err(refused)?;
+        let router = mount::prepare(prefix, router);
+        for path in patterns(prefix) {
+            let entry = Mount { shape: Shape::of(&path), router: router.clone() };
+            self.mounts.insert(&path, entry).map_err(|e| here(pattern::refused(&path, &e)))?;
+        }
+        self.prefixes.push((prefix.to_owned(), module.to_owned()));
+        Ok(())
+    }
+
+    /// Whether a prefix fits, before axum sees it: axum panics where it does not.
+    fn probe(&self, prefix: &str) -> Result<(), InsertError> {
+        let mut paths = matchit::Router::new();
+        let known = self.prefixes.iter().map(|(known, _)| known.as_str());
+        known.chain([prefix]).flat_map(patterns).try_for_each(|path| paths.insert(path, ()))
+    }
+
+    fn mounted_twice(&self, module: &str, prefix: &str, with: &str) -> Error {
+        let is_other = |(known, _): &&(String, String)| patterns(known).any(|path| path == with);
+        let other = self.prefixes.iter().find(is_other);
+        let other = other.map_or_else(
+            || with.to_owned(),
+            |(known, module)| format!("{known}/ (module {module})"),
+        );
+        Error::wiring(format!(
+            "two routers are mounted over the same paths: {prefix}/ (module {module}) and {other}"
+        ))
+        .advise("merge them into one router, or give one of them another prefix")
+    }
+}
+
+impl Path {
+    fn new(module: &str, route: Route) -> Self {
+        let mut path = Self {
+            pattern: route.path.clone(),
+            module: module.to_owned(),
+            shape: Shape::of(&route.path),
+            routes: Vec::with_capacity(1),
+            allow: HeaderValue::from_static(""),
+        };
+        path.add(route);
+        path
+    }
+
+    /// A second route of one method has been reported by the registry of operations.
+    fn add(&mut self, route: Route) {
+        if self.routes.iter().any(|known| known.method == route.method) {
+            return;
+        }
+        self.routes.push(route);
+        let mut methods: Vec<_> = self.routes.iter().map(|r| r.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.push("OPTIONS");
+        self.allow = allow(methods);
+    }
+
+    fn route(&self, method: &Method) -> Option<&Route> {
+        let by = |method: &Method| self.routes.iter().find(|route| route.method == method);
+        by(method).or_else(|| if method == Method::HEAD { by(&Method::GET) } else { None })
+    }
+
+    fn title(&self) -> String {
+        let methods: Vec<_> = self.routes.iter().map(|route| route.method.as_str()).collect();
+        format!("{} {} (module {})", methods.join("/"), self.pattern, self.module)
+    }
+
+    /// The value of `Allow`.
+    pub(crate) fn allow(&self) -> HeaderValue {
+        self.allow.clone()
+    }
+
+    /// The value of `Allow`, with what a mounted router allows too.
+    pub(crate) fn allow_with(&self, others: &HeaderValue) -> HeaderValue {
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let (ours, others) = (text(&self.allow), text(others));
+        allow(ours.split(',').chain(others.split(',')).map(str::trim).collect())
+    }
+}
+
+fn allow(mut methods: Vec<&str>) -> HeaderValue {
+    methods.retain(|method| !method.is_empty());
+    methods.sort_unstable();
+    methods.dedup();
+    HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
+}
