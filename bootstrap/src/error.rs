@@ -198,10 +198,7 @@ impl Error {
     /// The error that caused this one.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -219,9 +216,7 @@ impl Error {
         if let Some(advice) = self.advice() {
             writeln!(f, "{pad}  help: {advice}")?;
         }
-        self.parts()
-            .iter()
-            .try_for_each(|part| part.write_report(f, indent + 2))
+        self.parts().iter().try_for_each(|part| part.write_report(f, indent + 2))
     }
 }
 
@@ -291,10 +286,7 @@ mod tests {
 
     #[test]
     fn several_errors_are_one_report() {
-        let report = Error::all(
-            "2 faults",
-            vec![Error::wiring("a"), Error::configuration("b")],
-        );
+        let report = Error::all("2 faults", vec![Error::wiring("a"), Error::configuration("b")]);
         let report = report.expect_err("there are two");
         assert_eq!(report.kind(), ErrorKind::Wiring);
         assert_eq!(format!("{report:?}"), "2 faults\n  a\n  b\n");

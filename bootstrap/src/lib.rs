@@ -3,9 +3,6 @@
 //!
 //! Applications depend on the facade crate `polyport`; this one is for authors of frameworks.
 
-#[cfg(test)]
-extern crate self as polyport;
-
 mod application;
 mod bootstrap;
 pub mod config;

@@ -22,7 +22,8 @@ pub fn init(config: &Config) -> Result<()> {
             .advise("use error, warn, info, debug or trace, or a filter such as info,hyper=warn")
     })?;
     let registry = tracing_subscriber::registry().with(filter);
-    let output = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let output =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // Somebody else's log (a test harness's, an embedding program's) stays as it is.
     let _ = match settings.format {
         LogFormat::Pretty => registry.with(output).try_init(),

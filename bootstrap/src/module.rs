@@ -308,9 +308,8 @@ impl Registrations {
     }
 
     pub(crate) fn take<R: RouteSet>(&mut self, framework: &str) -> Vec<Registered<R>> {
-        let wanted = |entry: &mut Entry| {
-            entry.type_id == TypeId::of::<R>() && entry.framework == framework
-        };
+        let wanted =
+            |entry: &mut Entry| entry.type_id == TypeId::of::<R>() && entry.framework == framework;
         self.0
             .extract_if(.., wanted)
             .filter_map(|entry| {

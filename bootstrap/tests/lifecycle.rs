@@ -1,5 +1,7 @@
 //! The order of start and stop, and what is refused before anything starts.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;
@@ -100,41 +102,44 @@ async fn start_and_stop_follow_their_order() {
     .expect("starts");
     assert_eq!(app.phase(), Phase::Ready);
     app.close().await.expect("stops cleanly");
-    assert_eq!(log.entries(), [
-        "before",
-        "user config_did_load",
-        "chat config_did_load",
-        "default build",
-        "second build",
-        "user did_load",
-        "chat did_load",
-        "pool built",
-        "user will_ready",
-        "chat will_ready",
-        "default bind",
-        "second bind",
-        "user on_ready",
-        "chat on_ready",
-        "on_ready",
-        "default serve",
-        "second serve",
-        "user on_server_ready",
-        "chat on_server_ready",
-        "chat on_stopping",
-        "user on_stopping",
-        "default stop_intake",
-        "second stop_intake",
-        "default drain",
-        "second drain",
-        "chat before_close",
-        "user before_close",
-        "pool disposed",
-        "default close",
-        "second close",
-        "closed",
-        "chat closed",
-        "user closed",
-    ]);
+    assert_eq!(
+        log.entries(),
+        [
+            "before",
+            "user config_did_load",
+            "chat config_did_load",
+            "default build",
+            "second build",
+            "user did_load",
+            "chat did_load",
+            "pool built",
+            "user will_ready",
+            "chat will_ready",
+            "default bind",
+            "second bind",
+            "user on_ready",
+            "chat on_ready",
+            "on_ready",
+            "default serve",
+            "second serve",
+            "user on_server_ready",
+            "chat on_server_ready",
+            "chat on_stopping",
+            "user on_stopping",
+            "default stop_intake",
+            "second stop_intake",
+            "default drain",
+            "second drain",
+            "chat before_close",
+            "user before_close",
+            "pool disposed",
+            "default close",
+            "second close",
+            "closed",
+            "chat closed",
+            "user closed",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -300,10 +305,7 @@ async fn a_stop_is_asked_for_from_within_and_during_the_start() {
     ))
     .await
     .expect_err("the stop came before the start was over");
-    assert_eq!(
-        app.to_string(),
-        "the start was interrupted (all work is done) and rolled back"
-    );
+    assert_eq!(app.to_string(), "the start was interrupted (all work is done) and rolled back");
 
     let running = create_bootstrap(Bootstrap::new().load(Fake::new(&log))).await.expect("starts");
     running.container().get::<Lifecycle>().await.expect("is there").stop("from a handler");

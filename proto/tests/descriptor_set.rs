@@ -11,11 +11,7 @@ fn methods(file: &FileDescriptorProto) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for service in &file.service {
         for method in &service.method {
-            let stream = if method.server_streaming() {
-                " stream"
-            } else {
-                ""
-            };
+            let stream = if method.server_streaming() { " stream" } else { "" };
             let path = format!("{}.{}/{}", file.package(), service.name(), method.name());
             found.insert(path + stream);
         }
@@ -40,27 +36,9 @@ fn the_descriptor_set_names_every_method_of_every_service() {
 #[test]
 fn the_fields_of_a_message_keep_their_numbers() {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let file = set
-        .file
-        .iter()
-        .find(|file| file.package() == "im.v1")
-        .unwrap();
-    let message = file
-        .message_type
-        .iter()
-        .find(|m| m.name() == "Message")
-        .unwrap();
-    let fields: Vec<_> = message
-        .field
-        .iter()
-        .map(|f| (f.name(), f.number()))
-        .collect();
-    let expected = [
-        ("id", 1),
-        ("room", 2),
-        ("from", 3),
-        ("text", 4),
-        ("sent_at", 5),
-    ];
+    let file = set.file.iter().find(|file| file.package() == "im.v1").unwrap();
+    let message = file.message_type.iter().find(|m| m.name() == "Message").unwrap();
+    let fields: Vec<_> = message.field.iter().map(|f| (f.name(), f.number())).collect();
+    let expected = [("id", 1), ("room", 2), ("from", 3), ("text", 4), ("sent_at", 5)];
     assert_eq!(fields, expected);
 }

@@ -43,14 +43,7 @@ impl ConfigBuilder {
         let root = root.into();
         let config_dir = root.join("config");
         let (variables, entries, faults) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            environment,
-            root,
-            config_dir,
-            variables,
-            entries,
-            faults,
-        }
+        Self { environment, root, config_dir, variables, entries, faults }
     }
 
     /// The folder of the config files, `{root}/config` by default; a relative path is one below
@@ -70,8 +63,7 @@ impl ConfigBuilder {
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         let variables = variables.into_iter();
-        self.variables
-            .extend(variables.map(|(name, value)| (name.into(), value.into())));
+        self.variables.extend(variables.map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -104,8 +96,7 @@ impl ConfigBuilder {
         match tree::from_object(value) {
             Ok(value) => {
                 let values = tree::nest(&tree::segments(key), value);
-                self.entries
-                    .push(Entry::named(Layer::Override, source, values));
+                self.entries.push(Entry::named(Layer::Override, source, values));
             }
             Err(error) => self.faults.push(error.context(source)),
         }
@@ -135,24 +126,15 @@ impl ConfigBuilder {
         let default_file = self.default_file();
         let (layers, faults) = Layers::new(self.entries, default_file);
         self.faults.extend(faults);
-        Error::all(
-            format!("{} faults in the configuration", self.faults.len()),
-            self.faults,
-        )?;
-        Ok(Config::new(
-            self.environment,
-            self.root,
-            self.config_dir,
-            layers,
-        ))
+        Error::all(format!("{} faults in the configuration", self.faults.len()), self.faults)?;
+        Ok(Config::new(self.environment, self.root, self.config_dir, layers))
     }
 
     fn read_files(&mut self) {
         let environment = format!("config.{}", self.environment);
-        for (layer, stem) in [
-            (Layer::DefaultFile, "config.default"),
-            (Layer::EnvironmentFile, &environment),
-        ] {
+        for (layer, stem) in
+            [(Layer::DefaultFile, "config.default"), (Layer::EnvironmentFile, &environment)]
+        {
             match files::read_layer(layer, &self.root, &self.config_dir, stem) {
                 Ok(entry) => self.entries.extend(entry),
                 Err(fault) => self.faults.push(fault),
@@ -162,10 +144,7 @@ impl ConfigBuilder {
 
     /// The file that people are told to set a value in.
     fn default_file(&self) -> String {
-        let read = self
-            .entries
-            .iter()
-            .find(|entry| entry.layer == Layer::DefaultFile);
+        let read = self.entries.iter().find(|entry| entry.layer == Layer::DefaultFile);
         let read = read.map(|entry| entry.origin::<&str>(&[]).source().to_owned());
         read.unwrap_or_else(|| {
             files::shown(&self.root, &self.config_dir.join("config.default.toml"))

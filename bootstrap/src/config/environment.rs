@@ -42,12 +42,10 @@ impl Environment {
         if !name.is_empty() && name.bytes().all(fits) && !RESERVED.contains(&name) {
             return Ok(Self(name.into()));
         }
-        Err(
-            Error::configuration(format!("{name:?} cannot be the name of an environment")).advise(
-                "use ASCII letters, digits, - and _, such as local, unittest, prod or staging; \
+        Err(Error::configuration(format!("{name:?} cannot be the name of an environment")).advise(
+            "use ASCII letters, digits, - and _, such as local, unittest, prod or staging; \
                  default and personal are taken",
-            ),
-        )
+        ))
     }
 
     /// The environment that `POLYPORT_ENV` names among `variables`; `local` where it is not set or
@@ -127,9 +125,7 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_config_folder_or_clash_are_refused() {
-        for name in [
-            "", "a/b", "..", "a b", "prod\n", "default", "personal", "größe",
-        ] {
+        for name in ["", "a/b", "..", "a b", "prod\n", "default", "personal", "größe"] {
             assert!(Environment::new(name).is_err(), "{name:?}");
         }
         for name in ["local", "unittest", "prod", "eu-1", "QA_2"] {

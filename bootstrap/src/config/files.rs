@@ -25,12 +25,8 @@ enum Format {
     Json,
 }
 
-const ENDINGS: [(&str, Format); 4] = [
-    ("toml", Format::Toml),
-    ("yaml", Format::Yaml),
-    ("yml", Format::Yaml),
-    ("json", Format::Json),
-];
+const ENDINGS: [(&str, Format); 4] =
+    [("toml", Format::Toml), ("yaml", Format::Yaml), ("yml", Format::Yaml), ("json", Format::Json)];
 
 /// A file that was read, to find lines in.
 #[derive(Clone)]
@@ -71,10 +67,8 @@ pub(super) fn read_layer(
     }
     if let [(first, ..), (second, ..), ..] = &found[..] {
         let (first, second) = (shown(root, first), shown(root, second));
-        return Err(
-            Error::configuration(format!("{first} and {second} are the same layer"))
-                .advise("keep one of them: two formats of one layer would have no order"),
-        );
+        return Err(Error::configuration(format!("{first} and {second} are the same layer"))
+            .advise("keep one of them: two formats of one layer would have no order"));
     }
     found
         .pop()
@@ -84,10 +78,7 @@ pub(super) fn read_layer(
 
 /// `path` as people are shown it: below the root where it lies there.
 pub(super) fn shown(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
 
 fn read(path: &PathBuf) -> Result<Option<String>> {
@@ -101,25 +92,14 @@ fn read(path: &PathBuf) -> Result<Option<String>> {
 }
 
 fn missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn entry(layer: Layer, shown: String, format: Format, text: String) -> Result<Entry> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let values = parse(format, text, &shown)?;
-    let source = SourceFile {
-        shown: shown.into(),
-        format,
-        text: text.into(),
-    };
-    Ok(Entry {
-        layer,
-        source: Source::File(source),
-        values,
-    })
+    let source = SourceFile { shown: shown.into(), format, text: text.into() };
+    Ok(Entry { layer, source: Source::File(source), values })
 }
 
 fn parse(format: Format, text: &str, shown: &str) -> Result<Value> {
@@ -150,10 +130,7 @@ fn parse(format: Format, text: &str, shown: &str) -> Result<Value> {
 
 /// A YAML value that is not what its tag says is quoted in the message, and may be a secret.
 fn without_value(message: &str) -> String {
-    match message
-        .split_once("invalid value: ")
-        .zip(message.rsplit_once(", expected "))
-    {
+    match message.split_once("invalid value: ").zip(message.rsplit_once(", expected ")) {
         Some(((place, _), (_, expected))) => format!("{place}expected {expected}"),
         None => message.to_owned(),
     }

@@ -69,17 +69,8 @@ impl Config {
         config_dir: PathBuf,
         layers: Layers,
     ) -> Self {
-        let state = RwLock::new(State {
-            layers: Arc::new(layers),
-            sealed: false,
-        });
-        Self(Arc::new(Inner {
-            environment,
-            root,
-            config_dir,
-            state,
-            reads: Mutex::default(),
-        }))
+        let state = RwLock::new(State { layers: Arc::new(layers), sealed: false });
+        Self(Arc::new(Inner { environment, root, config_dir, state, reads: Mutex::default() }))
     }
 
     /// The value at `key`. An `Option` is `None` where nothing is set.
@@ -131,9 +122,7 @@ impl Config {
     /// Whether something other than null is set at `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.layers()
-            .find(&tree::segments(key))
-            .is_some_and(|value| !tree::is_null(value))
+        self.layers().find(&tree::segments(key)).is_some_and(|value| !tree::is_null(value))
     }
 
     /// The environment that the process runs in.
@@ -164,11 +153,7 @@ impl Config {
     #[track_caller]
     pub fn add(&self, object: impl Serialize) -> Result<()> {
         let place = Location::caller();
-        let source = format!(
-            "added by a before-hook at {}:{}",
-            place.file(),
-            place.line()
-        );
+        let source = format!("added by a before-hook at {}:{}", place.file(), place.line());
         self.insert(Layer::Hook, source, object)
     }
 
@@ -247,8 +232,7 @@ impl Config {
     fn noted(&self, key: &str, place: &'static Location<'static>) -> Arc<Layers> {
         let state = self.state();
         if !state.sealed {
-            self.reads()
-                .note(key, place, state.layers.find(&tree::segments(key)));
+            self.reads().note(key, place, state.layers.find(&tree::segments(key)));
         }
         Arc::clone(&state.layers)
     }

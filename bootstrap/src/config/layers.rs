@@ -55,11 +55,7 @@ impl fmt::Display for Layer {
 pub(super) enum Source {
     Named(String),
     File(SourceFile),
-    Variable {
-        name: String,
-        raw: String,
-        path: Vec<String>,
-    },
+    Variable { name: String, raw: String, path: Vec<String> },
 }
 
 /// One contribution to a layer.
@@ -72,11 +68,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn named(layer: Layer, source: impl Into<String>, values: Value) -> Self {
-        Self {
-            layer,
-            source: Source::Named(source.into()),
-            values,
-        }
+        Self { layer, source: Source::Named(source.into()), values }
     }
 
     pub(super) fn origin<S: AsRef<str>>(&self, path: &[S]) -> Origin {
@@ -119,11 +111,7 @@ impl Layers {
 
     fn merge(mut entries: Vec<Arc<Entry>>, default_file: String) -> (Self, Vec<Error>) {
         entries.sort_by_key(|entry| entry.layer);
-        let mut layers = Self {
-            entries: Vec::new(),
-            merged: tree::empty(),
-            default_file,
-        };
+        let mut layers = Self { entries: Vec::new(), merged: tree::empty(), default_file };
         let mut errors = Vec::new();
         for entry in entries {
             match layers.conflict(&entry) {
@@ -147,19 +135,14 @@ impl Layers {
         let (key, place) = (at.join("."), self.explain(&at)?);
         let below = self.find(&at).map_or("nothing", tree::kind_of);
         let above = tree::find(&entry.values, &at).map_or("nothing", tree::kind_of);
-        let error = format!(
-            "it sets {key} to {above}, which is {below} in {}",
-            place.winner()
-        );
-        Some(
-            Error::configuration(error)
-                .context(format!("environment variable {name}"))
-                .advise(if below == tree::kind_of(&tree::empty()) {
-                    format!("name a key of the table, such as {name}__KEY, or remove the variable")
-                } else {
-                    "remove the variable, or correct its name".to_owned()
-                }),
-        )
+        let error = format!("it sets {key} to {above}, which is {below} in {}", place.winner());
+        Some(Error::configuration(error).context(format!("environment variable {name}")).advise(
+            if below == tree::kind_of(&tree::empty()) {
+                format!("name a key of the table, such as {name}__KEY, or remove the variable")
+            } else {
+                "remove the variable, or correct its name".to_owned()
+            },
+        ))
     }
 
     pub(super) fn merged(&self) -> &Value {
@@ -180,11 +163,7 @@ impl Layers {
         let (winner, losers) = self.contributors(path)?;
         let origin = |entry: &&Entry| entry.origin(path);
         let key = path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".");
-        Some(Provenance::new(
-            key,
-            winner.origin(path),
-            losers.iter().map(origin).collect(),
-        ))
+        Some(Provenance::new(key, winner.origin(path), losers.iter().map(origin).collect()))
     }
 
     fn contributors<S: AsRef<str>>(&self, path: &[S]) -> Option<(&Entry, Vec<&Entry>)> {

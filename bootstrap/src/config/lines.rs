@@ -21,17 +21,11 @@ const VALUE: &str = "$__serde_spanned_private_value";
 /// The line, counted from 1, of the key at `path`.
 pub(super) fn line_of<S: AsRef<str>>(text: &str, path: &[S]) -> Option<usize> {
     let root = Toml::from_str::<Node>(text).ok()?;
-    let node = path
-        .iter()
-        .try_fold(&root, |node, segment| node.children.get(segment.as_ref()))?;
+    let node = path.iter().try_fold(&root, |node, segment| node.children.get(segment.as_ref()))?;
     let (line, _) = position(text, node.start?);
     let last = path.last()?.as_ref();
     let is_index = last.parse::<usize>().is_ok();
-    let certain = is_index
-        || text
-            .lines()
-            .nth(line - 1)
-            .is_some_and(|line| line.contains(last));
+    let certain = is_index || text.lines().nth(line - 1).is_some_and(|line| line.contains(last));
     certain.then_some(line)
 }
 
@@ -43,10 +37,7 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     }
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// Where a value and its children stand.
@@ -178,16 +169,8 @@ host = "a"
     fn what_is_not_certain_has_no_line() {
         let text = "[a.b]\n\"\\u0063\" = 1\n";
         assert_eq!(line_of(text, &["a", "b", "c"]), None, "an escaped key");
-        assert_eq!(
-            line_of(text, &["a"]),
-            None,
-            "a table that its child implies"
-        );
-        assert_eq!(
-            line_of("x = 1\na.b = 2\na.c = 3", &["a"]),
-            None,
-            "the same by dots"
-        );
+        assert_eq!(line_of(text, &["a"]), None, "a table that its child implies");
+        assert_eq!(line_of("x = 1\na.b = 2\na.c = 3", &["a"]), None, "the same by dots");
         assert_eq!(line_of(text, &["x"]), None, "no such key");
         assert_eq!(line_of("a = ", &["a"]), None, "not TOML");
     }

@@ -6,17 +6,8 @@ use serde_json::Value as Json;
 /// What stands in a secret's place.
 const MASK: &str = "***";
 
-const SECRET_WORDS: [&str; 9] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "token",
-    "secret",
-    "key",
-    "apikey",
-    "credential",
-];
+const SECRET_WORDS: [&str; 9] =
+    ["password", "passwd", "passphrase", "pwd", "token", "secret", "key", "apikey", "credential"];
 
 /// Whether a key holds a secret, by one of its words, in the plural or numbered too: `password`,
 /// `apiKey`, `auth_tokens`, `key2`; not `keyboard`.
@@ -66,12 +57,10 @@ pub(super) fn shown(value: &Value, secret: bool) -> String {
 /// `text` (somebody else's message) without the secrets that `value` holds.
 pub(super) fn scrub(text: String, value: &Value, secret: bool) -> String {
     match value {
-        Value::Dict(_, table) => table.iter().fold(text, |text, (key, value)| {
-            scrub(text, value, secret || is_secret(key))
-        }),
-        Value::Array(_, items) => items
+        Value::Dict(_, table) => table
             .iter()
-            .fold(text, |text, item| scrub(text, item, secret)),
+            .fold(text, |text, (key, value)| scrub(text, value, secret || is_secret(key))),
+        Value::Array(_, items) => items.iter().fold(text, |text, item| scrub(text, item, secret)),
         scalar => scrub_scalar(text, scalar, secret),
     }
 }
@@ -82,11 +71,7 @@ fn scrub_scalar(text: String, scalar: &Value, secret: bool) -> String {
         Json::String(_) => scalar.as_str().unwrap_or_default().to_owned(),
         other => other.to_string(),
     };
-    let safe = if secret {
-        MASK.to_owned()
-    } else {
-        without_password(&plain)
-    };
+    let safe = if secret { MASK.to_owned() } else { without_password(&plain) };
     if plain.is_empty() || plain == safe {
         return text;
     }
@@ -103,46 +88,38 @@ fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    let (user, rest) = rest
-        .rsplit_once('@')
-        .map_or((None, rest), |(user, rest)| (Some(user), rest));
+    let (user, rest) =
+        rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
     let user = match user.map(|user| user.split_once(':')) {
         None => String::new(),
         Some(Some((name, _))) => format!("{name}:{MASK}@"),
         Some(None) => format!("{}@", user.unwrap_or_default()),
     };
-    let (rest, query) = rest
-        .split_once('?')
-        .map_or((rest, String::new()), |(rest, query)| {
-            (rest, format!("?{}", without_secret_parameters(query)))
-        });
+    let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, query)| {
+        (rest, format!("?{}", without_secret_parameters(query)))
+    });
     format!("{scheme}://{user}{rest}{query}")
 }
 
 fn without_secret_parameters(query: &str) -> String {
-    let masked = query
-        .split('&')
-        .map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
-            _ => parameter.to_owned(),
-        });
+    let masked = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    });
     masked.collect::<Vec<_>>().join("&")
 }
 
 fn json_number(number: &Num) -> Json {
     serde_json::to_value(number).unwrap_or_else(|_| {
-        let wide = number
-            .to_i128()
-            .map(|n| n.to_string())
-            .or(number.to_u128().map(|n| n.to_string()));
+        let wide =
+            number.to_i128().map(|n| n.to_string()).or(number.to_u128().map(|n| n.to_string()));
         wide.map_or(Json::Null, Json::from)
     })
 }
 
 /// The words of `snake_case`, `kebab-case` and `camelCase` keys.
 fn words(key: &str) -> impl Iterator<Item = &str> {
-    key.split(|c: char| !c.is_alphanumeric())
-        .flat_map(camel_words)
+    key.split(|c: char| !c.is_alphanumeric()).flat_map(camel_words)
 }
 
 /// A word begins at a capital that follows a small letter (`api|Key`) or that a small letter
@@ -158,10 +135,7 @@ fn camel_words(part: &str) -> Vec<&str> {
     };
     let cuts = (0..letters.len()).filter_map(|at| begins(&letters[at..letters.len().min(at + 3)]));
     let bounds: Vec<usize> = [0].into_iter().chain(cuts).chain([part.len()]).collect();
-    bounds
-        .windows(2)
-        .map(|bounds| &part[bounds[0]..bounds[1]])
-        .collect()
+    bounds.windows(2).map(|bounds| &part[bounds[0]..bounds[1]]).collect()
 }
 
 #[cfg(test)]
@@ -187,15 +161,8 @@ mod tests {
         for key in secrets {
             assert!(is_secret(key), "{key}");
         }
-        for key in [
-            "keyboard",
-            "monkey",
-            "tokenizer",
-            "secretary",
-            "passwordless",
-            "port",
-            "ke_y",
-        ] {
+        for key in ["keyboard", "monkey", "tokenizer", "secretary", "passwordless", "port", "ke_y"]
+        {
             assert!(!is_secret(key), "{key}");
         }
     }
@@ -203,16 +170,10 @@ mod tests {
     #[test]
     fn passwords_in_urls_are_masked_and_the_rest_is_kept() {
         let cases = [
-            (
-                "amqp://guest:guest@127.0.0.1:5672/%2f",
-                "amqp://guest:***@127.0.0.1:5672/%2f",
-            ),
+            ("amqp://guest:guest@127.0.0.1:5672/%2f", "amqp://guest:***@127.0.0.1:5672/%2f"),
             ("postgres://u:p@ss/w?rd@host/db", "postgres://u:***@host/db"),
             ("redis://:hunter2@host", "redis://:***@host"),
-            (
-                "https://host/x?token=abc&page=2",
-                "https://host/x?token=***&page=2",
-            ),
+            ("https://host/x?token=abc&page=2", "https://host/x?token=***&page=2"),
             ("amqp://u:p@h?api_key=abc", "amqp://u:***@h?api_key=***"),
             ("http://host:80/path?x=1", "http://host:80/path?x=1"),
             ("https://user@host/", "https://user@host/"),
@@ -230,9 +191,6 @@ mod tests {
         }))
         .unwrap();
         let message = r#"bad: hun"ter2, "hun\"ter2", amqp://u:pw@h, 4711"#.to_owned();
-        assert_eq!(
-            scrub(message, &value, false),
-            r#"bad: ***, "***", amqp://u:***@h, ***"#
-        );
+        assert_eq!(scrub(message, &value, false), r#"bad: ***, "***", amqp://u:***@h, ***"#);
     }
 }

@@ -31,11 +31,7 @@ pub struct Provenance {
 
 impl Provenance {
     pub(super) fn new(key: String, winner: Origin, losers: Vec<Origin>) -> Self {
-        Self {
-            key,
-            winner,
-            losers,
-        }
+        Self { key, winner, losers }
     }
 
     /// The dotted key that was asked for.
@@ -69,12 +65,7 @@ pub struct Origin {
 
 impl Origin {
     pub(super) fn new(layer: Layer, source: String, line: Option<usize>, value: Json) -> Self {
-        Self {
-            layer,
-            source,
-            line,
-            value,
-        }
+        Self { layer, source, line, value }
     }
 
     /// The layer that the place belongs to.

@@ -173,10 +173,7 @@ fn describe(kind: &Kind, base: &[String], value: &Value, at: &[String]) -> Strin
         Kind::Message(_) if secret => "the value, a secret, is refused".to_owned(),
         // Written by the type that was read: it may quote any part of what it was given.
         Kind::Message(message) => {
-            format!(
-                "{}, found {shown}",
-                mask::scrub(message.clone(), value, base_is_secret)
-            )
+            format!("{}, found {shown}", mask::scrub(message.clone(), value, base_is_secret))
         }
         other => other.to_string(),
     }

@@ -24,11 +24,7 @@ impl Reads {
         place: &'static Location<'static>,
         value: Option<&Value>,
     ) {
-        let read = Read {
-            key: key.to_owned(),
-            place,
-            value: value.cloned(),
-        };
+        let read = Read { key: key.to_owned(), place, value: value.cloned() };
         if !self.0.contains(&read) {
             self.0.push(read);
         }
@@ -36,19 +32,14 @@ impl Reads {
 
     /// A sentence for each read whose value is another one in `layers`.
     pub(super) fn changed(&self, layers: &Layers) -> Vec<String> {
-        self.0
-            .iter()
-            .filter_map(|read| read.changed(layers))
-            .collect()
+        self.0.iter().filter_map(|read| read.changed(layers)).collect()
     }
 }
 
 impl Read {
     fn changed(&self, layers: &Layers) -> Option<String> {
-        let mut path: Vec<String> = tree::segments(&self.key)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut path: Vec<String> =
+            tree::segments(&self.key).into_iter().map(str::to_owned).collect();
         let now = layers.find(&path);
         let (below, before, after) = tree::first_difference(self.value.as_ref(), now)?;
         path.extend(below);
@@ -68,11 +59,6 @@ impl Read {
 
 /// Who set the value at `path`, or what stands in its way.
 fn culprit(layers: &Layers, path: &[String]) -> String {
-    let nearest = (0..=path.len())
-        .rev()
-        .find_map(|end| layers.explain(&path[..end]));
-    nearest.map_or_else(
-        || "nobody".to_owned(),
-        |provenance| provenance.winner().to_string(),
-    )
+    let nearest = (0..=path.len()).rev().find_map(|end| layers.explain(&path[..end]));
+    nearest.map_or_else(|| "nobody".to_owned(), |provenance| provenance.winner().to_string())
 }

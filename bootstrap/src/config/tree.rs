@@ -10,11 +10,7 @@ const TOML_DATE: &str = "$__toml_private_datetime";
 
 /// The parts of a dotted key; none for the empty key, which is the whole tree.
 pub(super) fn segments(key: &str) -> Vec<&str> {
-    if key.is_empty() {
-        Vec::new()
-    } else {
-        key.split('.').collect()
-    }
+    if key.is_empty() { Vec::new() } else { key.split('.').collect() }
 }
 
 /// A tree without values.
@@ -43,10 +39,7 @@ pub(super) fn find_mut<'v>(root: &'v mut Value, path: &[String]) -> Option<&'v m
 /// The table that holds `value` at `path`.
 pub(super) fn nest<S: AsRef<str>>(path: &[S], value: Value) -> Value {
     path.iter().rev().fold(value, |value, segment| {
-        Value::from(figment::value::Dict::from([(
-            segment.as_ref().to_owned(),
-            value,
-        )]))
+        Value::from(figment::value::Dict::from([(segment.as_ref().to_owned(), value)]))
     })
 }
 
@@ -130,18 +123,12 @@ pub(super) fn normalise(value: Value) -> Value {
 
 /// One number is equal to another whatever types they were written as.
 fn normalise_number(number: Num) -> Value {
-    let unsigned = || {
-        number
-            .to_u128()
-            .and_then(|number| i128::try_from(number).ok())
-    };
+    let unsigned = || number.to_u128().and_then(|number| i128::try_from(number).ok());
     let Some(whole) = number.to_i128().or_else(unsigned) else {
         return Value::from(number);
     };
     let narrow = i64::try_from(whole).ok().map(Value::from);
-    narrow
-        .or(u64::try_from(whole).ok().map(Value::from))
-        .unwrap_or_else(|| Value::from(number))
+    narrow.or(u64::try_from(whole).ok().map(Value::from)).unwrap_or_else(|| Value::from(number))
 }
 
 /// The first value of `before` that is another one, or gone, in `after`: its path, and both.

@@ -18,9 +18,7 @@ const SEPARATOR: &str = "__";
 
 /// The entries of all variables with the prefix, by name; the others are not ours.
 pub(super) fn entries(variables: Vec<(OsString, OsString)>) -> (Vec<Entry>, Vec<Error>) {
-    let named = variables
-        .into_iter()
-        .map(|(name, raw)| (name.to_string_lossy().into(), raw));
+    let named = variables.into_iter().map(|(name, raw)| (name.to_string_lossy().into(), raw));
     let mut ours: Vec<(String, OsString)> = named.collect();
     ours.retain(|(name, _)| name.starts_with(PREFIX));
     ours.sort();
@@ -43,37 +41,23 @@ pub(super) fn name_for<S: AsRef<str>>(path: &[S]) -> Option<String> {
             segment.contains(SEPARATOR) || segment.starts_with('_') || segment.ends_with('_');
         !segment.is_empty() && !split && segment.bytes().all(fits)
     };
-    let upper: Vec<_> = path
-        .iter()
-        .map(|segment| segment.as_ref().to_ascii_uppercase())
-        .collect();
+    let upper: Vec<_> = path.iter().map(|segment| segment.as_ref().to_ascii_uppercase()).collect();
     (!path.is_empty() && path.iter().all(sets))
         .then(|| format!("{PREFIX}{}", upper.join(SEPARATOR)))
 }
 
 fn entry(name: &str, raw: OsString) -> Result<Entry> {
-    let raw = raw
-        .into_string()
-        .map_err(|_| Error::configuration("the value is not Unicode"))?;
+    let raw = raw.into_string().map_err(|_| Error::configuration("the value is not Unicode"))?;
     let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
     let path: Vec<String> = key.split(SEPARATOR).map(str::to_owned).collect();
-    if path
-        .iter()
-        .any(|segment| segment.is_empty() || segment.contains('.'))
-    {
-        return Err(
-            Error::configuration("the name has an empty part, or one with a dot")
-                .advise("write it as POLYPORT__SECTION__KEY"),
-        );
+    if path.iter().any(|segment| segment.is_empty() || segment.contains('.')) {
+        return Err(Error::configuration("the name has an empty part, or one with a dot")
+            .advise("write it as POLYPORT__SECTION__KEY"));
     }
     let values = tree::nest(&path, parse(&raw)?);
     Ok(Entry {
         layer: Layer::Variable,
-        source: Source::Variable {
-            name: name.to_owned(),
-            raw,
-            path,
-        },
+        source: Source::Variable { name: name.to_owned(), raw, path },
         values,
     })
 }
@@ -108,9 +92,7 @@ fn parse(raw: &str) -> Result<Value> {
         Some('"' | '\'') => toml_value(text).unwrap_or_else(|| Value::from(raw)),
         // In TOML a comment would begin there; in a variable it is part of the value.
         _ if text.contains(['#', '\n', '\r']) => Value::from(raw),
-        _ => toml_value(text)
-            .filter(is_scalar)
-            .unwrap_or_else(|| Value::from(raw)),
+        _ => toml_value(text).filter(is_scalar).unwrap_or_else(|| Value::from(raw)),
     };
     Ok(tree::normalise(value))
 }
@@ -134,11 +116,7 @@ fn is_meant_as_collection(text: &str) -> bool {
 
 /// The value is not shown: it may be a secret.
 fn unclosed(text: &str) -> Error {
-    let kind = if text.starts_with('[') {
-        "an array"
-    } else {
-        "a table"
-    };
+    let kind = if text.starts_with('[') { "an array" } else { "a table" };
     Error::configuration(format!("the value begins like {kind} and is not one")).advise(
         "write arrays as [\"a\", \"b\"] and tables as { key = 1 }, and put text that begins so in quotes",
     )
@@ -179,25 +157,14 @@ mod tests {
         ] {
             let value = parse(raw).unwrap();
             assert_eq!(super::super::mask::masked(&value, false), {
-                if raw.starts_with("amqp") {
-                    json!("amqp://u:***@h/%2f")
-                } else {
-                    expected
-                }
+                if raw.starts_with("amqp") { json!("amqp://u:***@h/%2f") } else { expected }
             });
         }
     }
 
     #[test]
     fn a_collection_that_is_not_one_is_an_error_without_the_value() {
-        for raw in [
-            "[1, 2",
-            "[1 2]",
-            "{ a = }",
-            "{a",
-            "[hunter2]",
-            &"[".repeat(100_000),
-        ] {
+        for raw in ["[1, 2", "[1 2]", "{ a = }", "{a", "[hunter2]", &"[".repeat(100_000)] {
             let error = format!("{:?}", parse(raw).unwrap_err());
             assert!(error.contains("and is not one"), "{error}");
             assert!(!error.contains("hunter2"));
@@ -217,26 +184,13 @@ mod tests {
         let (entries, errors) = entries(variables);
         assert!(entries.is_empty());
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            errors,
-            ["environment variable POLYPORT__A: the value is not Unicode"]
-        );
+        assert_eq!(errors, ["environment variable POLYPORT__A: the value is not Unicode"]);
     }
 
     #[test]
     fn a_key_tells_its_variable_where_it_has_one() {
-        assert_eq!(
-            name_for(&["users", "page_size"]).unwrap(),
-            "POLYPORT__USERS__PAGE_SIZE"
-        );
-        for path in [
-            &["pageSize"][..],
-            &["a__b"],
-            &["a_", "b"],
-            &["a-b"],
-            &[""],
-            &[],
-        ] {
+        assert_eq!(name_for(&["users", "page_size"]).unwrap(), "POLYPORT__USERS__PAGE_SIZE");
+        for path in [&["pageSize"][..], &["a__b"], &["a_", "b"], &["a-b"], &[""], &[]] {
             assert_eq!(name_for(path), None, "{path:?}");
         }
     }

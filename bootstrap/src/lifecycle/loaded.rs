@@ -81,9 +81,8 @@ impl<F: Framework> Configured for F {
 
     fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member> {
         let title = title(context.kind, &context.name);
-        let built = Framework::build(*self, context).map_err(|error| {
-            error.context(format!("framework {title}"))
-        });
+        let built = Framework::build(*self, context)
+            .map_err(|error| error.context(format!("framework {title}")));
         let Built { app, transport } = built?;
         let handle = app.clone();
         Ok(Member {

@@ -131,9 +131,11 @@ mod tests {
 
     #[test]
     fn the_same_module_twice_is_one_and_two_of_one_name_are_an_error() {
-        let same = vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<0>("a", &[]))];
+        let same =
+            vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<0>("a", &[]))];
         assert_eq!(order(same).expect("one"), ["a"]);
-        let two = vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<1>("a", &[]))];
+        let two =
+            vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<1>("a", &[]))];
         assert_eq!(
             order(two).expect_err("two"),
             "two modules are named \"a\"\n  help: rename one of them: a module's name must be its own\n",
@@ -148,6 +150,8 @@ mod tests {
         ];
         assert!(order(circle).expect_err("circle").contains("a → b → a"));
         let absent = vec![ModuleEntry::new(Named::<0>("a", &["x"]))];
-        assert!(order(absent).expect_err("absent").contains("module \"a\" depends on module \"x\""));
+        assert!(
+            order(absent).expect_err("absent").contains("module \"a\" depends on module \"x\"")
+        );
     }
 }

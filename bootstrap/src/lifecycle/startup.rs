@@ -105,8 +105,9 @@ fn too_long(deadline: Duration, process: &Process) -> Error {
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
 fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     if plan.frameworks.is_empty() {
-        return Err(Error::wiring("no framework is loaded")
-            .advise("call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())"));
+        return Err(Error::wiring("no framework is loaded").advise(
+            "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
+        ));
     }
     let mut options = plan.options;
     let config = load_config(&mut options)?;
@@ -321,4 +322,3 @@ fn banner(process: &Process, timeline: &Timeline, total: Duration) {
         "ready in {total:.1?}"
     );
 }
-

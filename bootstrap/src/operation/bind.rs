@@ -98,10 +98,8 @@ pub(super) fn invalid(fields: Vec<(String, String)>) -> Fault {
         })
         .collect::<Vec<_>>()
         .join("; ");
-    let details = fields
-        .iter()
-        .map(|(path, message)| json!({ "field": path, "message": message }))
-        .collect();
+    let details =
+        fields.iter().map(|(path, message)| json!({ "field": path, "message": message })).collect();
     Fault::invalid_argument("INVALID_INPUT", message).with_details(details)
 }
 
@@ -147,13 +145,16 @@ mod tests {
             "?limit=50&tags=a&tags=b%20c&isUrgent=true",
             r#"{"from":"tom","room":"hidden by the path","limit":1}"#,
         ));
-        assert_eq!(bound.expect("binds"), Post {
-            room: "lobby".to_owned(),
-            from: "tom".to_owned(),
-            limit: Some(50),
-            tags: vec!["a".to_owned(), "b c".to_owned()],
-            is_urgent: true,
-        });
+        assert_eq!(
+            bound.expect("binds"),
+            Post {
+                room: "lobby".to_owned(),
+                from: "tom".to_owned(),
+                limit: Some(50),
+                tags: vec!["a".to_owned(), "b c".to_owned()],
+                is_urgent: true,
+            }
+        );
     }
 
     #[test]

@@ -154,7 +154,10 @@ async fn within_deadline<T>(
     match context.deadline {
         None => call.await,
         Some(deadline) => tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| {
-            Err(Fault::deadline_exceeded("DEADLINE_EXCEEDED", "the call took longer than its deadline"))
+            Err(Fault::deadline_exceeded(
+                "DEADLINE_EXCEEDED",
+                "the call took longer than its deadline",
+            ))
         }),
     }
 }

@@ -2,8 +2,8 @@ use std::{any::Any, future::Future, ops::Deref, sync::Arc};
 
 use super::{Context, Fault, NoInput, OperationInfo};
 use crate::{
-    container::{Dependency, Key},
     application::FromApps,
+    container::{Dependency, Key},
 };
 
 /// An argument of an operation: made from the call.

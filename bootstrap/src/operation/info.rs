@@ -73,10 +73,7 @@ impl OperationInfo {
     #[must_use]
     pub fn refusal_on(&self, protocol: Protocol) -> Option<String> {
         let (wanted, extractor) = self.only_on.iter().find(|(wanted, _)| *wanted != protocol)?;
-        Some(format!(
-            "operation {} takes {extractor}, which exists on {wanted} only",
-            self.name
-        ))
+        Some(format!("operation {} takes {extractor}, which exists on {wanted} only", self.name))
     }
 }
 

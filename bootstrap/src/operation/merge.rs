@@ -21,16 +21,18 @@ pub(super) fn deserialize<T: DeserializeOwned>(input: &RawInput) -> Result<T, Fa
         Some(body) if fields.is_empty() => serde_json::from_slice(body),
         body => T::deserialize(Merged { fields: &fields, body }),
     };
-    result.map_err(|_| match serde_path_to_error::deserialize::<_, T>(Merged { fields: &fields, body }) {
-        Err(error) => {
-            let path = match error.path().to_string() {
-                path if path == "." => String::new(),
-                path => path,
-            };
-            let fault = fields.fault.take().unwrap_or_else(|| error.into_inner().to_string());
-            invalid(vec![(path, fault)])
+    result.map_err(|_| {
+        match serde_path_to_error::deserialize::<_, T>(Merged { fields: &fields, body }) {
+            Err(error) => {
+                let path = match error.path().to_string() {
+                    path if path == "." => String::new(),
+                    path => path,
+                };
+                let fault = fields.fault.take().unwrap_or_else(|| error.into_inner().to_string());
+                invalid(vec![(path, fault)])
+            }
+            Ok(_) => trailing(body),
         }
-        Ok(_) => trailing(body),
     })
 }
 
@@ -128,12 +130,11 @@ impl<'de> Deserializer<'de> for Merged<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
         match self.body {
-            Some(body) => serde_json::Deserializer::from_slice(body)
-                .deserialize_enum(name, variants, visitor),
-            None => visitor.visit_enum(MapAccessDeserializer::new(FieldsThen::new(
-                self.fields,
-                Nothing,
-            ))),
+            Some(body) => {
+                serde_json::Deserializer::from_slice(body).deserialize_enum(name, variants, visitor)
+            }
+            None => visitor
+                .visit_enum(MapAccessDeserializer::new(FieldsThen::new(self.fields, Nothing))),
         }
     }
 
@@ -198,12 +199,10 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for FieldsThen<'_, 'de, A> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         match self.next.checked_sub(1).and_then(|current| self.fields.values.get(current)) {
-            Some((_, values)) => seed
-                .deserialize(Values(values))
-                .map_err(|error| {
-                    self.fields.fault.replace(Some(error.to_string()));
-                    serde::de::Error::custom(error)
-                }),
+            Some((_, values)) => seed.deserialize(Values(values)).map_err(|error| {
+                self.fields.fault.replace(Some(error.to_string()));
+                serde::de::Error::custom(error)
+            }),
             None => self.body.next_value_seed(seed),
         }
     }

@@ -20,8 +20,8 @@ pub use context::{Call, Context, RequestId};
 pub use endpoint::{Answer, Endpoint, JsonCall, JsonEndpoint, answered};
 pub use exposures::Exposures;
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
-pub use fault::{Fault, FaultKind};
-pub use handler::Operation;
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};
+pub use fault::{Fault, FaultKind};
+pub use handler::Operation;
 pub use info::{Exposure, OperationInfo, Protocol};

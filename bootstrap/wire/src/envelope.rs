@@ -158,13 +158,7 @@ impl Envelope for ReturnCode {
                 &derived
             }
         };
-        append(
-            out,
-            &Body {
-                return_code,
-                error_message: fault.message,
-            },
-        );
+        append(out, &Body { return_code, error_message: fault.message });
     }
 }
 
@@ -226,9 +220,7 @@ mod tests {
     fn value(envelope: &dyn Envelope) -> String {
         let mut out = Vec::new();
         envelope
-            .write_value(&mut out, "id-1", &mut |out| {
-                serde_json::to_writer(out, &[1, 2])
-            })
+            .write_value(&mut out, "id-1", &mut |out| serde_json::to_writer(out, &[1, 2]))
             .expect("plain numbers");
         String::from_utf8(out).expect("JSON is UTF-8")
     }
@@ -261,10 +253,7 @@ mod tests {
 
     #[test]
     fn return_code_derives_a_faults_code_from_its_status() {
-        assert_eq!(
-            value(&ReturnCode),
-            r#"{"returnCode":"SUC00000","data":[1,2]}"#
-        );
+        assert_eq!(value(&ReturnCode), r#"{"returnCode":"SUC00000","data":[1,2]}"#);
         assert_eq!(
             fault(&ReturnCode, None),
             r#"{"returnCode":"ERR40400","errorMessage":"no \"such\" user"}"#,

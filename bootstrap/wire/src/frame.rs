@@ -37,11 +37,7 @@ pub struct FrameError(serde_json::Error);
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            r#"not a message of the form {{"event":"…","data":…}}: {}"#,
-            self.0
-        )
+        write!(f, r#"not a message of the form {{"event":"…","data":…}}: {}"#, self.0)
     }
 }
 

@@ -1,1 +1,83 @@
-//! Placeholder.
+//! gRPC for polyport, on tonic and prost.
+//!
+//! A module names the two messages of a method and gives it an operation; the messages convert to
+//! and from the operation's own types by `From`. Services that tonic generates are served beside
+//! such operations. Faults become a status with `google.rpc.ErrorInfo` (and `BadRequest` where
+//! fields are faulty), and [`fault_from_status`] is the way back.
+//!
+//! What is served is gRPC over HTTP/2 as its "PROTOCOL-HTTP2" specification has it, on a port of
+//! its own.
+//!
+//! # Examples
+//! ```
+//! use garde::Validate;
+//! use polyport_bootstrap::{Fault, Module, ModuleBuilder, Result, operation::Input};
+//! use polyport_grpc::{GrpcModule, GrpcOperations};
+//! use polyport_proto::helloworld as pb;
+//!
+//! #[derive(Validate)]
+//! struct Hello {
+//!     #[garde(length(min = 1))]
+//!     name: String,
+//! }
+//!
+//! impl From<pb::HelloRequest> for Hello {
+//!     fn from(message: pb::HelloRequest) -> Self {
+//!         Self { name: message.name }
+//!     }
+//! }
+//!
+//! struct Greeting(String);
+//!
+//! impl From<Greeting> for pb::HelloReply {
+//!     fn from(greeting: Greeting) -> Self {
+//!         Self { message: greeting.0 }
+//!     }
+//! }
+//!
+//! async fn say_hello(Input(hello): Input<Hello>) -> Result<Greeting, Fault> {
+//!     Ok(Greeting(format!("Hello {}!", hello.name)))
+//! }
+//!
+//! struct GreeterModule;
+//!
+//! impl Module for GreeterModule {
+//!     fn name(&self) -> &'static str {
+//!         "greeter"
+//!     }
+//!
+//!     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
+//!         m.grpc(|s| {
+//!             s.unary::<pb::HelloRequest, pb::HelloReply>("helloworld.Greeter/SayHello", say_hello)
+//!         });
+//!         Ok(())
+//!     }
+//! }
+//! ```
+
+mod adapter;
+mod app;
+mod codec;
+mod ending;
+mod framework;
+mod handler;
+mod message;
+mod method;
+mod routes;
+mod service;
+mod settings;
+mod shared;
+mod stream;
+mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod timeout;
+
+pub use self::{
+    adapter::{fault_from_status, status_from_fault},
+    app::GrpcApp,
+    framework::GrpcFramework,
+    message::{Converted, FromMessage, Ignored, ItemStream},
+    routes::{GrpcModule, GrpcOperations, GrpcRoutes, PROTOCOL},
+    settings::GrpcSettings,
+};

@@ -28,7 +28,7 @@ const ANSWER_CAPACITY: usize = 256;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The route's parameters, decoded.
-pub(crate) fn parameters(params: &Params<'_, '_>) -> Result<Vec<(String, String)>, Fault> {
+pub(crate) fn parameters(params: Params<'_, '_>) -> Result<Vec<(String, String)>, Fault> {
     let decoded = |(name, value): (&str, &str)| match percent::decode(value) {
         Some(value) => Ok((name.to_owned(), value)),
         None => Err(Fault::invalid_argument(
@@ -83,7 +83,7 @@ async fn payload(
     let format = if route.takes_input { head::body_format(&head.headers) } else { Ok(BodyFormat::Json) };
     match format {
         Ok(format) => Ok((body::read(head, body, shell.body_limit, deadline).await?, format)),
-        Err(fault) => Err(body::refuse(head, body, fault).await),
+        Err(fault) => Err(body::refuse(head, body, fault.into()).await),
     }
 }
 

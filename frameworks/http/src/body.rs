@@ -33,7 +33,7 @@ pub(crate) async fn read(
     };
     match collected {
         Ok(bytes) => Ok(bytes),
-        Err(fault) => Err(refuse(head, body, fault).await),
+        Err(fault) => Err(refuse(head, body, fault.into()).await),
     }
 }
 
@@ -91,8 +91,7 @@ fn too_slow() -> Fault {
 
 /// Answers without having read the body. What is left of it is discarded if it is little; else
 /// this is the connection's last answer.
-pub(crate) async fn refuse(head: &Parts, body: Incoming, refusal: impl Into<Refusal>) -> Refusal {
-    let mut refusal = refusal.into();
+pub(crate) async fn refuse(head: &Parts, body: Incoming, mut refusal: Refusal) -> Refusal {
     refusal.close = head.version != Version::HTTP_2 && !discard(head, body).await;
     refusal
 }

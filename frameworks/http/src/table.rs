@@ -194,9 +194,11 @@ impl Path {
     }
 
     /// The value of `Allow`, with what a mounted router allows too.
-    pub(crate) fn allow_with(&self, others: &HeaderValue) -> HeaderValue {
-        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-        let (ours, others) = (text(&self.allow), text(others));
+    pub(crate) fn allow_with(&self, others: Option<&HeaderValue>) -> HeaderValue {
+        let Some(others) = others.and_then(|value| value.to_str().ok()) else {
+            return self.allow();
+        };
+        let ours = self.allow.to_str().unwrap_or_default();
         allow(ours.split(',').chain(others.split(',')).map(str::trim).collect())
     }
 }

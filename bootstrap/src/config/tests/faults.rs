@@ -144,11 +144,7 @@ fn syntax_errors_name_file_line_and_column() {
             "{\n  \"a\": 1,\n}",
             "config/config.default.json:3:1: trailing comma",
         ),
-        (
-            "config.default.json",
-            "",
-            "config/config.default.json:1:1: EOF while parsing a value",
-        ),
+        ("config.default.json", "", "config/config.default.json:1:1: EOF while parsing a value"),
         (
             "config.default.json",
             "[1]",
@@ -163,15 +159,9 @@ fn syntax_errors_name_file_line_and_column() {
         assert_eq!(faults(&[(name, text)]).to_string(), expected);
     }
     let yaml = faults(&[("config.default.yaml", "a: !!int x")]).to_string();
-    assert_eq!(
-        yaml,
-        "config/config.default.yaml:1:4: a: expected an integer"
-    );
+    assert_eq!(yaml, "config/config.default.yaml:1:4: a: expected an integer");
     let yaml = faults(&[("config.default.yaml", "a: 1\nb: [1\n")]).to_string();
-    assert!(
-        yaml.starts_with("config/config.default.yaml:3:1: did not find expected"),
-        "{yaml}"
-    );
+    assert!(yaml.starts_with("config/config.default.yaml:3:1: did not find expected"), "{yaml}");
 }
 
 #[test]
@@ -191,10 +181,7 @@ fn two_files_of_one_layer_are_both_named() {
 
 #[test]
 fn all_faults_are_in_one_report() {
-    let folder = Folder::new(&[
-        ("config.default.toml", "a = "),
-        ("config.unittest.json", "{"),
-    ]);
+    let folder = Folder::new(&[("config.default.toml", "a = "), ("config.unittest.json", "{")]);
     fs::write(folder.path().join("config/config.unittest.yaml"), b"\xff").unwrap();
     let error = folder
         .builder()
@@ -210,18 +197,9 @@ fn all_faults_are_in_one_report() {
         parts[0],
         "defaults of module m: configuration is added as a table, not as a number"
     );
-    assert!(
-        parts[1].starts_with("override of x: the value cannot be serialised: "),
-        "{parts:?}"
-    );
-    assert!(
-        parts[2].starts_with("config/config.default.toml:1:"),
-        "{parts:?}"
-    );
-    assert_eq!(
-        parts[3],
-        "config/config.unittest.yaml: the file is not UTF-8"
-    );
+    assert!(parts[1].starts_with("override of x: the value cannot be serialised: "), "{parts:?}");
+    assert!(parts[2].starts_with("config/config.default.toml:1:"), "{parts:?}");
+    assert_eq!(parts[3], "config/config.unittest.yaml: the file is not UTF-8");
     assert_eq!(
         parts[4],
         "environment variable POLYPORT__A: the value begins like an array and is not one"
@@ -246,11 +224,7 @@ impl Default for BTreeMapOfUnits {
 fn variables_that_do_not_fit_say_what_they_do_not_fit() {
     let build = |file: &str, of: &[(&str, &str)]| {
         let folder = Folder::new(&[("config.default.toml", file)]);
-        folder
-            .builder()
-            .variables(of.iter().copied())
-            .build()
-            .map_err(|error| report(&error))
+        folder.builder().variables(of.iter().copied()).build().map_err(|error| report(&error))
     };
     assert_eq!(
         build("[http]\nport = 1\n", &[("POLYPORT__HTTP", "5")]).unwrap_err(),
@@ -274,22 +248,14 @@ fn variables_that_do_not_fit_say_what_they_do_not_fit() {
         "environment variable POLYPORT__a: POLYPORT__A sets the same key\n  help: keep one of \
          them, in capitals\n",
     );
-    let merged = build(
-        "[a]\nx = 1\n",
-        &[("POLYPORT__A", "{ y = 2 }"), ("POLYPORT__A__Z", "3")],
-    );
-    assert_eq!(
-        merged.unwrap().snapshot(),
-        json!({ "a": { "x": 1, "y": 2, "z": 3 } })
-    );
+    let merged = build("[a]\nx = 1\n", &[("POLYPORT__A", "{ y = 2 }"), ("POLYPORT__A__Z", "3")]);
+    assert_eq!(merged.unwrap().snapshot(), json!({ "a": { "x": 1, "y": 2, "z": 3 } }));
 }
 
 #[test]
 fn an_addition_that_a_variable_does_not_fit_changes_nothing() {
     let config = with_variables(&[("POLYPORT__HTTP", "5")]);
-    let error = config
-        .add_from("remote", json!({ "http": { "port": 1 }, "b": 1 }))
-        .unwrap_err();
+    let error = config.add_from("remote", json!({ "http": { "port": 1 }, "b": 1 })).unwrap_err();
     assert_eq!(
         error.to_string(),
         "remote: environment variable POLYPORT__HTTP: it sets http to a number, which is a table \
@@ -297,10 +263,7 @@ fn an_addition_that_a_variable_does_not_fit_changes_nothing() {
     );
     assert_eq!(config.snapshot(), json!({ "http": 5 }));
     let error = config.add_from("remote", [1, 2]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "remote: configuration is added as a table, not as an array"
-    );
+    assert_eq!(error.to_string(), "remote: configuration is added as a table, not as an array");
 }
 
 #[test]
@@ -308,9 +271,6 @@ fn a_file_that_cannot_be_read_is_a_fault() {
     let folder = Folder::new(&[]);
     fs::create_dir(folder.path().join("config/config.default.toml")).unwrap();
     let error = folder.builder().build().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "config/config.default.toml: the file cannot be read"
-    );
+    assert_eq!(error.to_string(), "config/config.default.toml: the file cannot be read");
     assert!(error.source().is_some());
 }

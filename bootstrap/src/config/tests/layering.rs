@@ -20,11 +20,7 @@ fn of_layers(layers: &[usize]) -> Config {
     let sets = |layer: Layer| layers.iter().any(|at| LAYERS[*at] == layer);
     let folder = Folder::new(&[]);
     let file = |name: &str, value: usize| {
-        fs::write(
-            folder.path().join("config").join(name),
-            format!("a.b = {value}"),
-        )
-        .unwrap();
+        fs::write(folder.path().join("config").join(name), format!("a.b = {value}")).unwrap();
     };
     let mut builder = folder.builder();
     if sets(Layer::Override) {
@@ -50,9 +46,7 @@ fn of_layers(layers: &[usize]) -> Config {
         config.add(json!({ "a": { "b": 5 } })).unwrap();
     }
     if sets(Layer::FrameworkDefaults) {
-        config
-            .add_defaults(Layer::FrameworkDefaults, "http", json!({ "a": { "b": 0 } }))
-            .unwrap();
+        config.add_defaults(Layer::FrameworkDefaults, "http", json!({ "a": { "b": 0 } })).unwrap();
     }
     config
 }
@@ -78,11 +72,7 @@ fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
     let provenance = config.explain("a.b").unwrap();
     assert_eq!(provenance.key(), "a.b");
     assert_eq!(provenance.winner().to_string(), "override of a.b");
-    let losers: Vec<_> = provenance
-        .losers()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let losers: Vec<_> = provenance.losers().iter().map(ToString::to_string).collect();
     let hook = losers[1].clone();
     assert!(hook.starts_with("added by a before-hook at ") && hook.contains("layering.rs:"));
     assert_eq!(losers[0], "environment variable POLYPORT__A__B");
@@ -102,16 +92,9 @@ fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
 fn defaults_that_arrive_late_stay_below_the_files() {
     let config = config(&[("config.default.toml", "http.port = 1")]);
     let defaults = json!({ "http": { "port": 2, "host": "h" } });
-    config
-        .add_defaults(Layer::ModuleDefaults, "m", &defaults)
-        .unwrap();
-    config
-        .add_defaults(Layer::ModuleEnvironmentDefaults, "m", json!({ "x": 1 }))
-        .unwrap();
-    assert_eq!(
-        config.snapshot(),
-        json!({ "http": { "port": 1, "host": "h" }, "x": 1 })
-    );
+    config.add_defaults(Layer::ModuleDefaults, "m", &defaults).unwrap();
+    config.add_defaults(Layer::ModuleEnvironmentDefaults, "m", json!({ "x": 1 })).unwrap();
+    assert_eq!(config.snapshot(), json!({ "http": { "port": 1, "host": "h" }, "x": 1 }));
 }
 
 #[test]
@@ -119,9 +102,7 @@ fn later_ones_of_one_layer_win() {
     let config = config(&[]);
     for value in [1, 2] {
         config.add(json!({ "hook": value })).unwrap();
-        config
-            .add_defaults(Layer::ModuleDefaults, value, json!({ "module": value }))
-            .unwrap();
+        config.add_defaults(Layer::ModuleDefaults, value, json!({ "module": value })).unwrap();
     }
     assert_eq!(config.snapshot(), json!({ "hook": 2, "module": 2 }));
 }
@@ -129,14 +110,8 @@ fn later_ones_of_one_layer_win() {
 #[test]
 fn tables_merge_and_arrays_and_scalars_are_replaced() {
     let config = config(&[
-        (
-            "config.default.toml",
-            "[a]\nlist = [1, 2, 3]\nx = 1\n[a.t]\np = 1\nq = { r = 1 }\n",
-        ),
-        (
-            "config.unittest.toml",
-            "[a]\nlist = [9]\n[a.t]\nq = { s = 2 }\n",
-        ),
+        ("config.default.toml", "[a]\nlist = [1, 2, 3]\nx = 1\n[a.t]\np = 1\nq = { r = 1 }\n"),
+        ("config.unittest.toml", "[a]\nlist = [9]\n[a.t]\nq = { s = 2 }\n"),
     ]);
     let expected =
         json!({ "a": { "list": [9], "x": 1, "t": { "p": 1, "q": { "r": 1, "s": 2 } } } });
@@ -154,14 +129,8 @@ fn every_format_says_the_same() {
             "config.default.toml",
             "\u{feff}[http]\nport = 7001\ntls = true\nratio = 0.5\nhosts = ['a', 'b']",
         ),
-        (
-            "config.default.yaml",
-            "http:\n  port: 7001\n  tls: true\n  ratio: 0.5\n  hosts: [a, b]",
-        ),
-        (
-            "config.default.yml",
-            "http: {port: 7001, tls: true, ratio: 0.5, hosts: [a, b]}",
-        ),
+        ("config.default.yaml", "http:\n  port: 7001\n  tls: true\n  ratio: 0.5\n  hosts: [a, b]"),
+        ("config.default.yml", "http: {port: 7001, tls: true, ratio: 0.5, hosts: [a, b]}"),
         (
             "config.default.json",
             r#"{"http":{"port":7001,"tls":true,"ratio":0.5,"hosts":["a","b"]}}"#,
@@ -182,10 +151,7 @@ fn layers_of_different_formats_merge() {
         ("config.unittest.json", r#"{"http": {"port": 2}}"#),
         ("config.prod.toml", "http.port = 3"),
     ]);
-    assert_eq!(
-        config.snapshot(),
-        json!({ "http": { "port": 2, "host": "a" } })
-    );
+    assert_eq!(config.snapshot(), json!({ "http": { "port": 2, "host": "a" } }));
 }
 
 #[test]
@@ -204,17 +170,12 @@ fn an_empty_yaml_section_leaves_what_stands_below() {
 
 #[test]
 fn no_folder_and_empty_files_are_fine() {
-    let nowhere = ConfigBuilder::new(Environment::production(), "no/such/folder")
-        .build()
-        .unwrap();
+    let nowhere = ConfigBuilder::new(Environment::production(), "no/such/folder").build().unwrap();
     assert_eq!(nowhere.snapshot(), json!({}));
     assert_eq!(nowhere.root(), Path::new("no/such/folder"));
     assert_eq!(nowhere.config_dir(), Path::new("no/such/folder/config"));
     assert!(nowhere.environment().is_production());
-    let empty = [
-        ("config.default.toml", "# nothing"),
-        ("config.unittest.yaml", "# nothing"),
-    ];
+    let empty = [("config.default.toml", "# nothing"), ("config.unittest.yaml", "# nothing")];
     assert_eq!(config(&empty).snapshot(), json!({}));
 }
 
@@ -224,20 +185,11 @@ fn the_folder_can_be_another_one() {
     fs::create_dir_all(folder.path().join("etc")).unwrap();
     fs::write(folder.path().join("etc/config.default.toml"), "a = 1").unwrap();
     let config = folder.builder().config_dir("etc").build().unwrap();
-    assert_eq!(
-        config.explain("a").unwrap().winner().to_string(),
-        "etc/config.default.toml:1"
-    );
+    assert_eq!(config.explain("a").unwrap().winner().to_string(), "etc/config.default.toml:1");
     let outside = ConfigBuilder::new(Environment::unittest(), "elsewhere");
-    let outside = outside
-        .config_dir(folder.path().join("etc"))
-        .build()
-        .unwrap();
+    let outside = outside.config_dir(folder.path().join("etc")).build().unwrap();
     let place = folder.path().join("etc/config.default.toml");
-    assert_eq!(
-        outside.explain("a").unwrap().winner().source(),
-        place.to_str().unwrap()
-    );
+    assert_eq!(outside.explain("a").unwrap().winner().source(), place.to_str().unwrap());
 }
 
 #[test]
@@ -250,10 +202,7 @@ fn variables_address_snake_case_keys() {
         ("polyport__lower", "x"),
         ("PATH", "/bin"),
     ]);
-    assert_eq!(
-        config.snapshot(),
-        json!({ "users": { "page_size": 50 }, "name": "im" })
-    );
+    assert_eq!(config.snapshot(), json!({ "users": { "page_size": 50 }, "name": "im" }));
     assert_eq!(config.environment(), &Environment::unittest());
 }
 
@@ -294,26 +243,14 @@ fn what_an_object_leaves_out_is_not_set() {
         port: u16,
     }
     let config = config(&[("config.default.toml", "http.host = 'a'")]);
-    let section = BTreeMap::from([(
-        "http",
-        Partial {
-            host: None,
-            port: 1,
-        },
-    )]);
+    let section = BTreeMap::from([("http", Partial { host: None, port: 1 })]);
     config.add(section).unwrap();
-    assert_eq!(
-        config.snapshot(),
-        json!({ "http": { "host": "a", "port": 1 } })
-    );
+    assert_eq!(config.snapshot(), json!({ "http": { "host": "a", "port": 1 } }));
 }
 
 #[test]
 fn the_empty_key_is_everything_and_dates_are_text() {
     let config = config(&[("config.default.toml", "day = 1979-05-27")]);
-    assert_eq!(
-        config.get::<Json>("").unwrap(),
-        json!({ "day": "1979-05-27" })
-    );
+    assert_eq!(config.get::<Json>("").unwrap(), json!({ "day": "1979-05-27" }));
     assert_eq!(config.get::<String>("day").unwrap(), "1979-05-27");
 }

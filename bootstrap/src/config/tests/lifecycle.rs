@@ -13,19 +13,14 @@ fn what_a_hook_adds_wins_over_files_and_loses_to_variables() {
     assert_eq!(config.get::<String>("http.host").unwrap(), "remote");
     let winner = config.explain("http.host").unwrap();
     assert_eq!(winner.winner().to_string(), "remote: config center");
-    assert_eq!(
-        winner.losers()[0].to_string(),
-        "config/config.unittest.toml:3"
-    );
+    assert_eq!(winner.losers()[0].to_string(), "config/config.unittest.toml:3");
 }
 
 #[test]
 fn nothing_is_added_to_a_complete_configuration() {
     let config = config(&[]);
     config.seal().unwrap();
-    let late = config
-        .add_from("remote: config center", json!({ "a": 1 }))
-        .unwrap_err();
+    let late = config.add_from("remote: config center", json!({ "a": 1 })).unwrap_err();
     assert_eq!(
         report(&late),
         "remote: config center: the configuration is complete, nothing can be added any more\n  \
@@ -35,11 +30,7 @@ fn nothing_is_added_to_a_complete_configuration() {
     let late = config.add(json!({})).unwrap_err().to_string();
     assert!(late.starts_with("added by a before-hook at "), "{late}");
     assert!(late.contains(&format!("lifecycle.rs:{line}: ")), "{late}");
-    assert!(
-        config
-            .add_defaults(Layer::ModuleDefaults, "m", json!({}))
-            .is_err()
-    );
+    assert!(config.add_defaults(Layer::ModuleDefaults, "m", json!({})).is_err());
     assert_eq!(config.snapshot(), json!({}));
     config.seal().unwrap();
 }
@@ -51,9 +42,7 @@ fn a_value_that_changes_after_it_was_read_is_named_with_reader_and_culprit() {
     let section = config.get::<Json>("http").unwrap();
     assert_eq!(section["port"], 1);
     assert!(config.changed_reads().is_empty());
-    config
-        .add_from("remote: config center", json!({ "http": { "port": 2 } }))
-        .unwrap();
+    config.add_from("remote: config center", json!({ "http": { "port": 2 } })).unwrap();
     let changed = config.changed_reads();
     let file = file!();
     assert_eq!(
@@ -78,16 +67,8 @@ fn a_value_that_changes_after_it_was_read_is_named_with_reader_and_culprit() {
 fn a_default_that_was_read_and_set_afterwards_is_a_change_too() {
     let config = config(&[]);
     assert_eq!(config.get_or_default::<u16>("a.port").unwrap(), 0);
-    assert_eq!(
-        config
-            .section("a.token")
-            .get_or_default::<String>()
-            .unwrap(),
-        ""
-    );
-    config
-        .add_from("remote", json!({ "a": { "port": 2, "token": "hunter2" } }))
-        .unwrap();
+    assert_eq!(config.section("a.token").get_or_default::<String>().unwrap(), "");
+    config.add_from("remote", json!({ "a": { "port": 2, "token": "hunter2" } })).unwrap();
     let changed = config.changed_reads().join("\n");
     assert!(
         changed.contains("a.port was unset when ") && changed.contains("and is 2 since: remote")
@@ -133,8 +114,5 @@ fn handles_are_shared_between_threads() {
             threads.spawn(move || config.add(json!({ "n": { number.to_string(): number } })));
         }
     });
-    assert_eq!(
-        config.snapshot(),
-        json!({ "n": { "0": 0, "1": 1, "2": 2, "3": 3 } })
-    );
+    assert_eq!(config.snapshot(), json!({ "n": { "0": 0, "1": 1, "2": 2, "3": 3 } }));
 }

@@ -13,11 +13,7 @@ use crate::config::{
 
 /// Tables under `t…`, arrays under `a…`, scalars (or null) under `s…`.
 fn table() -> impl Strategy<Value = Json> {
-    let scalar = prop_oneof![
-        any::<i8>().prop_map(Json::from),
-        Just(Json::Null),
-        Just(json!("x"))
-    ];
+    let scalar = prop_oneof![any::<i8>().prop_map(Json::from), Just(Json::Null), Just(json!("x"))];
     let flat = prop::collection::btree_map("s[0-2]", scalar, 0..4);
     let arrays = prop::collection::btree_map("a[0-2]", prop::collection::vec(0..9_u8, 0..3), 0..2);
     let leaf = (flat, arrays).prop_map(|(scalars, arrays)| {

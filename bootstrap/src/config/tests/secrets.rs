@@ -33,20 +33,9 @@ fn the_snapshot_masks_secrets_and_nothing_else() {
 #[test]
 fn explanations_and_debug_mask_secrets() {
     let config = config(&[("config.default.toml", FILE)]);
-    for key in [
-        "db.password",
-        "secret.a.b",
-        "db.tokens.0",
-        "pool_url",
-        "db",
-        "secret.a",
-        "",
-    ] {
+    for key in ["db.password", "secret.a.b", "db.tokens.0", "pool_url", "db", "secret.a", ""] {
         let shown = format!("{:?} {config:?}", config.explain(key).unwrap());
-        assert!(
-            shown.contains("***") && !shown.contains("hunter2"),
-            "{key}: {shown}"
-        );
+        assert!(shown.contains("***") && !shown.contains("hunter2"), "{key}: {shown}");
     }
     assert_eq!(config.get::<String>("db.password").unwrap(), "hunter2");
 }
@@ -75,10 +64,7 @@ fn errors_mask_secrets() {
     ];
     for error in errors {
         let report = report(&error);
-        assert!(
-            !report.contains("hunter2") && !report.contains("4711"),
-            "{report}"
-        );
+        assert!(!report.contains("hunter2") && !report.contains("4711"), "{report}");
     }
     let error = config.get::<Picky>("name").unwrap_err().to_string();
     let expected = r#"config/config.default.toml:2, key name: I do not like "im", found "im""#;

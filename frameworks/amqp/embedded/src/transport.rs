@@ -15,6 +15,9 @@ use crate::{
     exception::Exception,
 };
 
+/// How much is asked for in one read.
+const READ_SIZE: usize = 16 * 1024;
+
 /// How much is gathered before it is written.
 const WRITE_SIZE: usize = 64 * 1024;
 
@@ -54,6 +57,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// # Cancel safety
     /// Nothing that was read is lost when the future is dropped.
     pub(crate) async fn fill(&mut self) -> io::Result<()> {
+        self.buffer.reserve(READ_SIZE);
         match self.io.read_buf(&mut self.buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),

@@ -45,6 +45,10 @@ fn consume(queue: &str) -> AMQPClass {
     AMQPClass::Basic(basic::AMQPMethod::Consume(consume))
 }
 
+fn flow(active: bool) -> AMQPClass {
+    AMQPClass::Channel(channel::AMQPMethod::Flow(channel::Flow { active }))
+}
+
 fn is_basic(frame: &AMQPFrame, wanted: impl Fn(&basic::AMQPMethod) -> bool) -> bool {
     matches!(frame, AMQPFrame::Method(1, AMQPClass::Basic(method)) if wanted(method))
 }
@@ -164,6 +168,7 @@ async fn frames_that_make_no_sense_are_closed_with_their_code() {
         (505, header),
         (505, [publish.clone(), publish].concat()),
         (540, encoded(&AMQPFrame::Method(1, transaction))),
+        (540, encoded(&AMQPFrame::Method(1, flow(false)))),
     ];
     let broker = broker().await;
     for (expected, bytes) in cases {
@@ -171,6 +176,20 @@ async fn frames_that_make_no_sense_are_closed_with_their_code() {
         raw.bytes(&bytes).await;
         assert_eq!(raw.closed_with().await, expected, "{bytes:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_know_cancel_notifications_gets_none() {
+    let on = Fixture::new().await;
+    let mut raw = Raw::open(&on.broker, 0).await;
+    raw.method(1, declare("q")).await;
+    raw.frame().await;
+    raw.method(1, consume("q")).await;
+    raw.frame().await;
+    within(on.channel.queue_delete("q".into(), Default::default())).await.unwrap();
+    raw.method(1, flow(true)).await;
+    let flowing = channel::AMQPMethod::FlowOk(channel::FlowOk { active: true });
+    assert_eq!(raw.frame().await, Some(AMQPFrame::Method(1, AMQPClass::Channel(flowing))));
 }
 
 #[tokio::test]

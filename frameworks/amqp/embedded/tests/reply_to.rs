@@ -7,7 +7,7 @@ mod common;
 use common::{Fixture, code, confirms, connect, consume, next, publish_with, queue, within};
 use lapin::{
     BasicProperties, Confirmation, Consumer,
-    options::{BasicConsumeOptions, QueueDeclareOptions},
+    options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
 
@@ -42,8 +42,9 @@ async fn a_request_is_answered_straight_to_the_channel_that_sent_it() {
     assert_eq!(within(waiting).await.unwrap().consumer_count(), 1);
     confirms(&server).await;
     let properties = BasicProperties::default().with_correlation_id("7".into());
-    let sent = publish_with(&server, "", address.as_str(), b"answer", properties).await;
-    assert_eq!(sent, Confirmation::Ack(None));
+    let options = BasicPublishOptions::default();
+    let sent = server.basic_publish("".into(), address, options, b"answer", properties);
+    assert_eq!(within(within(sent).await.unwrap()).await.unwrap(), Confirmation::Ack(None));
 
     let reply = next(&mut replies).await;
     assert_eq!(reply.data, b"answer");

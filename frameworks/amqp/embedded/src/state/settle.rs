@@ -137,7 +137,8 @@ impl State {
         let mut queues = self.route(&letter.exchange, &letter.routing_key, letter.headers());
         queues.retain(|queue| !dead.circles_to(queue));
         if queues.is_empty() {
-            tracing::debug!(exchange = %letter.exchange, key = %letter.routing_key, "dead letter dropped: no queue takes it");
+            let (exchange, key) = (&letter.exchange, &letter.routing_key);
+            tracing::debug!(%exchange, %key, "dead letter dropped: no queue takes it");
         }
         let letter = Arc::new(dead.message);
         for queue in queues {

@@ -1,0 +1,112 @@
+//! What modules register: exchanges, queues, and operations that consume from queues.
+
+use std::sync::Arc;
+
+use polyport_bootstrap::{
+    DEFAULT_NAME, ModuleBuilder, RouteSet,
+    operation::{Bind, JsonEndpoint, Operation, OperationInfo, Protocol},
+};
+use serde::Serialize;
+
+use crate::topology::{Exchange, Queue};
+
+/// The protocol of operations that consume from queues: AMQP 0-9-1.
+pub const PROTOCOL: Protocol = Protocol::new("amqp");
+
+/// What one module declares and consumes.
+///
+/// # Examples
+/// ```
+/// use polyport_amqp::{AmqpModule, Exchange, Queue};
+/// use polyport_bootstrap::{Fault, ModuleBuilder};
+///
+/// async fn store_message() -> Result<(), Fault> {
+///     Ok(())
+/// }
+///
+/// fn configure(m: &mut ModuleBuilder<'_>) {
+///     m.amqp(|q| {
+///         q.exchange(Exchange::topic("im"))
+///             .queue(Queue::new("im.messages").bind("im", "message.*"))
+///             .consume("im.messages", store_message)
+///     });
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct AmqpRoutes {
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) consumers: Vec<Consumed>,
+}
+
+/// An operation and the queue that it consumes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Consumed {
+    pub(crate) queue: String,
+    pub(crate) endpoint: JsonEndpoint,
+}
+
+impl AmqpRoutes {
+    /// Declares an exchange, on every connection anew.
+    #[must_use]
+    pub fn exchange(mut self, exchange: Exchange) -> Self {
+        self.exchanges.push(exchange);
+        self
+    }
+
+    /// Declares a queue and its bindings, on every connection anew.
+    #[must_use]
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queues.push(queue);
+        self
+    }
+
+    /// Has `operation` handle the messages of a queue. A queue that nobody declares is declared
+    /// durable; beside it stand `<queue>.dead`, where messages end that cannot be handled, and
+    /// one `<queue>.retry.<delay>` for each delay of the settings.
+    ///
+    /// The message's body is the input, as JSON. One with `reply_to` is answered with the
+    /// operation's value, or its fault, in the configured envelope.
+    #[must_use]
+    pub fn consume<M, Op>(mut self, queue: &str, operation: Op) -> Self
+    where
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: Serialize,
+    {
+        let endpoint = JsonEndpoint::json(operation);
+        self.consumers.push(Consumed { queue: queue.to_owned(), endpoint });
+        self
+    }
+}
+
+impl RouteSet for AmqpRoutes {
+    const KIND: &'static str = "amqp";
+    const PROTOCOL: Protocol = PROTOCOL;
+
+    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+        let route = |consumed: &Consumed| {
+            (consumed.queue.clone(), Arc::clone(consumed.endpoint.info()))
+        };
+        self.consumers.iter().map(route).collect()
+    }
+}
+
+/// Registers exchanges, queues and consumers in a module: `m.amqp(|q| q.consume(…))`.
+pub trait AmqpModule {
+    /// For the AMQP framework named `default`.
+    fn amqp(&mut self, routes: impl FnOnce(AmqpRoutes) -> AmqpRoutes) -> &mut Self;
+
+    /// For the AMQP framework of this name.
+    fn amqp_on(&mut self, name: &str, routes: impl FnOnce(AmqpRoutes) -> AmqpRoutes) -> &mut Self;
+}
+
+impl AmqpModule for ModuleBuilder<'_> {
+    fn amqp(&mut self, routes: impl FnOnce(AmqpRoutes) -> AmqpRoutes) -> &mut Self {
+        self.amqp_on(DEFAULT_NAME, routes)
+    }
+
+    fn amqp_on(&mut self, name: &str, routes: impl FnOnce(AmqpRoutes) -> AmqpRoutes) -> &mut Self {
+        self.register(name, routes)
+    }
+}

@@ -1,0 +1,198 @@
+//! The section `amqp` of the configuration.
+
+use std::{fmt, time::Duration};
+
+use humantime_serde::Serde;
+use polyport_bootstrap::{Error, Result, framework::SettingsSource, wire::EnvelopeStyle};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The largest prefetch that is chosen by itself; above it nothing is gained.
+const MAX_PREFETCH: u16 = 250;
+/// The smallest one; below it the broker's round trip is felt.
+const MIN_PREFETCH: u16 = 10;
+
+/// The section `amqp` (`amqp_orders` for a framework named `orders`).
+///
+/// # Examples
+/// ```
+/// let settings = polyport_amqp::AmqpSettings { concurrency: 4, ..Default::default() };
+/// assert_eq!(settings.prefetch(), 10);
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AmqpSettings {
+    /// Where the broker is: `amqp://user:password@host:5672/vhost`, the virtual host `/` written
+    /// as `%2f` (the RabbitMQ URI specification). Not set by default: then the in-memory broker is
+    /// started where the feature `embedded` is built in, except in environment `prod`.
+    pub url: Option<String>,
+    /// How often both sides say that they live; a broker that is silent for twice as long is
+    /// given up. Whole seconds; default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// How long a connection may take to be made, login included; default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How many messages of one queue are handled at once; default 16.
+    pub concurrency: u16,
+    /// How many messages of one queue the broker sends ahead; default twice the concurrency, at
+    /// least 10 and at most 250.
+    pub prefetch: Option<u16>,
+    /// How long an operation may take; `0s` is no limit. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// What stands around a reply; default `plain`.
+    pub envelope: EnvelopeStyle,
+    /// What happens to messages whose handling failed and may succeed later.
+    pub retry: RetrySettings,
+    /// How long a publisher waits for the connection and the broker's confirmation; default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub publish_timeout: Duration,
+    /// How many messages may be unconfirmed at once; default 128.
+    pub confirm_window: u16,
+    /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
+    pub max_message_size: usize,
+}
+
+impl Default for AmqpSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            heartbeat: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            concurrency: 16,
+            prefetch: None,
+            timeout: Duration::from_secs(30),
+            envelope: EnvelopeStyle::default(),
+            retry: RetrySettings::default(),
+            publish_timeout: Duration::from_secs(5),
+            confirm_window: 128,
+            max_message_size: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl AmqpSettings {
+    /// How many messages of one queue the broker sends ahead: as set, or made of the concurrency.
+    #[must_use]
+    pub fn prefetch(&self) -> u16 {
+        let twice = self.concurrency.saturating_mul(2).clamp(MIN_PREFETCH, MAX_PREFETCH);
+        self.prefetch.unwrap_or(twice)
+    }
+
+    /// Refuses what AMQP reads otherwise than it is meant: a prefetch of 0 is no limit there.
+    pub(crate) fn check(&self, section: &str) -> Result<()> {
+        let zeros = [
+            ("heartbeat", self.heartbeat.as_secs() == 0),
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("concurrency", self.concurrency == 0),
+            ("prefetch", self.prefetch == Some(0)),
+            ("publish_timeout", self.publish_timeout.is_zero()),
+            ("confirm_window", self.confirm_window == 0),
+        ];
+        let faults = zeros.into_iter().filter(|(_, faulty)| *faulty).map(|(field, _)| {
+            Error::configuration(format!("{section}.{field} must be at least 1"))
+                .advise("take the line out to get the default")
+        });
+        Error::all(format!("the section {section} does not fit"), faults.collect())
+    }
+}
+
+/// Shows the URL without its password.
+impl fmt::Debug for AmqpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AmqpSettings")
+            .field("url", &self.url.as_ref().map(|_| "***"))
+            .field("heartbeat", &self.heartbeat)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("concurrency", &self.concurrency)
+            .field("prefetch", &self.prefetch)
+            .field("timeout", &self.timeout)
+            .field("envelope", &self.envelope)
+            .field("retry", &self.retry)
+            .field("publish_timeout", &self.publish_timeout)
+            .field("confirm_window", &self.confirm_window)
+            .field("max_message_size", &self.max_message_size)
+            .finish()
+    }
+}
+
+impl From<AmqpSettings> for SettingsSource<AmqpSettings> {
+    fn from(settings: AmqpSettings) -> Self {
+        Self::Value(settings)
+    }
+}
+
+/// The section `amqp.retry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrySettings {
+    /// How long a message waits before its second, third … attempt; after the last it is parked.
+    /// Empty: it is parked at once. Each delay is a queue of its own, `<queue>.retry.<delay>`.
+    /// Default `["1s", "5s", "30s"]`.
+    #[serde(serialize_with = "write_delays", deserialize_with = "read_delays")]
+    pub delays: Vec<Duration>,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { delays: [1, 5, 30].map(Duration::from_secs).to_vec() }
+    }
+}
+
+fn write_delays<S: Serializer>(delays: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(delays.iter().map(|delay| Serde::from(*delay)))
+}
+
+fn read_delays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    let delays = Vec::<Serde<Duration>>::deserialize(deserializer)?;
+    Ok(delays.into_iter().map(Serde::into_inner).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Result<AmqpSettings, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    #[test]
+    fn delays_are_written_as_people_write_them() {
+        let settings = read(json!({ "retry": { "delays": ["50ms", "2m"] } })).expect("fits");
+        let expected = [Duration::from_millis(50), Duration::from_secs(120)];
+        assert_eq!(settings.retry.delays, expected);
+        let again = serde_json::to_value(&settings).expect("JSON");
+        assert_eq!(again["retry"]["delays"], json!(["50ms", "2m"]));
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_malformed_delay_are_refused() {
+        assert!(read(json!({ "uri": "amqp://localhost" })).is_err());
+        assert!(read(json!({ "retry": { "delays": ["soon"] } })).is_err());
+    }
+
+    #[test]
+    fn the_prefetch_follows_the_concurrency_within_bounds() {
+        let of = |concurrency| AmqpSettings { concurrency, ..Default::default() }.prefetch();
+        assert_eq!([of(1), of(16), of(100), of(u16::MAX)], [10, 32, 200, 250]);
+        let set = AmqpSettings { prefetch: Some(3), ..Default::default() };
+        assert_eq!(set.prefetch(), 3);
+    }
+
+    #[test]
+    fn zeros_are_refused_by_name() {
+        let settings = AmqpSettings { prefetch: Some(0), concurrency: 0, ..Default::default() };
+        let report = format!("{:?}", settings.check("amqp").expect_err("two zeros"));
+        assert!(report.contains("amqp.prefetch") && report.contains("amqp.concurrency"), "{report}");
+        AmqpSettings::default().check("amqp").expect("the defaults fit");
+    }
+
+    #[test]
+    fn debug_does_not_show_the_password() {
+        let url = Some("amqp://tom:hunter2@localhost".to_owned());
+        let shown = format!("{:?}", AmqpSettings { url, ..Default::default() });
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

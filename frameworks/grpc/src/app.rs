@@ -1,0 +1,116 @@
+//! The handle of a gRPC framework.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use polyport_bootstrap::{
+    AppCore, AppHandle, Application, Error, Result, exposures, operation::Exposures,
+};
+
+use crate::{GrpcRoutes, PROTOCOL, table::Table};
+
+/// What application code injects to reach the gRPC framework.
+#[derive(Clone)]
+pub struct GrpcApp(Arc<Inner>);
+
+struct Inner {
+    core: AppCore,
+    exposures: Exposures,
+    /// None once it is served.
+    table: Mutex<Option<Table>>,
+}
+
+impl GrpcApp {
+    pub(crate) fn new(core: AppCore, exposures: Exposures) -> Self {
+        let table = Mutex::new(Some(Table::default()));
+        Self(Arc::new(Inner { core, exposures, table }))
+    }
+
+    /// Adds methods and services, up to the end of the `on_ready` hooks.
+    ///
+    /// # Errors
+    /// Returns an error for each path that is malformed or taken, for each operation that cannot
+    /// be served or injects what nobody provides, and once the process serves.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use polyport_bootstrap::{Container, Result, operation::Ctx};
+    /// use polyport_grpc::{GrpcApp, GrpcOperations};
+    ///
+    /// async fn ping(_: Ctx) -> Result<(), polyport_bootstrap::Fault> {
+    ///     Ok(())
+    /// }
+    ///
+    /// async fn on_ready(container: Container) -> Result<()> {
+    ///     let grpc = container.app::<GrpcApp>()?;
+    ///     grpc.routes(|s| s.unary::<(), ()>("ops.v1.Ops/Ping", ping))
+    /// }
+    /// ```
+    pub fn routes(&self, routes: impl FnOnce(GrpcRoutes) -> GrpcRoutes) -> Result<()> {
+        self.add("added through GrpcApp", routes(GrpcRoutes::default()))
+    }
+
+    pub(crate) fn add(&self, module: &str, routes: GrpcRoutes) -> Result<()> {
+        let mut table = self.table();
+        let table = table.as_mut().ok_or_else(too_late)?;
+        let mut errors = table.check(&routes);
+        let added = self.0.exposures.add(exposures(&routes, module, self.name()));
+        errors.extend(added.err());
+        Error::all("gRPC routes do not fit", errors)?;
+        table.add(routes);
+        Ok(())
+    }
+
+    /// Where clients of this process connect to: `http://127.0.0.1:7002`. None before the
+    /// framework is bound.
+    #[must_use]
+    pub fn endpoint_uri(&self) -> Option<String> {
+        let address = self.local_addr()?;
+        Some(format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port())))
+    }
+
+    /// Takes what will be served; nothing can be added any more.
+    pub(crate) fn seal(&self) -> Table {
+        self.table().take().unwrap_or_default()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Option<Table>> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_late() -> Error {
+    Error::wiring("gRPC routes cannot be added once the process serves")
+        .advise("add them in a module, or in an on_ready hook")
+}
+
+/// An address to connect to, for one that means every interface.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+impl fmt::Debug for GrpcApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcApp")
+            .field("name", &self.name())
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Application for GrpcApp {
+    fn core(&self) -> &AppCore {
+        &self.0.core
+    }
+}
+
+impl AppHandle for GrpcApp {
+    const KIND: &'static str = PROTOCOL.as_str();
+}

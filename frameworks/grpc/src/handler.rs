@@ -1,0 +1,162 @@
+//! Answers the requests of the listener.
+
+use std::sync::Arc;
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use hyper::body::Incoming;
+use polyport_bootstrap::operation::RequestId;
+use polyport_listener::{Handler, ResponseBody};
+use tonic::body::Body;
+
+use crate::{
+    service,
+    shared::Shared,
+    table::{Found, Table},
+};
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// Tells gRPC from what is not, finds who answers, and gives every answer its request id.
+pub(crate) struct GrpcHandler {
+    pub(crate) table: Table,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handler for GrpcHandler {
+    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        match format_of(&request) {
+            Ok(format) => self.answer(request, format).await,
+            Err(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl GrpcHandler {
+    async fn answer(&self, request: Request<Incoming>, format: Format) -> Response<ResponseBody> {
+        let id = request_id(request.headers());
+        let response = match self.table.find(request.uri().path()) {
+            Ok(Found::Method(_)) if format == Format::Other => {
+                return Refusal::NotProtobuf.into();
+            }
+            Ok(Found::Method(method)) => method.serve(&self.shared, &id, request).await,
+            Ok(Found::Service(found)) => service::serve(found, &self.shared, &id, request).await,
+            Err(fault) => self.shared.refuse(&fault, &id),
+        };
+        finish(response, &id)
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> RequestId {
+    RequestId::from_peer(headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
+}
+
+fn finish(mut response: Response<Body>, id: &RequestId) -> Response<ResponseBody> {
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response.map(|body| match http_body::Body::is_end_stream(&body) {
+        true => ResponseBody::empty(),
+        false => ResponseBody::boxed(body),
+    })
+}
+
+/// How the messages of a call are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// `application/grpc` or `application/grpc+proto`.
+    Protobuf,
+    /// `application/grpc+json` and whatever else a service may have a codec for.
+    Other,
+}
+
+/// Why a request is no gRPC call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NotHttp2,
+    NotPost,
+    NotGrpc,
+    NotProtobuf,
+}
+
+fn format_of<B>(request: &Request<B>) -> Result<Format, Refusal> {
+    if request.version() != Version::HTTP_2 {
+        return Err(Refusal::NotHttp2);
+    }
+    if request.method() != Method::POST {
+        return Err(Refusal::NotPost);
+    }
+    let content_type = request.headers().get(CONTENT_TYPE).ok_or(Refusal::NotGrpc)?;
+    format_named(content_type.as_bytes()).ok_or(Refusal::NotGrpc)
+}
+
+/// `application/grpc`, alone, with the name of a format, or with parameters.
+fn format_named(content_type: &[u8]) -> Option<Format> {
+    const GRPC: &[u8] = b"application/grpc";
+    let (media_type, rest) = content_type.split_at_checked(GRPC.len())?;
+    if !media_type.eq_ignore_ascii_case(GRPC) {
+        return None;
+    }
+    let end = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
+    match rest[..end].trim_ascii_end() {
+        b"" => Some(Format::Protobuf),
+        format if format.eq_ignore_ascii_case(b"+proto") => Some(Format::Protobuf),
+        [b'+', ..] => Some(Format::Other),
+        _ => None,
+    }
+}
+
+impl From<Refusal> for Response<ResponseBody> {
+    fn from(refusal: Refusal) -> Self {
+        let (status, text) = refusal.describe();
+        let mut response = Response::new(ResponseBody::from(text));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if refusal == Refusal::NotPost {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}
+
+impl Refusal {
+    fn describe(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NotHttp2 => (
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "This port speaks gRPC, which needs HTTP/2.\n",
+            ),
+            Self::NotPost => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This port speaks gRPC, whose calls are POST requests.\n",
+            ),
+            Self::NotGrpc => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "This port speaks gRPC: the content-type has to be application/grpc.\n",
+            ),
+            Self::NotProtobuf => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "This method speaks protobuf: the content-type has to be application/grpc+proto.\n",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types_of_grpc_are_known() {
+        for text in ["application/grpc", "application/grpc+proto", "Application/GRPC; x=y"] {
+            assert_eq!(format_named(text.as_bytes()), Some(Format::Protobuf), "{text}");
+        }
+        assert_eq!(format_named(b"application/grpc+json"), Some(Format::Other));
+        for text in ["", "application/json", "application/grpc-web", "application/grpcx"] {
+            assert_eq!(format_named(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How gRPC messages become an operation's types and the other way round.
+
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use garde::Validate;
+use polyport_bootstrap::{
+    Fault,
+    operation::{NoInput, validated},
+};
+
+/// The input of an operation that can be made from the gRPC message `Req`: whatever is
+/// `From<Req>` and `garde::Validate`, or none at all. `How` tells the two apart and is always
+/// inferred.
+///
+/// A generated message can be the operation's input itself, once it is `Validate`: its code lies
+/// in your crate, so an implementation of that trait can too.
+#[diagnostic::on_unimplemented(
+    message = "the operation's input `{Self}` cannot be made from the gRPC message `{Req}`",
+    note = "implement `From<{Req}>` and `garde::Validate<Context = ()>` for it"
+)]
+pub trait FromMessage<Req, How>: Sized {
+    /// Converts and validates.
+    ///
+    /// # Errors
+    /// Returns a fault that names every field that breaks a rule.
+    fn from_message(message: Req) -> Result<Self, Fault>;
+}
+
+/// Says that an input is made by `From` and validated.
+#[derive(Debug, Clone, Copy)]
+pub struct Converted;
+
+/// Says that an operation takes no input, so that its message is ignored.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored;
+
+impl<Req, T: From<Req> + Validate<Context = ()>> FromMessage<Req, Converted> for T {
+    fn from_message(message: Req) -> Result<Self, Fault> {
+        validated(Self::from(message))
+    }
+}
+
+impl<Req> FromMessage<Req, Ignored> for NoInput {
+    fn from_message(_: Req) -> Result<Self, Fault> {
+        Ok(Self)
+    }
+}
+
+/// The value of an operation that can be served as a stream of messages: any
+/// `Stream<Item = Result<T, E>>` with `E: Into<Fault>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stream of an operation's items",
+    note = "return `Result<impl Stream<Item = Result<T, Fault>> + Send + 'static, Fault>`"
+)]
+pub trait ItemStream: Sized + Send + 'static {
+    /// What each item holds.
+    type Value;
+
+    /// The stream with each value converted to `Res`.
+    fn converted<Res: From<Self::Value> + 'static>(self) -> BoxStream<'static, Result<Res, Fault>>;
+}
+
+impl<S, T, E> ItemStream for S
+where
+    S: Stream<Item = Result<T, E>> + Send + 'static,
+    E: Into<Fault>,
+{
+    type Value = T;
+
+    fn converted<Res: From<T> + 'static>(self) -> BoxStream<'static, Result<Res, Fault>> {
+        self.map(|item| item.map(Res::from).map_err(Into::into)).boxed()
+    }
+}

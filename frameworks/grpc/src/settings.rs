@@ -1,0 +1,55 @@
+//! The settings of a gRPC framework.
+
+use std::time::Duration;
+
+use polyport_bootstrap::framework::SettingsSource;
+use serde::{Deserialize, Serialize};
+
+/// The section `grpc` of the configuration (`grpc_{name}` for a framework with a name of its own).
+///
+/// # Examples
+/// ```
+/// use polyport_grpc::GrpcSettings;
+///
+/// let settings = GrpcSettings { port: 9002, ..GrpcSettings::default() };
+/// assert_eq!(settings.max_message_size, 4 * 1024 * 1024);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcSettings {
+    /// The address to listen on, an IP address or a name. Default `127.0.0.1`.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one. Default 7002.
+    pub port: u16,
+    /// How long a unary call may take, from its head to its answer. The peer's own deadline
+    /// (`grpc-timeout`) holds where it is sooner. `0s` is no limit. Default `30s`. Streams, and
+    /// the services that tonic generates, have only the peer's deadline.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The largest message that an operation takes, in bytes; a larger one is answered with
+    /// RESOURCE_EXHAUSTED before it is read, which keeps a peer from filling the memory. Default
+    /// 4 MiB. A service that tonic generated has a setting of its own,
+    /// `max_decoding_message_size`.
+    pub max_message_size: usize,
+    /// The `domain` of every `google.rpc.ErrorInfo`: who has defined the reasons of faults.
+    /// Default `polyport`.
+    pub error_domain: String,
+}
+
+impl Default for GrpcSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 7002,
+            timeout: Duration::from_secs(30),
+            max_message_size: 4 * 1024 * 1024,
+            error_domain: "polyport".to_owned(),
+        }
+    }
+}
+
+impl From<GrpcSettings> for SettingsSource<GrpcSettings> {
+    fn from(settings: GrpcSettings) -> Self {
+        Self::Value(settings)
+    }
+}

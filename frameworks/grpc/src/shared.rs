@@ -1,0 +1,77 @@
+//! What all calls of a gRPC framework have in common.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use polyport_bootstrap::{
+    Container, Context, Fault,
+    operation::{Call, OperationInfo, RequestId},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body};
+
+use crate::{GrpcSettings, PROTOCOL, adapter};
+
+/// What every call is answered with.
+pub(crate) struct Shared {
+    pub(crate) container: Container,
+    /// Cancelled when open streams have to end.
+    pub(crate) closing: CancellationToken,
+    /// How long a unary call may take.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_message_size: usize,
+    error_domain: String,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: GrpcSettings,
+        container: Container,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            container,
+            closing,
+            timeout: Some(settings.timeout).filter(|timeout| !timeout.is_zero()),
+            max_message_size: settings.max_message_size,
+            error_domain: settings.error_domain,
+        }
+    }
+
+    /// The context of a call, and its message.
+    pub(crate) fn context<Req>(
+        &self,
+        operation: &Arc<OperationInfo>,
+        request_id: &RequestId,
+        deadline: Option<Instant>,
+        request: tonic::Request<Req>,
+    ) -> (Context, Req) {
+        let (metadata, extensions, message) = request.into_parts();
+        let context = Context::new(Call {
+            protocol: PROTOCOL,
+            operation: Arc::clone(operation),
+            container: self.container.clone(),
+            request_id: request_id.clone(),
+            deadline,
+            metadata: metadata.into_headers(),
+            extensions,
+        });
+        (context, message)
+    }
+
+    pub(crate) fn status(&self, fault: &Fault, request_id: &RequestId) -> Status {
+        adapter::status_from_fault(fault, request_id.as_str(), &self.error_domain)
+    }
+
+    /// The answer of a call that ends in `fault` before it has sent anything.
+    pub(crate) fn refuse(&self, fault: &Fault, request_id: &RequestId) -> http::Response<Body> {
+        tracing::debug!(protocol = "grpc", %request_id, %fault, "call refused");
+        self.status(fault, request_id).into_http()
+    }
+}

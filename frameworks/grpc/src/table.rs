@@ -1,0 +1,107 @@
+//! Which path is whose.
+
+use std::collections::HashMap;
+
+use polyport_bootstrap::{Error, Fault};
+
+use crate::{
+    method::Method,
+    routes::{GrpcRoutes, OperationRoute, ServiceRoute},
+    service::AnyService,
+};
+
+/// The routes of a gRPC framework, found by the path of the request.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// By `/package.Service/Method`.
+    methods: HashMap<String, Box<dyn Method>>,
+    /// By `package.Service`; one whose methods are all operations has no service of its own.
+    services: HashMap<String, Option<AnyService>>,
+}
+
+/// Who answers a call.
+pub(crate) enum Found<'a> {
+    Method(&'a dyn Method),
+    Service(&'a AnyService),
+}
+
+impl Table {
+    /// Adds routes that [`check`](Self::check) had nothing to say against.
+    pub(crate) fn add(&mut self, routes: GrpcRoutes) {
+        for OperationRoute { path, method, .. } in routes.operations {
+            if let Some((service, _)) = path.split_once('/') {
+                self.services.entry(service.to_owned()).or_default();
+            }
+            self.methods.insert(format!("/{path}"), method);
+        }
+        for ServiceRoute { name, service } in routes.services {
+            self.services.insert(name.to_owned(), Some(service));
+        }
+    }
+
+    /// What is wrong with these routes, beside operations that come twice: those are found where
+    /// all protocols' are.
+    pub(crate) fn check(&self, routes: &GrpcRoutes) -> Vec<Error> {
+        let malformed = routes.operations.iter().filter_map(malformed);
+        let taken = routes.services.iter().enumerate().filter_map(|(index, route)| {
+            let before = &routes.services[..index];
+            let is_taken = before.iter().any(|earlier| earlier.name == route.name)
+                || matches!(self.services.get(route.name), Some(Some(_)));
+            is_taken.then(|| served_twice(route.name))
+        });
+        malformed.chain(taken).collect()
+    }
+
+    /// Who answers calls of `path`.
+    ///
+    /// # Errors
+    /// Returns the fault of a service or method that does not exist.
+    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Fault> {
+        if let Some(method) = self.methods.get(path) {
+            return Ok(Found::Method(&**method));
+        }
+        let (service, method) = split(path);
+        match self.services.get(service) {
+            Some(Some(service)) => Ok(Found::Service(service)),
+            Some(None) => Err(Fault::unimplemented(
+                "UNKNOWN_METHOD",
+                format!("service {service} has no method {method:?} here"),
+            )),
+            None => Err(Fault::unimplemented(
+                "UNKNOWN_SERVICE",
+                format!("there is no service {service:?} here"),
+            )),
+        }
+    }
+}
+
+fn split(path: &str) -> (&str, &str) {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.split_once('/').unwrap_or((path, ""))
+}
+
+fn malformed(route: &OperationRoute) -> Option<Error> {
+    let is_well_formed = route.path.split_once('/').is_some_and(|(service, method)| {
+        service.split('.').all(is_identifier) && is_identifier(method)
+    });
+    (!is_well_formed).then(|| {
+        Error::wiring(format!(
+            "{:?}, where operation {} is to be served, is not the name of a gRPC method",
+            route.path,
+            route.info.name(),
+        ))
+        .advise("write it as package.Service/Method, as in \"im.v1.UserService/GetUser\"")
+    })
+}
+
+/// An identifier of the protobuf language.
+fn is_identifier(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.bytes().next().is_some_and(is_letter)
+        && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+}
+
+fn served_twice(name: &str) -> Error {
+    Error::wiring(format!("the gRPC service {name} is served twice"))
+        .advise("register it in one module only; operations may take single methods of it")
+}

@@ -1,0 +1,111 @@
+//! How long a peer is ready to wait: the header `grpc-timeout`.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use polyport_bootstrap::Fault;
+use tokio::time::Instant;
+
+const TIMEOUT: &str = "grpc-timeout";
+
+/// When the call has to be answered: at the peer's deadline or ours, whichever is sooner.
+///
+/// # Errors
+/// Returns a fault where the peer's is malformed: it would wait for less than it gets.
+pub(crate) fn deadline(
+    headers: &HeaderMap,
+    own: Option<Duration>,
+) -> Result<Option<Instant>, Fault> {
+    let peers = headers.get(TIMEOUT).map(|value| parse(value).ok_or_else(|| malformed(value)));
+    let limit = match (peers.transpose()?, own) {
+        (Some(peers), Some(own)) => Some(peers.min(own)),
+        (peers, own) => peers.or(own),
+    };
+    Ok(limit.and_then(|limit| Instant::now().checked_add(limit)))
+}
+
+fn malformed(value: &HeaderValue) -> Fault {
+    let message = format!(
+        "{TIMEOUT} {value:?} is malformed: it takes up to eight digits and a unit of H, M, S, m, \
+         u or n"
+    );
+    Fault::invalid_argument("MALFORMED_TIMEOUT", message)
+}
+
+/// `TimeoutValue TimeoutUnit` of gRPC's "PROTOCOL-HTTP2".
+fn parse(value: &HeaderValue) -> Option<Duration> {
+    let (unit, digits) = value.as_bytes().split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(number * 3600),
+        b'M' => Duration::from_secs(number * 60),
+        b'S' => Duration::from_secs(number),
+        b'm' => Duration::from_millis(number),
+        b'u' => Duration::from_micros(number),
+        b'n' => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Option<Duration> {
+        parse(&HeaderValue::from_str(text).expect("a header"))
+    }
+
+    #[test]
+    fn every_unit_of_the_specification_is_known() {
+        assert_eq!(parsed("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(parsed("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(parsed("10S"), Some(Duration::from_secs(10)));
+        assert_eq!(parsed("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parsed("99999999u"), Some(Duration::from_micros(99_999_999)));
+        assert_eq!(parsed("0n"), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_not_a_timeout_is_refused() {
+        for text in ["", "S", "1", "1s", "123456789S", "-1S", "+1S", " 1S", "1.5S", "1Sm"] {
+            assert_eq!(parsed(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_sooner_deadline_holds() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(deadline(&headers, None).expect("none"), None);
+        headers.insert(TIMEOUT, HeaderValue::from_static("1H"));
+        let limit = Some(Duration::from_secs(5));
+        let at = deadline(&headers, limit).expect("well-formed").expect("one");
+        assert!(at <= Instant::now() + Duration::from_secs(5));
+        headers.insert(TIMEOUT, HeaderValue::from_static("1S"));
+        let at = deadline(&headers, limit).expect("well-formed").expect("one");
+        assert!(at <= Instant::now() + Duration::from_secs(1));
+        headers.insert(TIMEOUT, HeaderValue::from_static("soon"));
+        let fault = deadline(&headers, limit).expect_err("malformed");
+        assert_eq!(fault.reason(), "MALFORMED_TIMEOUT");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let mut headers = HeaderMap::new();
+                headers.insert(TIMEOUT, value);
+                let _ = deadline(&headers, None);
+            }
+        }
+
+        #[test]
+        fn every_well_formed_timeout_is_read(number in 0_u64..100_000_000) {
+            prop_assert_eq!(parsed(&format!("{number}m")), Some(Duration::from_millis(number)));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The handle that application code injects.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use polyport_bootstrap::{
+    AppCore, AppHandle, Application, Error, Result, RouteSet, exposures, operation::Exposures,
+};
+
+use crate::{HttpRoutes, table::Table};
+
+/// The HTTP framework's handle: where it listens, and what it serves.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::{Bootstrap, Fault};
+/// use polyport_http::{HttpApp, HttpFramework};
+///
+/// async fn version() -> Result<String, Fault> {
+///     Ok(env!("CARGO_PKG_VERSION").to_owned())
+/// }
+///
+/// let bootstrap = Bootstrap::new().load(HttpFramework::new()).on_ready(async |container| {
+///     let http = container.app::<HttpApp>()?;
+///     http.routes(|r| r.get("/version", version))
+/// });
+/// # drop(bootstrap);
+/// ```
+#[derive(Clone)]
+pub struct HttpApp(Arc<Inner>);
+
+struct Inner {
+    core: AppCore,
+    exposures: Exposures,
+    /// None once it serves.
+    table: Mutex<Option<Table>>,
+}
+
+impl HttpApp {
+    pub(crate) fn new(core: AppCore, exposures: Exposures) -> Self {
+        Self(Arc::new(Inner { core, exposures, table: Mutex::new(Some(Table::default())) }))
+    }
+
+    /// Adds routes, up to and including the `on_ready` hooks; each is checked at once.
+    ///
+    /// # Errors
+    /// Returns an error for each route that is malformed or taken, or whose operation injects
+    /// what nobody provides; and when the process serves already. What fits is added all the
+    /// same: let the error end the start.
+    pub fn routes(&self, add: impl FnOnce(HttpRoutes) -> HttpRoutes) -> Result<()> {
+        let place = format!("routes of {}", self.core().title());
+        self.add("the application", add(HttpRoutes::default()))
+            .map_err(|error| error.context(place))
+    }
+
+    pub(crate) fn add(&self, module: &str, routes: HttpRoutes) -> Result<()> {
+        let exposed = self.0.exposures.add(exposures(&routes, module, self.name()));
+        let mut errors = Vec::from_iter(exposed.err());
+        match self.table().as_mut() {
+            Some(table) => errors.extend(table.add(module, routes)),
+            None if errors.is_empty() => errors.push(Error::wiring("the table is sealed")),
+            None => {}
+        }
+        Error::all("routes do not fit", errors)
+    }
+
+    /// Where clients reach it from this machine: `http://127.0.0.1:7001`. `None` before it is
+    /// bound.
+    #[must_use]
+    pub fn base_url(&self) -> Option<String> {
+        let address = self.local_addr()?;
+        Some(format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port())))
+    }
+
+    /// Takes the table away: nothing can be added any more.
+    pub(crate) fn seal(&self) -> Table {
+        self.table().take().unwrap_or_default()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Option<Table>> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// "All interfaces" is no address that one can connect to everywhere.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+impl Application for HttpApp {
+    fn core(&self) -> &AppCore {
+        &self.0.core
+    }
+}
+
+impl AppHandle for HttpApp {
+    const KIND: &'static str = HttpRoutes::KIND;
+}
+
+impl fmt::Debug for HttpApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpApp")
+            .field("name", &self.name())
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The framework: from its description to its stop.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use polyport_bootstrap::{
+    Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
+    container::Container,
+    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+};
+use polyport_listener::{
+    BindError, BoundListener, ListenerRegistry, ListenerSettings, Server, SharedListener,
+};
+
+use crate::{HttpApp, HttpRoutes, HttpSettings, health, shell::Shell};
+
+/// How long streams and upgraded sockets have to end by themselves at the close.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// The module that routes of the framework's own belong to.
+const OWN_MODULE: &str = "polyport";
+
+/// Serves operations over HTTP/1.1 and HTTP/2 (by prior knowledge) on one port. Others may join
+/// its listener: it is in the [`ListenerRegistry`] under kind `http` and the framework's name.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::{Bootstrap, Config};
+/// use polyport_http::{HttpFramework, HttpSettings};
+///
+/// let admin = HttpSettings { port: 7009, ..HttpSettings::default() };
+/// let bootstrap = Bootstrap::new()
+///     .load(HttpFramework::new())
+///     .load(HttpFramework::named("admin").configure(admin))
+///     .load(|config: &Config| HttpFramework::named("public").configure(config.section("web")));
+/// # drop(bootstrap);
+/// ```
+#[derive(Debug)]
+pub struct HttpFramework {
+    name: String,
+    settings: Option<SettingsSource<HttpSettings>>,
+}
+
+impl HttpFramework {
+    /// The HTTP framework that needs no name; reads the section `http`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::named(DEFAULT_NAME)
+    }
+
+    /// A further one; `admin` reads the section `http_admin`.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), settings: None }
+    }
+
+    /// Takes its settings from code or from another section of the configuration.
+    #[must_use]
+    pub fn configure(mut self, settings: impl Into<SettingsSource<HttpSettings>>) -> Self {
+        self.settings = Some(settings.into());
+        self
+    }
+}
+
+impl Default for HttpFramework {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framework for HttpFramework {
+    type App = HttpApp;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<HttpApp>> {
+        let mut settings: HttpSettings = context.settings(self.settings)?;
+        settings.validate(&context.section_key())?;
+        if context.free_ports() {
+            settings.port = 0;
+        }
+        let app = HttpApp::new(context.core(), context.exposures().clone());
+        add_routes(&app, &settings, &mut context)?;
+        let listener = SharedListener::new(app.core().title());
+        context.shared::<ListenerRegistry>().offer(HttpRoutes::KIND, &self.name, listener.clone());
+        let transport = HttpTransport {
+            app: app.clone(),
+            container: context.container().clone(),
+            settings,
+            listener,
+            bound: None,
+            server: None,
+        };
+        Ok(Built { app, transport: Box::new(transport) })
+    }
+}
+
+fn add_routes(
+    app: &HttpApp,
+    settings: &HttpSettings,
+    context: &mut FrameworkContext<'_>,
+) -> Result<()> {
+    let mut errors = Vec::from_iter(app.add(OWN_MODULE, health::routes(&settings.health)).err());
+    for registered in context.take::<HttpRoutes>() {
+        errors.extend(app.add(registered.module, registered.routes).err());
+    }
+    Error::all("routes do not fit", errors)
+}
+
+struct HttpTransport {
+    app: HttpApp,
+    container: Container,
+    settings: HttpSettings,
+    listener: SharedListener,
+    bound: Option<BoundListener>,
+    server: Option<Server>,
+}
+
+impl HttpTransport {
+    fn shell(&self) -> Shell {
+        Shell {
+            table: self.app.seal(),
+            container: self.container.clone(),
+            envelope: self.settings.envelope.envelope(),
+            timeout: (!self.settings.timeout.is_zero()).then_some(self.settings.timeout),
+            body_limit: self.settings.body_limit,
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { host: self.settings.host.clone(), port: self.settings.port })
+    }
+
+    async fn bind(&mut self) -> Result<()> {
+        let bound = self.listener.bind(&self.settings.host, self.settings.port).await;
+        let bound = bound.map_err(not_bound)?;
+        self.app.core().set_local_addr(bound.local_addr());
+        self.bound = Some(bound);
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        let bound = self.bound.take().ok_or_else(|| Error::other("serve comes after bind"))?;
+        let shell = Arc::new(self.shell());
+        let settings = ListenerSettings {
+            header_read_timeout: self.settings.header_read_timeout,
+            ..ListenerSettings::default()
+        };
+        let listening = bound.listen().map_err(not_bound)?;
+        self.server = Some(self.listener.serve(listening, shell, settings)?);
+        Ok(())
+    }
+
+    async fn stop_intake(&mut self) {
+        if let Some(server) = &self.server {
+            server.stop_intake().await;
+        }
+    }
+
+    async fn drain(&mut self) {
+        if let Some(server) = &self.server {
+            server.drain().await;
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.bound = None;
+        let Some(server) = self.server.take() else { return Ok(()) };
+        match server.close(CLOSE_GRACE).await {
+            0 => Ok(()),
+            cut => Err(Error::deadline(format!(
+                "{cut} connections were cut: not ended {CLOSE_GRACE:?} after they were told to"
+            ))),
+        }
+    }
+
+    fn active(&self) -> usize {
+        self.server.as_ref().map_or(0, Server::active)
+    }
+}
+
+fn not_bound(error: BindError) -> Error {
+    let advice = error.advice();
+    let error = Error::connection(error.to_string());
+    match advice {
+        Some(advice) => error.advise(advice),
+        None => error,
+    }
+}

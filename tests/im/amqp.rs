@@ -1,0 +1,50 @@
+//! AMQP's rows of the contract.
+
+use serde_json::{Value, json};
+
+use crate::support::{Im, on_both_brokers};
+
+on_both_brokers!(
+    a_message_by_any_client_is_stored_and_pushed,
+    a_malformed_message_is_parked_and_the_consumer_goes_on,
+    a_request_is_answered_with_the_envelope_of_http,
+);
+
+async fn a_message_by_any_client_is_stored_and_pushed(im: &Im) {
+    let mut listener = im.websocket("/ws").await;
+    listener.call("rooms.join", &json!({ "room": "lobby" })).await;
+    let broker = im.amqp().await;
+    broker.publish("im", "message.lobby", &json!({ "from": "bot", "text": "beep" })).await;
+    let pushed = listener.expect_event("message").await;
+    assert_eq!(pushed["from"], "bot");
+    assert_eq!(pushed["room"], "lobby");
+
+    let listed: Value = im.http().get("/rooms/lobby/messages").await.json();
+    assert_eq!(listed["data"][0]["id"], pushed["id"]);
+}
+
+async fn a_malformed_message_is_parked_and_the_consumer_goes_on(im: &Im) {
+    let mut listener = im.websocket("/ws").await;
+    listener.call("rooms.join", &json!({ "room": "lobby" })).await;
+    let broker = im.amqp().await;
+    broker.publish_bytes("im", "message.lobby", b"not JSON").await;
+    broker.publish("im", "message.lobby", &json!({ "from": "bot" })).await;
+    broker.publish("im", "message.lobby", &json!({ "from": "bot", "text": "fine" })).await;
+    assert_eq!(listener.expect_event("message").await["text"], "fine");
+
+    let mut parked = Vec::new();
+    for _ in 0..2 {
+        parked.push(broker.expect_on("im.messages.dead").await.body().to_vec());
+    }
+    parked.sort();
+    assert_eq!(parked, [b"not JSON".to_vec(), br#"{"from":"bot"}"#.to_vec()]);
+}
+
+async fn a_request_is_answered_with_the_envelope_of_http(im: &Im) {
+    let broker = im.amqp().await;
+    for user in ["tom", "nobody", ""] {
+        let over_amqp: Value = broker.request("users.get", &json!({ "userId": user })).await;
+        let over_http: Value = im.http().get(&format!("/users?userId={user}")).await.json();
+        assert_eq!(over_amqp, over_http);
+    }
+}

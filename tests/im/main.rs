@@ -1,0 +1,12 @@
+//! The chat server's contract, one test for each row of its table, on real sockets and on both
+//! brokers; and what holds for the whole process.
+
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
+mod amqp;
+mod grpc;
+mod http;
+mod process;
+mod support;
+mod websocket;
+mod whole;

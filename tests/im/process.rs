@@ -1,0 +1,336 @@
+//! Real processes, stopped from outside.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use polyport_proto::helloworld::{HelloRequest, greeter_client::GreeterClient};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{rabbitmq_vhost, unique};
+
+/// A program of this workspace that runs until it is dropped.
+struct Program {
+    child: Child,
+    addresses: HashMap<String, SocketAddr>,
+    /// What it says after it is ready.
+    rest: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Program {
+    /// Starts an example with these variables and waits until it is ready.
+    fn start(example: &str, variables: &[(&str, &str)]) -> Result<Self, (ExitStatus, String)> {
+        let mut child = Command::new(example_path(example))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .envs([
+                ("POLYPORT__HTTP__PORT", "0"),
+                ("POLYPORT__GRPC__PORT", "0"),
+                ("POLYPORT__LOG__FORMAT", "json"),
+                ("POLYPORT__IM__DATABASE", ":memory:"),
+            ])
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cargo builds examples before it runs tests");
+        let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
+        let mut addresses = HashMap::new();
+        let mut said = String::new();
+        for line in lines.by_ref() {
+            let line = line.expect("is text");
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            let message = event["message"].as_str().unwrap_or_default();
+            if let (Some(framework), Some(address)) =
+                (event["framework"].as_str(), event["address"].as_str())
+            {
+                addresses.insert(framework.to_owned(), address.parse().expect("an address"));
+            }
+            if message.starts_with("ready in") {
+                let rest = std::thread::spawn(move || {
+                    lines.map_while(Result::ok).collect::<Vec<_>>().join("\n")
+                });
+                return Ok(Self { child, addresses, rest: Some(rest) });
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err((child.wait().expect("has ended"), said))
+    }
+
+    fn address(&self, framework: &str) -> SocketAddr {
+        self.addresses[framework]
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for the end, and gives what was said since the start.
+    async fn end(mut self) -> (ExitStatus, String) {
+        let rest = self.rest.take().expect("waited for once");
+        tokio::task::spawn_blocking(move || {
+            let status = self.child.wait().expect("has ended");
+            (status, rest.join().expect("was read"))
+        })
+        .await
+        .expect("is waited for")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Examples stand beside the folder of the test's own binary.
+fn example_path(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("is known");
+    let profile = own.ancestors().nth(2).expect("target/profile/deps/test");
+    profile.join("examples").join(name)
+}
+
+#[tokio::test]
+async fn a_signal_stops_the_example_with_exit_code_0() {
+    for signal in ["-TERM", "-INT"] {
+        let im = Program::start("im", &[]).expect("starts");
+        let reply = http(im.address("http"), "GET /users?userId=tom", "").await;
+        assert!(reply.expect("is served").contains(r#""username":"Tom""#));
+        im.signal(signal);
+        let (status, said) = im.end().await;
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.contains("\"message\":\"stopped\""), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_exit_code_69_and_names_framework_and_port() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("is bound").port().to_string();
+    let (status, said) = Program::start("im", &[("POLYPORT__HTTP__PORT", &port)])
+        .err()
+        .expect("must not start");
+    assert_eq!(status.code(), Some(69), "{said}");
+    assert!(said.contains("framework http"), "{said}");
+    assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
+}
+
+/// One HTTP request on a connection of its own. `None` where the connection was refused.
+async fn http(address: SocketAddr, line: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let request = format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
+         application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("a connection that was accepted is read");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.expect("a connection that was accepted is answered");
+    Some(reply)
+}
+
+/// Names of calls: which were answered, and how many are under way.
+#[derive(Clone)]
+struct Calls {
+    protocol: &'static str,
+    answered: Arc<std::sync::Mutex<HashSet<String>>>,
+    begun: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    fn new(protocol: &'static str) -> Self {
+        Self { protocol, answered: Arc::default(), begun: Arc::default() }
+    }
+
+    fn next(&self) -> String {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        format!("{}-{number}", self.protocol)
+    }
+
+    fn answered(&self, name: &str) {
+        let new = self.answered.lock().expect("no panic").insert(name.to_owned());
+        assert!(new, "{name} was answered twice");
+    }
+}
+
+async fn load_http(address: SocketAddr, calls: Calls) {
+    loop {
+        let name = calls.next();
+        let body = json!({ "name": name }).to_string();
+        let Some(reply) = http(address, "POST /work", &body).await else { return };
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.contains(&name), "{reply}");
+        calls.answered(&name);
+    }
+}
+
+async fn load_websocket(address: SocketAddr, calls: Calls) {
+    let url = format!("ws://{address}/ws");
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("connects");
+    loop {
+        let name = calls.next();
+        let event = json!({ "event": "work", "data": { "name": name }, "id": name }).to_string();
+        if socket.send(Message::text(event)).await.is_err() {
+            return;
+        }
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => {
+                assert!(text.contains(&name) && !text.contains("exception"), "{text}");
+                calls.answered(&name);
+            }
+            Some(Ok(Message::Close(frame))) => {
+                assert_eq!(frame.map(|frame| frame.code.into()), Some(1001_u16));
+                return;
+            }
+            other => panic!("neither an answer nor a close frame: {other:?}"),
+        }
+    }
+}
+
+async fn load_grpc(address: SocketAddr, calls: Calls) {
+    let Ok(mut greeter) = GreeterClient::connect(format!("http://{address}")).await else { return };
+    loop {
+        let name = calls.next();
+        match greeter.say_hello(HelloRequest { name: name.clone() }).await {
+            Ok(reply) => {
+                assert_eq!(reply.into_inner().message, name);
+                calls.answered(&name);
+            }
+            Err(status) => {
+                assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+                return;
+            }
+        }
+    }
+}
+
+/// Publishes `count` requests and notes every reply until the channel is closed.
+async fn load_amqp(url: &str, count: usize, calls: Calls) -> (Connection, lapin::Channel, String) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await;
+    let connection = connection.expect("connects");
+    let channel = connection.create_channel().await.expect("opens");
+    let replies = format!("replies-{}", unique());
+    let options = QueueDeclareOptions::durable();
+    let declared = channel.queue_declare(replies.as_str().into(), options, FieldTable::default());
+    declared.await.expect("declares");
+    for _ in 0..count {
+        let name = calls.next();
+        let properties = BasicProperties::default()
+            .with_reply_to(replies.as_str().into())
+            .with_correlation_id(name.as_str().into());
+        let body = json!({ "name": name }).to_string();
+        let options = BasicPublishOptions::default();
+        let publish =
+            channel.basic_publish("".into(), "slow.work".into(), options, body.as_bytes(), properties);
+        publish.await.expect("publishes").await.expect("is sent");
+    }
+    (connection, channel, replies)
+}
+
+async fn queue_depth(channel: &lapin::Channel, queue: &str) -> u32 {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let declared = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+    declared.expect("exists").message_count()
+}
+
+fn journal(path: &PathBuf) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+const REQUESTS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_loses_no_call_on_any_protocol() {
+    let Some(url) = rabbitmq_vhost() else { return };
+    let path = std::env::temp_dir().join(format!("polyport-{}.journal", unique()));
+    let journal_path = path.to_str().expect("is text");
+    let slow = Program::start("slow", &[
+        ("POLYPORT__AMQP__URL", url.as_str()),
+        ("POLYPORT__SLOW__JOURNAL", journal_path),
+        ("POLYPORT__SLOW__MILLIS", "300"),
+    ]);
+    let slow = slow.unwrap_or_else(|(status, said)| panic!("{status}: {said}"));
+
+    let [http, websocket, grpc, amqp] = ["http", "websocket", "grpc", "amqp"].map(Calls::new);
+    let mut load = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        load.spawn(load_http(slow.address("http"), http.clone()));
+        load.spawn(load_websocket(slow.address("http"), websocket.clone()));
+        load.spawn(load_grpc(slow.address("grpc"), grpc.clone()));
+    }
+    let (connection, channel, replies) = load_amqp(&url, REQUESTS, amqp.clone()).await;
+
+    // Every protocol has answered calls, and has further ones in flight.
+    let in_the_middle = || {
+        let begun = journal(&path);
+        ["http", "websocket", "grpc", "amqp"].iter().all(|protocol| {
+            begun.iter().filter(|name| name.starts_with(protocol)).count() > 20
+        })
+    };
+    let mut check = tokio::time::interval(Duration::from_millis(20));
+    while !in_the_middle() {
+        check.tick().await;
+    }
+    slow.signal("-TERM");
+    let (status, said) = slow.end().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    while let Some(ended) = load.join_next().await {
+        ended.expect("no client saw anything but answers and an orderly end");
+    }
+
+    let left = queue_depth(&channel, "slow.work").await;
+    let replied = queue_depth(&channel, &replies).await;
+    let consumer = channel
+        .basic_consume(
+            replies.as_str().into(),
+            "".into(),
+            BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() },
+            FieldTable::default(),
+        )
+        .await
+        .expect("consumes");
+    let deliveries = consumer.take(replied as usize);
+    let deliveries: Vec<_> = deliveries.collect().await;
+    for delivery in deliveries {
+        let properties = delivery.expect("arrives").properties;
+        amqp.answered(properties.correlation_id().as_ref().expect("is echoed").as_str());
+    }
+    assert_eq!(left as usize + replied as usize, REQUESTS, "every message is answered or still there");
+    connection.close(200, "done".into()).await.expect("closes");
+
+    let begun = journal(&path);
+    for calls in [http, websocket, grpc, amqp] {
+        let answered = calls.answered.lock().expect("no panic").clone();
+        let lost: Vec<_> = begun
+            .iter()
+            .filter(|name| name.starts_with(calls.protocol) && !answered.contains(*name))
+            .collect();
+        assert!(lost.is_empty(), "begun and never answered: {lost:?}");
+        assert!(answered.len() > 8, "{}: {}", calls.protocol, answered.len());
+    }
+    let once: HashSet<_> = begun.iter().collect();
+    assert_eq!(once.len(), begun.len(), "nothing was done twice");
+    let _ = std::fs::remove_file(path);
+}
