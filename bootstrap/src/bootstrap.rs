@@ -21,7 +21,7 @@ use crate::{
 /// ```no_run
 /// use polyport_bootstrap::{Bootstrap, Config, Framework, Module, Result};
 ///
-/// async fn main(http: impl Framework, users: impl Module) -> Result<()> {
+/// async fn serve(http: impl Framework, users: impl Module) -> Result<()> {
 ///     Bootstrap::new()
 ///         .load(http)
 ///         .module(users)

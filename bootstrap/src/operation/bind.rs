@@ -186,7 +186,7 @@ mod tests {
             "from: invalid type: integer `7`, expected a string at line 1 column 9",
         );
         assert!(message(input(&[("room", "a")], "", "{")).starts_with("EOF while parsing"));
-        assert!(message(input(&[], "", "{\"room\":")).starts_with("EOF while parsing"));
+        assert!(message(input(&[], "", "{\"room\":")).starts_with("room: EOF while parsing"));
         assert!(message(input(&[("room", "a")], "", r#"{"from":"x"} y"#)).contains("trailing"));
     }
 

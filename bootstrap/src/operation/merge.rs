@@ -25,7 +25,7 @@ pub(super) fn deserialize<T: DeserializeOwned>(input: &RawInput) -> Result<T, Fa
         match serde_path_to_error::deserialize::<_, T>(Merged { fields: &fields, body }) {
             Err(error) => {
                 let path = match error.path().to_string() {
-                    path if path == "." => String::new(),
+                    path if path == "." || path == "?" => String::new(),
                     path => path,
                 };
                 let fault = fields.fault.take().unwrap_or_else(|| error.into_inner().to_string());

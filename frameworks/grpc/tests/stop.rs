@@ -2,14 +2,17 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use polyport_bootstrap::Phase;
-use polyport_grpc::{fault_from_status, testing::GrpcTesting};
+use polyport_bootstrap::{Application, Bootstrap, Phase, testing::create_bootstrap};
+use polyport_grpc::{GrpcApp, GrpcFramework, fault_from_status, testing::GrpcTesting};
 use polyport_proto::{
     helloworld::greeter_client::GreeterClient, im::v1::chat_service_client::ChatServiceClient,
 };
-use support::{address, all, closed, named, room, sample, soon, start};
+use support::{Gate, Serves, address, all, closed, named, room, sample, soon, start};
 use tonic::Code;
 
 #[tokio::test]
@@ -63,6 +66,7 @@ async fn a_stream_that_never_waits_ends_too() {
     let (status, stopped) = soon(async { tokio::join!(read, app.close()) }).await;
     stopped.expect("stops cleanly");
     assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(fault_from_status(&status).reason(), "STOPPING");
 }
 
 #[tokio::test]
@@ -90,4 +94,18 @@ async fn nothing_listens_after_the_stop() {
     assert!(support::is_refused(address).await);
     let status = soon(client.say_hello(named("Tom"))).await.expect_err("nobody is there");
     assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn nothing_is_held_after_the_stop() {
+    let (gate, _begins) = Gate::new();
+    let held = Arc::downgrade(&gate);
+    let bootstrap = Bootstrap::new().load(GrpcFramework::new()).module(Serves(gate, all));
+    let app = soon(create_bootstrap(bootstrap)).await.expect("it starts");
+    let handle = app.app::<GrpcApp>().expect("it is loaded");
+    let mut client = GreeterClient::new(app.grpc().await);
+    soon(client.say_hello(named("Tom"))).await.expect("answered");
+    soon(app.close()).await.expect("stops cleanly");
+    assert!(held.upgrade().is_none(), "somebody still holds a singleton");
+    assert!(handle.container().is_none(), "the handle holds the container");
 }

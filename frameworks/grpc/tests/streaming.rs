@@ -1,5 +1,7 @@
 //! Server streams of operations.
 
+#![allow(clippy::expect_used, reason = "helpers of tests want to fail with its words")]
+
 mod support;
 
 use polyport_bootstrap::testing::TestApp;

@@ -1,10 +1,13 @@
 //! Unary calls of operations, by a generated client and by hand.
 
+#![allow(clippy::expect_used, reason = "helpers of tests want to fail with its words")]
+
 mod support;
 
 use std::time::Duration;
 
-use polyport_grpc::{fault_from_status, testing::GrpcTesting};
+use polyport_bootstrap::{Fault, operation::Input, testing::TestApp};
+use polyport_grpc::{GrpcModule, GrpcOperations, fault_from_status, testing::GrpcTesting};
 use polyport_proto::{
     helloworld::{HelloReply, greeter_client::GreeterClient},
     im::v1::{GetUserRequest, user_service_client::UserServiceClient},
@@ -29,6 +32,32 @@ async fn an_operation_without_input_and_value_is_served() {
     let answer = call(&app, "test.v1.Test/Nothing", &[], framed(&())).await;
     assert_eq!(answer.grpc_status(), Some("0"));
     assert_eq!(&answer.body[..], [0, 0, 0, 0, 0]);
+    app.close().await.expect("stops cleanly");
+}
+
+/// A message that says itself what is valid.
+#[derive(Clone, PartialEq, Message, garde::Validate)]
+struct Word {
+    #[prost(string, tag = "1")]
+    #[garde(length(max = 3))]
+    text: String,
+}
+
+async fn twice(Input(word): Input<Word>) -> Result<Word, Fault> {
+    Ok(Word { text: word.text.repeat(2) })
+}
+
+#[tokio::test]
+async fn a_message_can_be_the_input_and_the_value_themselves() {
+    let (bootstrap, ..) = sample(|m| {
+        m.grpc(|s| s.unary::<Word, Word>("test.v1.Test/Twice", twice));
+    });
+    let app = soon(bootstrap).await.expect("it starts");
+    let word = |text: &str| framed(&Word { text: text.to_owned() });
+    let answer = call(&app, "test.v1.Test/Twice", &[], word("abc")).await;
+    assert_eq!(answer.body, word("abcabc"));
+    let answer = call(&app, "test.v1.Test/Twice", &[], word("abcd")).await;
+    assert_eq!(answer.grpc_status(), Some("3"));
     app.close().await.expect("stops cleanly");
 }
 
@@ -95,7 +124,7 @@ async fn unknown_services_and_methods_are_unimplemented() {
 }
 
 async fn greet(
-    app: &polyport_bootstrap::testing::TestApp,
+    app: &TestApp,
     request: Request<polyport_proto::helloworld::HelloRequest>,
 ) -> Result<String, Status> {
     let mut client = GreeterClient::new(app.grpc().await);

@@ -1,5 +1,7 @@
 //! What is found wrong at start, and what may be added later.
 
+#![allow(clippy::expect_used, reason = "helpers of tests want to fail with its words")]
+
 mod support;
 
 use polyport_bootstrap::{

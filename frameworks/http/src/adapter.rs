@@ -7,9 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Body;
 use hyper::body::Incoming;
 use matchit::Params;
-use polyport_bootstrap::operation::{
-    Answer, BodyFormat, Call, Context, Fault, JsonCall, RawInput,
-};
+use polyport_bootstrap::operation::{Answer, BodyFormat, Call, Context, Fault, JsonCall, RawInput};
 use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 
@@ -80,7 +78,8 @@ async fn payload(
     if body.is_end_stream() {
         return Ok((Bytes::new(), BodyFormat::Json));
     }
-    let format = if route.takes_input { head::body_format(&head.headers) } else { Ok(BodyFormat::Json) };
+    let format =
+        if route.takes_input { head::body_format(&head.headers) } else { Ok(BodyFormat::Json) };
     match format {
         Ok(format) => Ok((body::read(head, body, shell.body_limit, deadline).await?, format)),
         Err(fault) => Err(body::refuse(head, body, fault.into()).await),
@@ -100,10 +99,7 @@ fn success(status: Option<StatusCode>, answer: Answer, is_head: bool) -> Respons
 
 /// RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5.
 fn has_no_body(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    )
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// An answer without a body.

@@ -107,13 +107,13 @@ async fn discard(head: &Parts, mut body: Incoming) -> bool {
     }
     let mut budget = DISCARD_LIMIT;
     let all = async {
-        while let Ok(Some(bytes)) = next(&mut body).await {
-            match budget.checked_sub(bytes.len() as u64) {
-                Some(left) => budget = left,
-                None => return false,
+        loop {
+            match next(&mut body).await {
+                Ok(None) => return true,
+                Ok(Some(bytes)) if bytes.len() as u64 <= budget => budget -= bytes.len() as u64,
+                _ => return false,
             }
         }
-        body.is_end_stream()
     };
     timeout(DISCARD_TIME, all).await.unwrap_or(false)
 }

@@ -53,14 +53,19 @@ fn parameter(segment: &str) -> Option<&str> {
 
 /// The error of a path that the table does not take, except for conflicts.
 pub(crate) fn refused(path: &str, error: &InsertError) -> Error {
-    malformed(path, match error {
-        InsertError::InvalidParamSegment => {
-            "has a segment with more than one parameter, or text behind it"
-        }
-        InsertError::InvalidParam => "has a parameter without a name, or a brace without its pair",
-        InsertError::InvalidCatchAll => "has {*…} elsewhere than at its end",
-        _ => "is not a path that the table can take",
-    })
+    malformed(
+        path,
+        match error {
+            InsertError::InvalidParamSegment => {
+                "has a segment with more than one parameter, or text behind it"
+            }
+            InsertError::InvalidParam => {
+                "has a parameter without a name, or a brace without its pair"
+            }
+            InsertError::InvalidCatchAll => "has {*…} elsewhere than at its end",
+            _ => "is not a path that the table can take",
+        },
+    )
 }
 
 fn malformed(path: &str, fault: &str) -> Error {

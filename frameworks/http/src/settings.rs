@@ -67,22 +67,16 @@ impl Default for HttpSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            live: "/health/live".to_owned(),
-            ready: "/health/ready".to_owned(),
-        }
+        Self { enabled: true, live: "/health/live".to_owned(), ready: "/health/ready".to_owned() }
     }
 }
 
 impl HttpSettings {
     pub(crate) fn validate(&self, section: &str) -> Result<()> {
         if self.header_read_timeout.is_zero() {
-            return Err(
-                Error::configuration("a client cannot send a head in no time at all")
-                    .context(format!("{section}.header_read_timeout"))
-                    .advise("give it a duration such as \"30s\""),
-            );
+            return Err(Error::configuration("a client cannot send a head in no time at all")
+                .context(format!("{section}.header_read_timeout"))
+                .advise("give it a duration such as \"30s\""));
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Handler for Shell {
 
 impl Shell {
     async fn answer(&self, request: Request<Incoming>, identity: &Identity) -> Outcome {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if let Err(fault) = head::check(&request) {
             return refuse(request, fault).await;
         }

@@ -1,5 +1,9 @@
 //! An application with one operation of every behaviour, and raw clients.
 #![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    reason = "it is used by tests only, which want to fail with its words"
+)]
 
 use std::{
     convert::Infallible,
@@ -14,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use garde::Validate;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use polyport_bootstrap::{
@@ -271,7 +275,7 @@ pub(crate) async fn http2(app: &TestApp, request: Request<Vec<u8>>) -> Raw {
     parts.uri = format!("http://localhost{path}").parse().expect("a URI");
     let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
     let answer = soon(sender.send_request(request)).await.expect("is answered");
-    let (Response { .. }, (parts, body)) = (Response::new(()), answer.into_parts());
+    let (parts, body) = answer.into_parts();
     let body = soon(body.collect()).await.expect("is answered to the end");
     let trailers = body.trailers().cloned();
     Raw { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
@@ -294,7 +298,7 @@ pub(crate) async fn call(
     http2(app, request.body(body).expect("a request")).await
 }
 
-/// A client that connects and is dropped at once, for `poll_fn` loops.
+/// Whether nobody listens there.
 pub(crate) async fn is_refused(address: SocketAddr) -> bool {
     TcpStream::connect(address).await.is_err()
 }

@@ -1,0 +1,154 @@
+//! The handle that application code injects.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use polyport_bootstrap::{AppCore, AppHandle, Application};
+use serde::Serialize;
+
+use crate::{SendError, Socket, SocketId, adapter, hub::Hub};
+
+/// The handle of a WebSocket framework: pushes to rooms, to everybody, to one connection. Nothing
+/// here waits for a client; one that reads too slowly is closed (`send_queue` in the settings).
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::{Provide, Result};
+/// use polyport_websocket::WebSocketApp;
+///
+/// # use polyport_bootstrap as polyport;
+/// #[derive(Provide)]
+/// struct News {
+///     #[app]
+///     websocket: WebSocketApp,
+/// }
+///
+/// impl News {
+///     fn publish(&self, text: &str) -> Result<()> {
+///         self.websocket.room("news").emit("message", text)?;
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WebSocketApp(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    core: AppCore,
+    hub: Arc<Hub>,
+    path: String,
+    address: OnceLock<SocketAddr>,
+}
+
+impl WebSocketApp {
+    pub(crate) fn new(core: AppCore, hub: Arc<Hub>, path: String) -> Self {
+        Self(Arc::new(Inner { core, hub, path, address: OnceLock::new() }))
+    }
+
+    /// A room, to emit to. It exists as long as somebody is in it; emitting to an empty one
+    /// reaches nobody.
+    #[must_use]
+    pub fn room<'a>(&'a self, name: &'a str) -> Room<'a> {
+        Room { hub: &self.0.hub, name, except: Vec::new() }
+    }
+
+    /// Sends `{"event":…,"data":…}` to every connection, and says to how many. It is written as
+    /// JSON once.
+    ///
+    /// # Errors
+    /// If `data` cannot be written as JSON.
+    pub fn broadcast(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<usize, SendError> {
+        Ok(self.0.hub.push_to_all(&adapter::event_text(event, data)?))
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.hub.connections()
+    }
+
+    /// The connection of this id, while it lasts.
+    #[must_use]
+    pub fn socket(&self, id: SocketId) -> Option<Socket> {
+        self.0.hub.socket(id)
+    }
+
+    /// The rooms that somebody is in, in alphabetical order.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        self.0.hub.rooms()
+    }
+
+    /// Who is in a room.
+    #[must_use]
+    pub fn members(&self, room: &str) -> Vec<Socket> {
+        self.0.hub.members(room)
+    }
+
+    /// Where clients of this machine connect to: `ws://127.0.0.1:7001/ws`. On a joined listener
+    /// that is known when the process serves, on a port of its own when that is bound.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.address().map(|address| format!("ws://{address}{}", self.0.path))
+    }
+
+    /// The address that clients of this machine connect to.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let mut address = *self.0.address.get()?;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Some(address)
+    }
+
+    pub(crate) fn set_address(&self, address: SocketAddr) {
+        let _ = self.0.address.set(address);
+    }
+}
+
+impl Application for WebSocketApp {
+    fn core(&self) -> &AppCore {
+        &self.0.core
+    }
+}
+
+impl AppHandle for WebSocketApp {
+    const KIND: &'static str = crate::PROTOCOL.as_str();
+}
+
+/// The connections in one room, see [`WebSocketApp::room`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct Room<'a> {
+    hub: &'a Hub,
+    name: &'a str,
+    except: Vec<SocketId>,
+}
+
+impl Room<'_> {
+    /// Leaves out this connection, usually the sender's own.
+    pub fn except(mut self, socket: SocketId) -> Self {
+        self.except.push(socket);
+        self
+    }
+
+    /// Sends `{"event":…,"data":…}` to everybody in the room, and says to how many. It is written
+    /// as JSON once.
+    ///
+    /// # Errors
+    /// If `data` cannot be written as JSON.
+    pub fn emit(&self, event: &str, data: &(impl Serialize + ?Sized)) -> Result<usize, SendError> {
+        let text = adapter::event_text(event, data)?;
+        Ok(self.hub.push_to_room(self.name, &text, &self.except))
+    }
+}

@@ -1,0 +1,118 @@
+//! What modules register for WebSocket.
+
+use std::{fmt, sync::Arc};
+
+use polyport_bootstrap::{
+    DEFAULT_NAME, ModuleBuilder, RouteSet,
+    operation::{
+        Bind, Endpoint, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol, RawInput,
+    },
+};
+use serde::Serialize;
+
+/// The protocol that operations are served on by this framework.
+pub const PROTOCOL: Protocol = Protocol::new("websocket");
+
+/// An operation that is called when a connection begins or ends.
+pub(crate) type Hook = Endpoint<RawInput, ()>;
+
+/// Events and the operations that they call, and what is called when a connection begins and ends.
+#[derive(Default)]
+pub struct WebSocketRoutes {
+    pub(crate) events: Vec<(String, JsonEndpoint)>,
+    pub(crate) connect: Vec<Hook>,
+    pub(crate) disconnect: Vec<Hook>,
+}
+
+impl fmt::Debug for WebSocketRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.events.iter().map(|(event, _)| event)).finish()
+    }
+}
+
+impl WebSocketRoutes {
+    /// Lets `event` call `operation`, whose input is the frame's `data`.
+    #[must_use]
+    pub fn on<M, Op>(mut self, event: impl Into<String>, operation: Op) -> Self
+    where
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: Serialize,
+    {
+        self.events.push((event.into(), JsonEndpoint::json(operation)));
+        self
+    }
+
+    /// Calls `operation` when a client has connected, before its first event is handled. Its
+    /// input is the query of the URL that the client connected to, the context's metadata are the
+    /// headers. A fault is sent to the client as the event `exception`, and closes the connection:
+    /// with 1011 where it is internal, else with 1008.
+    #[must_use]
+    pub fn on_connect<M, Op>(mut self, operation: Op) -> Self
+    where
+        Op: Operation<M, Output = ()>,
+        Op::Input: Bind,
+    {
+        let hook = Hook::new(
+            operation,
+            |_, input| Ok((Op::Input::bind(input)?, ())),
+            |_, (), ()| Ok(()),
+        );
+        self.connect.push(hook);
+        self
+    }
+
+    /// Calls `operation` when a connection has ended and all its events are handled;
+    /// [`Closed`](crate::Closed) is an argument of it that says how. The connection is in no room
+    /// any more. Not called for those that the process closes when it stops: what the operation
+    /// needs is disposed of by then; use the hook `before_close`.
+    #[must_use]
+    pub fn on_disconnect<M, Op>(mut self, operation: Op) -> Self
+    where
+        Op: Operation<M, Input = NoInput, Output = ()>,
+    {
+        let hook = Hook::new(operation, |_, _| Ok((NoInput, ())), |_, (), ()| Ok(()));
+        self.disconnect.push(hook);
+        self
+    }
+}
+
+impl RouteSet for WebSocketRoutes {
+    const KIND: &'static str = PROTOCOL.as_str();
+    const PROTOCOL: Protocol = PROTOCOL;
+
+    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+        let of = |(event, endpoint): &(String, JsonEndpoint)| {
+            (event.clone(), Arc::clone(endpoint.info()))
+        };
+        self.events.iter().map(of).collect()
+    }
+}
+
+/// Lets modules register events: `m.websocket(|g| g.on("users.get", get_user))`.
+pub trait WebSocketModule {
+    /// Registers for the framework named `default`.
+    fn websocket(
+        &mut self,
+        routes: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes,
+    ) -> &mut Self {
+        self.websocket_on(DEFAULT_NAME, routes)
+    }
+
+    /// Registers for the framework of this name.
+    fn websocket_on(
+        &mut self,
+        name: &str,
+        routes: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes,
+    ) -> &mut Self;
+}
+
+impl WebSocketModule for ModuleBuilder<'_> {
+    fn websocket_on(
+        &mut self,
+        name: &str,
+        routes: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes,
+    ) -> &mut Self {
+        self.register(name, routes)
+    }
+}
