@@ -24,6 +24,21 @@ pub use polyport_http as http;
 #[cfg(feature = "websocket")]
 pub use polyport_websocket as websocket;
 
+/// The whole application in a test: [`create_bootstrap`](testing::create_bootstrap), and what each
+/// framework adds to it (`app.http()`, `app.websocket("/ws").await` …).
+#[cfg(feature = "testing")]
+pub mod testing {
+    #[cfg(feature = "amqp")]
+    pub use polyport_amqp::testing::*;
+    pub use polyport_bootstrap::testing::*;
+    #[cfg(feature = "grpc")]
+    pub use polyport_grpc::testing::*;
+    #[cfg(feature = "http")]
+    pub use polyport_http::testing::*;
+    #[cfg(feature = "websocket")]
+    pub use polyport_websocket::testing::*;
+}
+
 /// Everything that an application usually needs.
 pub mod prelude {
     #[cfg(feature = "amqp")]

@@ -1,8 +1,9 @@
 //! AMQP's rows of the contract.
 
+use polyport::testing::*;
 use serde_json::{Value, json};
 
-use crate::support::{Im, on_both_brokers};
+use crate::support::{Im, on_both_brokers, pushed};
 
 on_both_brokers!(
     a_message_by_any_client_is_stored_and_pushed,
@@ -13,24 +14,24 @@ on_both_brokers!(
 async fn a_message_by_any_client_is_stored_and_pushed(im: &Im) {
     let mut listener = im.websocket("/ws").await;
     listener.call("rooms.join", &json!({ "room": "lobby" })).await;
-    let broker = im.amqp().await;
+    let broker = im.amqp();
     broker.publish("im", "message.lobby", &json!({ "from": "bot", "text": "beep" })).await;
-    let pushed = listener.expect_event("message").await;
-    assert_eq!(pushed["from"], "bot");
-    assert_eq!(pushed["room"], "lobby");
+    let message = pushed(&mut listener).await;
+    assert_eq!(message["from"], "bot");
+    assert_eq!(message["room"], "lobby");
 
     let listed: Value = im.http().get("/rooms/lobby/messages").await.json();
-    assert_eq!(listed["data"][0]["id"], pushed["id"]);
+    assert_eq!(listed["data"][0]["id"], message["id"]);
 }
 
 async fn a_malformed_message_is_parked_and_the_consumer_goes_on(im: &Im) {
     let mut listener = im.websocket("/ws").await;
     listener.call("rooms.join", &json!({ "room": "lobby" })).await;
-    let broker = im.amqp().await;
-    broker.publish_bytes("im", "message.lobby", b"not JSON").await;
+    let broker = im.amqp();
+    broker.publish_bytes("im", "message.lobby", "not JSON").await;
     broker.publish("im", "message.lobby", &json!({ "from": "bot" })).await;
     broker.publish("im", "message.lobby", &json!({ "from": "bot", "text": "fine" })).await;
-    assert_eq!(listener.expect_event("message").await["text"], "fine");
+    assert_eq!(pushed(&mut listener).await["text"], "fine");
 
     let mut parked = Vec::new();
     for _ in 0..2 {
@@ -41,9 +42,9 @@ async fn a_malformed_message_is_parked_and_the_consumer_goes_on(im: &Im) {
 }
 
 async fn a_request_is_answered_with_the_envelope_of_http(im: &Im) {
-    let broker = im.amqp().await;
+    let broker = im.amqp();
     for user in ["tom", "nobody", ""] {
-        let over_amqp: Value = broker.request("users.get", &json!({ "userId": user })).await;
+        let over_amqp: Value = broker.request("users.get", &json!({ "userId": user })).await.json();
         let over_http: Value = im.http().get(&format!("/users?userId={user}")).await.json();
         assert_eq!(over_amqp, over_http);
     }

@@ -1,5 +1,6 @@
 //! gRPC's rows of the contract.
 
+use polyport::testing::*;
 use polyport_proto::{
     helloworld::{HelloRequest, greeter_client::GreeterClient},
     im::v1::{

@@ -1,8 +1,9 @@
 //! HTTP's rows of the contract.
 
+use polyport::testing::*;
 use serde_json::{Value, json};
 
-use crate::support::{Im, on_both_brokers};
+use crate::support::{Im, on_both_brokers, pushed};
 
 on_both_brokers!(
     a_user_is_found,
@@ -58,7 +59,7 @@ async fn a_posted_message_is_accepted_and_listed_newest_last(im: &Im) {
         assert_eq!(reply["returnCode"], "SUC00000");
         ids.push(reply["data"]["id"].clone());
         // Stored before it is pushed.
-        assert_eq!(listener.expect_event("message").await["text"], text);
+        assert_eq!(pushed(&mut listener).await["text"], text);
     }
     let (status, reply) = get(im, "/rooms/lobby/messages?limit=50").await;
     assert_eq!(status, 200);

@@ -8,8 +8,9 @@ use std::{
 
 use polyport::{
     Bootstrap,
-    testing::{TestApp, create_bootstrap},
+    testing::{Received, TestApp, WebSocketClient, create_bootstrap},
 };
+use serde_json::Value;
 
 /// Which broker a test runs against.
 #[derive(Debug, Clone, Copy)]
@@ -114,4 +115,17 @@ fn create_vhosts() -> Vec<String> {
 /// A word that no other test of any process uses.
 pub(crate) fn unique() -> String {
     uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// The next message that is pushed to a client.
+pub(crate) async fn pushed(socket: &mut WebSocketClient) -> Value {
+    socket.expect_event("message").await["data"].take()
+}
+
+/// The very next frame.
+pub(crate) async fn frame(socket: &mut WebSocketClient) -> Value {
+    match socket.next().await {
+        Received::Frame(frame) => frame,
+        Received::Closed(closed) => panic!("the connection has ended: {closed:?}"),
+    }
 }

@@ -1,8 +1,9 @@
 //! WebSocket's rows of the contract.
 
+use polyport::testing::*;
 use serde_json::{Value, json};
 
-use crate::support::{Im, on_both_brokers};
+use crate::support::{Im, frame, on_both_brokers, pushed};
 
 on_both_brokers!(
     hello_is_answered_with_its_id,
@@ -16,7 +17,7 @@ on_both_brokers!(
 async fn answer(im: &Im, text: &str) -> Value {
     let mut socket = im.websocket("/ws").await;
     socket.send_text(text).await;
-    socket.next().await
+    frame(&mut socket).await
 }
 
 fn exception(code: &str, frame: &Value) {
@@ -68,32 +69,32 @@ async fn who_joined_hears_messages_until_leaving(im: &Im) {
     let message = json!({ "room": "lobby", "from": "tom", "text": "one" });
     let sent = jerry.call("messages.send", &message).await;
     for socket in [&mut tom, &mut jerry] {
-        let pushed = socket.expect_event("message").await;
-        let mut keys: Vec<_> = pushed.as_object().expect("an object").keys().collect();
+        let message = pushed(socket).await;
+        let mut keys: Vec<_> = message.as_object().expect("an object").keys().collect();
         keys.sort();
         assert_eq!(keys, ["from", "id", "room", "sentAt", "text"]);
-        assert_eq!(pushed["id"], sent["data"]["data"]["id"]);
-        assert_eq!(pushed["text"], "one");
+        assert_eq!(message["id"], sent["data"]["data"]["id"]);
+        assert_eq!(message["text"], "one");
     }
 
     jerry.call("rooms.leave", &room).await;
     let message = json!({ "room": "lobby", "from": "tom", "text": "two" });
     tom.call("messages.send", &message).await;
-    assert_eq!(tom.expect_event("message").await["text"], "two");
+    assert_eq!(pushed(&mut tom).await["text"], "two");
     // Whoever left hears nothing: the very next frame is the answer to the next call.
     jerry.send_text(r#"{"event":"hello","data":{"name":"x"},"id":9}"#).await;
-    assert_eq!(jerry.next().await["id"], 9);
+    assert_eq!(frame(&mut jerry).await["id"], 9);
 }
 
 async fn what_is_no_known_event_is_an_exception_and_the_connection_lives_on(im: &Im) {
     let mut socket = im.websocket("/ws").await;
     socket.send_text(r#"{"event":"no.such","id":"x"}"#).await;
-    let frame = socket.next().await;
-    exception("ERR40400", &frame);
-    assert_eq!(frame["id"], "x");
+    let unknown = frame(&mut socket).await;
+    exception("ERR40400", &unknown);
+    assert_eq!(unknown["id"], "x");
     for text in ["not JSON", "[]", r#"{"data":{}}"#] {
         socket.send_text(text).await;
-        exception("ERR40000", &socket.next().await);
+        exception("ERR40000", &frame(&mut socket).await);
     }
     let alive = socket.call("hello", &json!({ "name": "x" })).await;
     assert_eq!(alive["data"]["returnCode"], "SUC00000");

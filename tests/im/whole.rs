@@ -8,12 +8,12 @@ use std::{
     },
 };
 
-use polyport::{Phase, prelude::*, testing::create_bootstrap};
+use polyport::{Phase, prelude::*, testing::*};
 use polyport_proto::helloworld::{HelloReply, HelloRequest, greeter_client::GreeterClient};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::support::{Broker, run, start};
+use crate::support::{Broker, pushed, run, start};
 
 fn four_frameworks() -> Bootstrap {
     Bootstrap::new()
@@ -74,7 +74,7 @@ async fn a_singleton_of_one_module_is_the_same_in_every_framework() {
     let mut greeter = GreeterClient::new(app.grpc().await);
     let reply = greeter.say_hello(HelloRequest::default()).await.expect("answers");
     assert_eq!(reply.into_inner().message, "3");
-    let reply: Value = app.amqp().await.request("count", &json!({})).await;
+    let reply: Value = app.amqp().request("count", &json!({})).await.json();
     assert_eq!(reply, envelope(4));
     let counter = app.container().get::<Counter>().await.expect("is provided");
     assert_eq!(counter.0.load(Ordering::SeqCst), 4);
@@ -177,7 +177,7 @@ async fn many_run_at_once_in_one_process_and_know_nothing_of_each_other() {
             socket.call("rooms.join", &json!({ "room": "lobby" })).await;
             let message = json!({ "from": "tom", "text": text });
             im.http().post("/rooms/lobby/messages").json(&message).await;
-            assert_eq!(socket.expect_event("message").await["text"], text);
+            assert_eq!(pushed(&mut socket).await["text"], text);
             let listed: Value = im.http().get("/rooms/lobby/messages").await.json();
             assert_eq!(listed["data"].as_array().map(Vec::len), Some(1));
         })

@@ -6,7 +6,7 @@ mod subscribers;
 
 use std::{sync::Arc, time::SystemTime};
 
-use polyport::{amqp::OutgoingMessage, prelude::*};
+use polyport::{amqp, prelude::*};
 use polyport_proto::im::v1 as pb;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -59,8 +59,9 @@ impl Chat {
     /// Publishes a message; it is safe with the broker when this returns.
     async fn post(&self, message: &Message) -> Result<(), Fault> {
         let key = format!("{KEY_PREFIX}{}", message.room);
-        let outgoing = OutgoingMessage::json(message)?.message_id(&message.id).mandatory(true);
-        Ok(self.amqp.publish_message(EXCHANGE, &key, outgoing).await?)
+        let outgoing = amqp::Message::json(EXCHANGE, key, message)?;
+        let outgoing = outgoing.message_id(&message.id).mandatory();
+        Ok(self.amqp.publish_message(outgoing).await?)
     }
 
     /// Stores a message that came from the broker and pushes it to its room. One that was

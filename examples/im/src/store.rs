@@ -54,9 +54,9 @@ const SCHEMA: &[&str] = &[
 
 async fn open_pool(config: Config) -> Result<SqlitePool> {
     let settings: StoreSettings = config.get("im")?;
-    let pool = connect(&settings.database, config.root()).await.map_err(|error| {
-        error.context(format!("database {} (im.database)", settings.database))
-    })?;
+    let pool = connect(&settings.database, config.root())
+        .await
+        .map_err(|error| error.context(format!("database {} (im.database)", settings.database)))?;
     for statement in SCHEMA {
         sqlx::query(*statement).execute(&pool).await?;
     }

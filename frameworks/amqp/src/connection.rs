@@ -125,7 +125,8 @@ async fn handshake(
 
 fn take(stream: &Mutex<Option<StdTcpStream>>) -> io::Result<AsyncTcpStream<Compat<TcpStream>>> {
     let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let stream = stream.ok_or_else(|| io::Error::other("the connection was lost in its handshake"))?;
+    let stream =
+        stream.ok_or_else(|| io::Error::other("the connection was lost in its handshake"))?;
     Ok(AsyncTcpStream::Plain(TcpStream::from_std(stream)?.compat()))
 }
 

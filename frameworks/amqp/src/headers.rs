@@ -149,7 +149,10 @@ mod tests {
 
     fn tables() -> impl Strategy<Value = FieldTable> {
         proptest::collection::btree_map("\\PC{0,60}", values(), 0..8).prop_map(|map| {
-            map.into_iter().map(|(name, value)| (name.into(), value)).collect::<std::collections::BTreeMap<_, _>>().into()
+            map.into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect::<std::collections::BTreeMap<_, _>>()
+                .into()
         })
     }
 
@@ -196,7 +199,9 @@ mod tests {
         assert_eq!(value(&json!(1000)), AMQPValue::LongLongInt(1000));
         assert_eq!(value(&json!("quorum")), string("quorum"));
         assert_eq!(value(&json!(1.5)), AMQPValue::Double(1.5));
-        let AMQPValue::FieldTable(table) = value(&json!({ "a": [true] })) else { panic!("a table") };
+        let AMQPValue::FieldTable(table) = value(&json!({ "a": [true] })) else {
+            panic!("a table")
+        };
         assert_eq!(size(&table), 4 + 2 + 1 + 4 + 2);
     }
 }

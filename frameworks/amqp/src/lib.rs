@@ -1,1 +1,49 @@
-//! Placeholder.
+//! AMQP 0-9-1 for polyport: operations consume from queues, and application code publishes, with
+//! a broker that may come and go (RabbitMQ; lapin is the codec).
+//!
+//! A module declares exchanges and queues and consumes from them
+//! ([`AmqpModule`], [`AmqpRoutes`]); operations take their input from the message's JSON, and
+//! [`Delivery`] for what else it carries; [`AmqpApp`] publishes with confirmation.
+//!
+//! What becomes of a message depends on how its operation ends:
+//!
+//! | outcome | the message |
+//! |---|---|
+//! | a value | acknowledged |
+//! | a value or a fault, and the message has `reply_to` | answered there, and acknowledged |
+//! | a fault that another attempt cannot mend (a body that does not bind, too) | parked in `<queue>.dead`, with the reason in its headers |
+//! | a fault that may pass by itself (`INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`) | comes again after each delay of `amqp.retry.delays`, then parked |
+//! | cancelled, or cut at the end of a stop | goes back to its queue |
+//!
+//! A message is acknowledged only when that is done: it is handled at least once, and twice where
+//! the connection is lost before the broker has read the acknowledgement. Its message id tells
+//! duplicates.
+
+mod adapter;
+mod app;
+mod backoff;
+mod broker;
+mod connection;
+mod consumer;
+mod delivery;
+mod dialer;
+mod framework;
+mod headers;
+mod monitor;
+mod publisher;
+mod routes;
+mod settings;
+mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod topology;
+mod transport;
+
+pub use app::AmqpApp;
+pub use delivery::Delivery;
+pub use framework::AmqpFramework;
+pub use monitor::AmqpState;
+pub use publisher::{Message, PublishError};
+pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
+pub use settings::{AmqpSettings, RetrySettings};
+pub use topology::{Exchange, ExchangeKind, Queue};

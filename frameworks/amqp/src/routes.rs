@@ -85,9 +85,8 @@ impl RouteSet for AmqpRoutes {
     const PROTOCOL: Protocol = PROTOCOL;
 
     fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
-        let route = |consumed: &Consumed| {
-            (consumed.queue.clone(), Arc::clone(consumed.endpoint.info()))
-        };
+        let route =
+            |consumed: &Consumed| (consumed.queue.clone(), Arc::clone(consumed.endpoint.info()));
         self.consumers.iter().map(route).collect()
     }
 }

@@ -185,7 +185,10 @@ mod tests {
     fn zeros_are_refused_by_name() {
         let settings = AmqpSettings { prefetch: Some(0), concurrency: 0, ..Default::default() };
         let report = format!("{:?}", settings.check("amqp").expect_err("two zeros"));
-        assert!(report.contains("amqp.prefetch") && report.contains("amqp.concurrency"), "{report}");
+        assert!(
+            report.contains("amqp.prefetch") && report.contains("amqp.concurrency"),
+            "{report}"
+        );
         AmqpSettings::default().check("amqp").expect("the defaults fit");
     }
 

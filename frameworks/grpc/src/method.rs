@@ -102,7 +102,7 @@ where
             let mut grpc = grpc::<Req, Res>(shared);
             let answer = grpc.server_streaming(service, request);
             let mut response = finish(answer, deadline, shared, id).await;
-            
+            response.extensions_mut().insert(LongLived);
             response
         };
         serve.boxed()

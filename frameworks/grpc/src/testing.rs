@@ -12,7 +12,7 @@ use crate::GrpcApp;
 /// # Examples
 /// ```no_run
 /// use polyport_bootstrap::testing::TestApp;
-/// use polyport_grpc::testing::GrpcTesting;
+/// use polyport_grpc::testing::GrpcTest;
 /// use polyport_proto::helloworld::{HelloRequest, greeter_client::GreeterClient};
 ///
 /// async fn greets(app: TestApp) {
@@ -21,7 +21,7 @@ use crate::GrpcApp;
 ///     assert_eq!(reply.unwrap().into_inner().message, "Hello Tom!");
 /// }
 /// ```
-pub trait GrpcTesting {
+pub trait GrpcTest {
     /// A new connection to the gRPC framework that has no name of its own.
     ///
     /// # Panics
@@ -35,7 +35,7 @@ pub trait GrpcTesting {
     fn grpc_on(&self, name: &str) -> impl Future<Output = Channel> + Send;
 }
 
-impl GrpcTesting for TestApp {
+impl GrpcTest for TestApp {
     async fn grpc(&self) -> Channel {
         self.grpc_on(DEFAULT_NAME).await
     }

@@ -6,12 +6,15 @@ use http::{HeaderMap, HeaderValue};
 use polyport_bootstrap::Fault;
 use tokio::time::Instant;
 
+use crate::ending::Ending;
+
 const TIMEOUT: &str = "grpc-timeout";
 
 /// When the call has to be answered: at the peer's deadline or ours, whichever is sooner.
 ///
 /// # Errors
-/// Returns a fault where the peer's is malformed: it would wait for less than it gets.
+/// Returns a fault where the peer's is over already, and where it is malformed: the peer would wait
+/// for less than it gets.
 pub(crate) fn deadline(
     headers: &HeaderMap,
     own: Option<Duration>,
@@ -21,6 +24,10 @@ pub(crate) fn deadline(
         (Some(peers), Some(own)) => Some(peers.min(own)),
         (peers, own) => peers.or(own),
     };
+    // An operation that never waits would be done before anybody looks at its deadline.
+    if limit.is_some_and(|limit| limit.is_zero()) {
+        return Err(Ending::Deadline.fault());
+    }
     Ok(limit.and_then(|limit| Instant::now().checked_add(limit)))
 }
 
@@ -88,6 +95,9 @@ mod tests {
         headers.insert(TIMEOUT, HeaderValue::from_static("1S"));
         let at = deadline(&headers, limit).expect("well-formed").expect("one");
         assert!(at <= Instant::now() + Duration::from_secs(1));
+        headers.insert(TIMEOUT, HeaderValue::from_static("0n"));
+        let fault = deadline(&headers, limit).expect_err("over already");
+        assert_eq!(fault.reason(), "DEADLINE_EXCEEDED");
         headers.insert(TIMEOUT, HeaderValue::from_static("soon"));
         let fault = deadline(&headers, limit).expect_err("malformed");
         assert_eq!(fault.reason(), "MALFORMED_TIMEOUT");

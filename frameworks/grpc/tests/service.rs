@@ -6,7 +6,7 @@ mod support;
 
 use polyport_bootstrap::{ModuleBuilder, testing::TestApp};
 use polyport_grpc::GrpcModule;
-use polyport_grpc::{GrpcOperations, fault_from_status, testing::GrpcTesting};
+use polyport_grpc::{GrpcOperations, fault_from_status, testing::GrpcTest};
 use polyport_proto::{
     helloworld::{
         HelloReply, HelloRequest, greeter_client::GreeterClient, greeter_server::GreeterServer,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use polyport_bootstrap::{Application, Bootstrap, Phase, testing::create_bootstrap};
-use polyport_grpc::{GrpcApp, GrpcFramework, fault_from_status, testing::GrpcTesting};
+use polyport_grpc::{GrpcApp, GrpcFramework, fault_from_status, testing::GrpcTest};
 use polyport_proto::{
     helloworld::greeter_client::GreeterClient, im::v1::chat_service_client::ChatServiceClient,
 };
@@ -43,7 +43,7 @@ async fn an_open_stream_ends_with_unavailable_and_does_not_hold_up_the_stop() {
     let begun = Instant::now();
     let (end, stopped) = soon(async { tokio::join!(stream.message(), app.close()) }).await;
     stopped.expect("stops cleanly");
-    assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "took {:?}", begun.elapsed());
     let status = end.expect_err("it is over");
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(fault_from_status(&status).reason(), "STOPPING");

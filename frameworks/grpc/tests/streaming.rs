@@ -5,7 +5,7 @@
 mod support;
 
 use polyport_bootstrap::testing::TestApp;
-use polyport_grpc::{fault_from_status, testing::GrpcTesting};
+use polyport_grpc::{fault_from_status, testing::GrpcTest};
 use polyport_proto::im::v1::{Message, chat_service_client::ChatServiceClient};
 use support::{all, call, framed, room, sample, soon, start};
 use tonic::{Code, Request, Status, Streaming};

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use polyport_bootstrap::{Fault, operation::Input, testing::TestApp};
-use polyport_grpc::{GrpcModule, GrpcOperations, fault_from_status, testing::GrpcTesting};
+use polyport_grpc::{GrpcModule, GrpcOperations, fault_from_status, testing::GrpcTest};
 use polyport_proto::{
     helloworld::{HelloReply, greeter_client::GreeterClient},
     im::v1::{GetUserRequest, user_service_client::UserServiceClient},

@@ -10,7 +10,7 @@ use polyport_bootstrap::{
     testing::create_bootstrap,
 };
 use polyport_grpc::{
-    GrpcApp, GrpcFramework, GrpcModule, GrpcOperations, GrpcSettings, testing::GrpcTesting,
+    GrpcApp, GrpcFramework, GrpcModule, GrpcOperations, GrpcSettings, testing::GrpcTest,
 };
 use polyport_proto::helloworld::{
     HelloReply, HelloRequest, greeter_client::GreeterClient, greeter_server::GreeterServer,

@@ -92,16 +92,16 @@ fn too_slow() -> Fault {
 /// Answers without having read the body. What is left of it is discarded if it is little; else
 /// this is the connection's last answer.
 pub(crate) async fn refuse(head: &Parts, body: Incoming, mut refusal: Refusal) -> Refusal {
-    refusal.close = head.version != Version::HTTP_2 && !discard(head, body).await;
+    if !body.is_end_stream() && head.version != Version::HTTP_2 {
+        // Boxed, so that the calls that nobody refuses do not carry room for it.
+        refusal.close = !Box::pin(discard(head, body)).await;
+    }
     refusal
 }
 
 /// Whether nothing is left to read. A client that waits for `100 Continue` sends nothing before
 /// it, and reading would make hyper send it.
 async fn discard(head: &Parts, mut body: Incoming) -> bool {
-    if body.is_end_stream() {
-        return true;
-    }
     if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > DISCARD_LIMIT {
         return false;
     }

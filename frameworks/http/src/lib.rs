@@ -53,5 +53,6 @@ pub mod testing;
 
 pub use app::HttpApp;
 pub use framework::HttpFramework;
+pub use http::StatusCode;
 pub use routes::{HttpModule, HttpRoutes, PROTOCOL};
 pub use settings::{HealthSettings, HttpSettings};

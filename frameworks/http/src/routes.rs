@@ -17,7 +17,8 @@ pub const PROTOCOL: Protocol = Protocol::new("http");
 /// A path is made of literal segments and parameters: `/rooms/{room}/messages`, and at its end
 /// `{*rest}` for everything that is left. `{{` and `}}` are literal braces. Parameters are
 /// percent-decoded and become fields of the operation's input. Where several paths match, literal
-/// segments win over parameters, and those over `{*rest}`, from left to right.
+/// segments win over parameters, and those over `{*rest}`, from left to right. One place of a path
+/// has one parameter: `/{id}` beside `/{name}` or `/{*rest}` is an error at start.
 ///
 /// HEAD is answered by GET, and OPTIONS with what is allowed, where nothing is registered for
 /// them.

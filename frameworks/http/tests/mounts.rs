@@ -54,6 +54,8 @@ async fn a_router_answers_under_its_prefix_without_an_envelope() {
         assert_eq!(http.get("/hello").await.json::<String>(), "hello");
         let reply = http.get("/pages/id").header("x-request-id", "r-1").await;
         assert_eq!((reply.text(), reply.header("x-request-id")), ("r-1", Some("r-1")));
+        let reply = http.get("/pages/id").await;
+        assert_eq!(reply.header("x-request-id"), Some(reply.text()), "a router sees new ids too");
         let reply = http.head("/pages/about").await;
         assert_eq!((reply.status().as_u16(), reply.header("content-length")), (200, Some("8")));
     })
@@ -71,6 +73,9 @@ async fn what_a_router_does_not_know_is_404_in_the_envelope() {
             assert_eq!(reply.json::<Value>()["reason"], "ROUTE_NOT_FOUND");
             let reply = app.http().get(&path("gone")).await;
             assert_eq!((reply.status().as_u16(), reply.text()), (404, ""), "a handler's own 404");
+            let reply = app.http().delete(&path("about")).await;
+            assert_eq!(reply.status(), 405);
+            assert_eq!(reply.header("allow"), Some("GET,HEAD"), "a reply of axum's");
         }
     })
     .await;
@@ -208,6 +213,11 @@ async fn limits_hold_for_routers_too() {
         let reply = upload("0123456789a").await;
         assert_eq!(reply.status(), 413);
         assert_eq!(reply.json::<Value>()["reason"], "BODY_TOO_LARGE");
+        let mut raw = Raw::connect(&app).await;
+        raw.send("POST /pages/upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
+        raw.send("b\r\n0123456789a\r\n0\r\n\r\n").await;
+        assert_eq!(raw.reply().await.status(), 413, "axum's own reply, where nobody announced it");
         let reply = app.http().get("/pages/never").await;
         assert_eq!(reply.status(), 504);
         assert_eq!(reply.json::<Value>()["reason"], "DEADLINE_EXCEEDED");

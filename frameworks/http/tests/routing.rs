@@ -162,9 +162,16 @@ async fn paths_that_differ_in_a_parameters_name_are_an_error_that_names_both() {
         let two = Bootstrap::new()
             .load(HttpFramework::new())
             .module(module("a", |r| r.get("/users/{id}", users_get).put("/users/{id}", hello)))
-            .module(module("b", |r| r.post("/users/{name}", users_post)));
+            .module(module("b", |r| {
+                r.post("/users/{name}", users_post).get("/users/{*rest}", rest)
+            }));
         let text = report(&refused(two).await);
-        for word in ["POST /users/{name} (module b)", "GET/PUT /users/{id} (module a)", "help: "] {
+        for word in [
+            "POST /users/{name} (module b)",
+            "GET /users/{*rest} (module b)",
+            "GET/PUT /users/{id} (module a)",
+            "help: ",
+        ] {
             assert!(text.contains(word), "{word} in {text}");
         }
     })

@@ -73,24 +73,20 @@ async fn call(
     let context = gateway.context(endpoint.info(), socket);
     let mut out = Vec::with_capacity(USUAL_SIZE);
     begin_frame(&mut out, &frame.event, frame.id);
-    let call = JsonCall {
-        input: RawInput::json(data_of(frame, text)),
-        envelope: gateway.envelope(),
-        out,
-    };
+    let call =
+        JsonCall { input: RawInput::json(data_of(frame, text)), envelope: gateway.envelope(), out };
     match endpoint.call(context.clone(), call).await {
         Ok(answer) if answer.has_value || frame.id.is_some() => {
             let mut out = answer.body;
             end_frame(&mut out);
             Some(self::text(out).unwrap_or_else(|error| {
-                let fault = Fault::internal(Error::other("the envelope is not UTF-8").caused_by(error));
+                let fault =
+                    Fault::internal(Error::other("the envelope is not UTF-8").caused_by(error));
                 exception(&*gateway.envelope(), &fault, &context.request_id, frame.id)
             }))
         }
         Ok(_) => None,
-        Err(fault) => {
-            Some(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
-        }
+        Err(fault) => Some(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id)),
     }
 }
 
@@ -136,7 +132,8 @@ pub(crate) fn exception(
 }
 
 fn text(json: Vec<u8>) -> Result<Utf8Bytes, std::io::Error> {
-    Utf8Bytes::try_from(json).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    Utf8Bytes::try_from(json)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]

@@ -50,7 +50,6 @@ impl WebSocketApp {
 
     /// A room, to emit to. It exists as long as somebody is in it; emitting to an empty one
     /// reaches nobody.
-    #[must_use]
     pub fn room<'a>(&'a self, name: &'a str) -> Room<'a> {
         Room { hub: &self.0.hub, name, except: Vec::new() }
     }

@@ -91,13 +91,13 @@ impl Gateway {
         metadata: HeaderMap,
         extensions: Extensions,
     ) -> Context {
-        let timeout = self.settings.timeout;
+        let timeout = Some(self.settings.timeout).filter(|timeout| !timeout.is_zero());
         Context::new(ContextCall {
             protocol: PROTOCOL,
             operation: Arc::clone(operation),
             container: self.container.clone(),
             request_id: RequestId::new(),
-            deadline: (!timeout.is_zero()).then(|| Instant::now() + timeout),
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             metadata,
             extensions,
         })

@@ -107,8 +107,10 @@ impl Hub {
     }
 
     pub(crate) fn rooms(&self) -> Vec<String> {
-        let names = |shard| read(shard).keys().map(|name| name.as_ref().to_owned()).collect();
-        let mut rooms: Vec<String> = self.shards.iter().flat_map::<Vec<_>, _>(names).collect();
+        let names = |shard: &RwLock<Rooms>| -> Vec<String> {
+            read(shard).keys().map(|name| name.as_ref().to_owned()).collect()
+        };
+        let mut rooms: Vec<String> = self.shards.iter().flat_map(names).collect();
         rooms.sort_unstable();
         rooms
     }
@@ -118,7 +120,6 @@ impl Hub {
         rooms.get(room).map(|members| members.values().cloned().collect()).unwrap_or_default()
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the remainder is small")]
     fn shard(&self, room: &str) -> &RwLock<Rooms> {
         &self.shards[(self.hasher.hash_one(room) % SHARDS as u64) as usize]
     }

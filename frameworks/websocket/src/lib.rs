@@ -13,8 +13,14 @@
 //! use polyport_bootstrap::{Fault, Module, ModuleBuilder, Result, operation::Input};
 //! use polyport_websocket::{Socket, WebSocketModule};
 //!
-//! async fn join(socket: Socket, Input(room): Input<String>) -> Result<(), Fault> {
-//!     socket.join(&room);
+//! #[derive(serde::Deserialize, garde::Validate)]
+//! struct Join {
+//!     #[garde(length(min = 1))]
+//!     room: String,
+//! }
+//!
+//! async fn join(socket: Socket, Input(join): Input<Join>) -> Result<(), Fault> {
+//!     socket.join(&join.room);
 //!     Ok(())
 //! }
 //!

@@ -53,11 +53,8 @@ impl WebSocketRoutes {
         Op: Operation<M, Output = ()>,
         Op::Input: Bind,
     {
-        let hook = Hook::new(
-            operation,
-            |_, input| Ok((Op::Input::bind(input)?, ())),
-            |_, (), ()| Ok(()),
-        );
+        let hook =
+            Hook::new(operation, |_, input| Ok((Op::Input::bind(input)?, ())), |_, (), ()| Ok(()));
         self.connect.push(hook);
         self
     }
@@ -92,10 +89,7 @@ impl RouteSet for WebSocketRoutes {
 /// Lets modules register events: `m.websocket(|g| g.on("users.get", get_user))`.
 pub trait WebSocketModule {
     /// Registers for the framework named `default`.
-    fn websocket(
-        &mut self,
-        routes: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes,
-    ) -> &mut Self {
+    fn websocket(&mut self, routes: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes) -> &mut Self {
         self.websocket_on(DEFAULT_NAME, routes)
     }
 

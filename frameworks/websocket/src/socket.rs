@@ -99,7 +99,11 @@ impl Socket {
     ///
     /// # Errors
     /// If `data` cannot be written as JSON, or the connection is at its end.
-    pub fn send_event(&self, event: &str, data: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
+    pub fn send_event(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), SendError> {
         let text = adapter::event_text(event, data)?;
         if self.push(text) { Ok(()) } else { Err(SendError::Closed) }
     }

@@ -14,7 +14,7 @@ use super::Message;
 const BACKLOG: usize = 256;
 
 /// Who listens to which room over gRPC.
-#[derive(Debug, Default, Provide)]
+#[derive(Debug, Provide)]
 pub(super) struct Subscribers {
     #[default]
     rooms: Mutex<HashMap<String, broadcast::Sender<Message>>>,

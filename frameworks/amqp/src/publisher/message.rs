@@ -268,7 +268,10 @@ mod tests {
         assert_eq!(*properties.delivery_mode(), Some(2));
         assert_eq!(properties.message_id().as_ref().map(|id| id.as_str().len()), Some(36));
         assert!(properties.timestamp().is_some_and(|time| time > 1_700_000_000));
-        assert_eq!(*outgoing(Message::new("", "q", "").transient()).properties.delivery_mode(), Some(1));
+        assert_eq!(
+            *outgoing(Message::new("", "q", "").transient()).properties.delivery_mode(),
+            Some(1)
+        );
     }
 
     #[test]
@@ -292,7 +295,10 @@ mod tests {
     #[test]
     fn large_bodies_and_headers_are_refused_before_they_are_sent() {
         let body = outgoing(Message::new("", "", vec![0; 11]));
-        assert!(matches!(body.check(10, 131_072), Err(PublishError::TooLarge { what: "body", .. })));
+        assert!(matches!(
+            body.check(10, 131_072),
+            Err(PublishError::TooLarge { what: "body", .. })
+        ));
         body.check(11, 131_072).expect("fits");
         let headers = outgoing(Message::new("", "", "").header("x", "x".repeat(127_000)));
         let error = headers.check(10, 131_072).expect_err("over the limit");

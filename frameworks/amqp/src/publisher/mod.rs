@@ -21,7 +21,7 @@ pub use message::Message;
 pub(crate) use message::{Outgoing, max_headers, new_message_id, now};
 pub(crate) use task::PublisherTask;
 
-use self::job::{Job, Receipt};
+use self::job::Job;
 use crate::{monitor::Monitor, settings::AmqpSettings};
 
 /// What publishes. A cheap handle.
@@ -55,16 +55,15 @@ impl Publisher {
     /// Where the caller leaves, the message may or may not be published; others are not disturbed.
     pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
         message.check(self.max_body, self.monitor.frame_max())?;
-        let (job, receipt) = Job::new(message);
-        let stage = receipt.stage();
+        let (job, receipt, stage) = Job::new(message);
         let published = async {
             self.jobs.send(job).await.ok()?;
-            receipt.answer.await.ok()
+            receipt.await.ok()
         };
         match timeout_at(Instant::now() + self.timeout, published).await {
             Ok(Some(outcome)) => outcome,
-            Ok(None) if Receipt::withdraw(&stage) => Err(self.not_connected("the process stops")),
-            Err(_) if Receipt::withdraw(&stage) => {
+            Ok(None) if stage.withdraw() => Err(self.not_connected("the process stops")),
+            Err(_) if stage.withdraw() => {
                 Err(self.not_connected("the broker confirms too slowly, and the window is full"))
             }
             Ok(None) | Err(_) => Err(PublishError::TimedOut { after: self.timeout }),

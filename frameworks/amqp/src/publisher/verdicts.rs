@@ -69,13 +69,18 @@ mod tests {
     use super::*;
 
     /// What lapin does: returns wait in a queue, and every confirmation takes the first.
-    fn run(routed: &[bool], order: &[usize], pauses: &[bool]) -> Vec<(usize, bool)> {
+    fn run(
+        routed: &[bool],
+        order: &[usize],
+        ahead: &[usize],
+        pauses: &[bool],
+    ) -> Vec<(usize, bool)> {
         let (mut verdicts, mut given) = (Verdicts::default(), Vec::new());
         let mut queue = VecDeque::new();
         let mut sent = 0;
         for (step, &confirmed) in order.iter().enumerate() {
-            // The broker has returned everything up to this message.
-            while sent <= confirmed {
+            // The broker has returned everything up to this message, and some of what follows.
+            while sent <= (confirmed + ahead[step]).min(routed.len() - 1) {
                 if !routed[sent] {
                     queue.push_back(sent);
                 }
@@ -94,18 +99,18 @@ mod tests {
         given
     }
 
-    fn cases() -> impl Strategy<Value = (Vec<bool>, Vec<usize>, Vec<bool>)> {
+    fn cases() -> impl Strategy<Value = (Vec<bool>, Vec<usize>, Vec<usize>, Vec<bool>)> {
         (1..24usize).prop_flat_map(|count| {
             let order = Just((0..count).collect::<Vec<_>>()).prop_shuffle();
             let bits = || proptest::collection::vec(any::<bool>(), count);
-            (bits(), order, bits())
+            (bits(), order, proptest::collection::vec(0..4usize, count), bits())
         })
     }
 
     proptest! {
         #[test]
-        fn every_message_gets_its_own_verdict((routed, order, pauses) in cases()) {
-            let given = run(&routed, &order, &pauses);
+        fn every_message_gets_its_own_verdict((routed, order, ahead, pauses) in cases()) {
+            let given = run(&routed, &order, &ahead, &pauses);
             prop_assert_eq!(given.len(), routed.len());
             for (message, verdict) in given {
                 prop_assert_eq!(verdict, routed[message], "message {}", message);

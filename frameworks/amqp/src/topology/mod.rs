@@ -7,6 +7,7 @@ mod plan;
 mod queue;
 mod steps;
 
+pub(crate) use declare::DeclareError;
 pub use exchange::{Exchange, ExchangeKind};
 pub(crate) use plan::Plan;
 pub use queue::Queue;

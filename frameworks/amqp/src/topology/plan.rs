@@ -174,8 +174,7 @@ mod tests {
         let (plan, errors) = Plan::of(&[registered("user", routes)], &delays);
         assert!(errors.is_empty());
         let names: Vec<_> = plan.queues().map(Queue::name).collect();
-        let expected =
-            ["users.get", "users.get.dead", "users.get.retry.1s", "users.get.retry.5s"];
+        let expected = ["users.get", "users.get.dead", "users.get.retry.1s", "users.get.retry.5s"];
         assert_eq!(names, expected);
     }
 

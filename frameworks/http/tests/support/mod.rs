@@ -63,7 +63,7 @@ where
 
 /// The report of a start that must fail.
 pub async fn refused(bootstrap: Bootstrap) -> Error {
-    create_bootstrap(bootstrap).await.err().expect("the start must fail")
+    create_bootstrap(bootstrap).await.expect_err("the start must fail")
 }
 
 /// No test hangs.
@@ -120,6 +120,11 @@ impl Raw {
 
     pub async fn send(&mut self, text: impl AsRef<[u8]>) {
         self.0.write_all(text.as_ref()).await.expect("sent");
+    }
+
+    /// Sends until the server takes no more.
+    pub async fn send_as_far_as_it_goes(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes).await;
     }
 
     /// The next reply, with a body of its `Content-Length`.

@@ -1,0 +1,162 @@
+use std::{sync::Arc, time::Duration};
+
+use lapin::Channel;
+use polyport_bootstrap::{
+    Fault, FaultKind,
+    operation::{JsonCall, RawInput, RequestId},
+    wire::QueueDecision,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Consumer, Incoming, ack, moves, requeue};
+use crate::{
+    adapter::reply,
+    publisher::{Outgoing, PublishError},
+};
+
+/// How long a message that can neither be handled nor put aside is held before it goes back, so
+/// that it does not spin.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the broker is told about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settle {
+    Ack,
+    Requeue,
+}
+
+impl Consumer {
+    /// Handles one message to the end: the broker always gets an answer about it.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        incoming: Incoming,
+        channel: Arc<Channel>,
+        slot: OwnedSemaphorePermit,
+    ) {
+        let settle = tokio::select! {
+            biased;
+            settle = self.process(&incoming) => settle,
+            () = self.shared.cut.cancelled() => self.give_up(&incoming),
+        };
+        match settle {
+            Settle::Ack => ack(&channel, incoming.tag),
+            Settle::Requeue => requeue(&channel, incoming.tag),
+        }
+        drop(slot);
+    }
+
+    async fn process(&self, incoming: &Incoming) -> Settle {
+        let adapter = &self.shared.adapter;
+        let context = adapter.context(&self.endpoint, &incoming.delivery);
+        let request_id = context.request_id.clone();
+        let call = JsonCall {
+            input: RawInput::json(incoming.body.clone()),
+            envelope: Arc::clone(&adapter.envelope),
+            out: Vec::new(),
+        };
+        let outcome = self.endpoint.call(context, call).await;
+        let wanted = incoming.delivery.reply_to().is_some();
+        match outcome {
+            Ok(answer) if wanted => {
+                self.answer(incoming, &request_id, "application/json", answer.body).await
+            }
+            Ok(_) => Settle::Ack,
+            Err(fault) if self.is_interrupted(&fault) => Settle::Requeue,
+            Err(fault) if wanted => self.answer_fault(incoming, &request_id, &fault).await,
+            Err(fault) => self.decide(incoming, &request_id, &fault).await,
+        }
+    }
+
+    /// Whether the operation was cancelled since the process stops: another worker takes it.
+    fn is_interrupted(&self, fault: &Fault) -> bool {
+        fault.kind() == FaultKind::Cancelled && self.shared.stop.is_cancelled()
+    }
+
+    async fn decide(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
+        match fault.kind().queue_decision() {
+            QueueDecision::Reject => self.park(incoming, id, fault).await,
+            QueueDecision::Retry => self.retry(incoming, id, fault).await,
+            QueueDecision::Requeue => Settle::Requeue,
+        }
+    }
+
+    async fn retry(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
+        let step = usize::try_from(incoming.delivery.attempt() - 1).unwrap_or(usize::MAX);
+        match self.steps.retries.get(step) {
+            Some(queue) => {
+                let frame_max = self.shared.monitor.frame_max();
+                self.put_aside(queue, moves::retry(incoming, queue, frame_max)).await
+            }
+            None => self.park(incoming, id, fault).await,
+        }
+    }
+
+    async fn park(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
+        let queue = &self.steps.dead;
+        tracing::warn!(
+            queue = &*self.queue,
+            operation = self.endpoint.info().name(),
+            request_id = id.as_str(),
+            message_id = incoming.delivery.message_id(),
+            attempt = incoming.delivery.attempt(),
+            %fault,
+            "a message is parked in {queue}",
+        );
+        let frame_max = self.shared.monitor.frame_max();
+        self.put_aside(queue, moves::park(incoming, queue, fault, id, frame_max)).await
+    }
+
+    /// Moves the message, and only then acknowledges it; where it cannot be moved, it goes back.
+    async fn put_aside(&self, queue: &str, message: Option<Outgoing>) -> Settle {
+        let Some(message) = message else { return Settle::Requeue };
+        let Err(error) = self.shared.publisher.publish(message).await else { return Settle::Ack };
+        tracing::error!(
+            queue = &*self.queue,
+            %error,
+            "a message cannot be put aside in {queue}; it goes back to its queue",
+        );
+        let stop = &self.shared.stop;
+        let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
+        Settle::Requeue
+    }
+
+    async fn answer_fault(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
+        let envelope = &self.shared.adapter.envelope;
+        let mut body = Vec::new();
+        envelope.write_fault(&mut body, &fault.view(id.as_str()));
+        self.answer(incoming, id, envelope.fault_content_type(), body).await
+    }
+
+    /// Replies, and acknowledges the request. Where the broker is the trouble, it is handled again
+    /// when that is over; a reply that can never be sent is given up.
+    async fn answer(
+        &self,
+        incoming: &Incoming,
+        id: &RequestId,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Settle {
+        let Some(message) = reply(&incoming.delivery, id, content_type, body) else {
+            return Settle::Ack;
+        };
+        match self.shared.publisher.publish(message).await {
+            Ok(()) => Settle::Ack,
+            Err(PublishError::NotConnected { .. }) => Settle::Requeue,
+            Err(error) => {
+                let queue = &*self.queue;
+                tracing::error!(queue, request_id = id.as_str(), %error, "a reply was not sent");
+                Settle::Ack
+            }
+        }
+    }
+
+    fn give_up(&self, incoming: &Incoming) -> Settle {
+        tracing::warn!(
+            queue = &*self.queue,
+            operation = self.endpoint.info().name(),
+            message_id = incoming.delivery.message_id(),
+            "a call was cut at the end of the stop; its message goes back to the queue",
+        );
+        Settle::Requeue
+    }
+}

@@ -1,0 +1,173 @@
+//! Keeps all consumers going, over connections that come and go.
+
+use std::{sync::Arc, time::Duration};
+
+use lapin::Channel;
+use tokio::task::JoinSet;
+
+use super::{Consumer, Flow, FlowEnd, Shared};
+use crate::{
+    backoff::Backoff,
+    connection::{CLOSE, Link, LinkError, settled},
+    dialer::Dialer,
+    monitor::Side,
+};
+
+/// Owns the consuming connection for the life of the process.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) consumers: Vec<Arc<Consumer>>,
+}
+
+/// All consumers on one connection.
+#[derive(Debug)]
+pub(crate) struct Started {
+    link: Arc<Link>,
+    flows: JoinSet<LifeEnd>,
+}
+
+/// How a consumer's life on one connection ended.
+#[derive(Debug)]
+enum LifeEnd {
+    Stopped(Arc<Channel>),
+    Lost(String),
+}
+
+/// What is left when nothing is taken any more: calls in flight still acknowledge over it.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    link: Arc<Link>,
+    channels: Vec<Arc<Channel>>,
+}
+
+impl Intake {
+    /// Starts every consumer.
+    ///
+    /// # Errors
+    /// Returns the queue that cannot be consumed from, and why.
+    pub(crate) async fn start(&self, link: Link) -> Result<Started, (Arc<str>, LinkError)> {
+        let (link, mut flows) = (Arc::new(link), JoinSet::new());
+        for consumer in &self.consumers {
+            let flow = consumer.open(&link).await;
+            let flow = flow.map_err(|error| (Arc::clone(&consumer.queue), error))?;
+            let life =
+                live(Arc::clone(consumer), Arc::clone(&self.dialer), Arc::clone(&link), flow);
+            flows.spawn(life);
+        }
+        Ok(Started { link, flows })
+    }
+
+    /// Consumes until it is stopped.
+    pub(crate) async fn run(self, first: Started) -> Option<Remains> {
+        let mut started = first;
+        let stop = self.shared.stop.clone();
+        loop {
+            self.dialer.monitor.up(Side::Consume);
+            match started.wait().await {
+                Ok(remains) => return Some(remains),
+                Err(_) if stop.is_cancelled() => return None,
+                Err(reason) => self.dialer.lost(Side::Consume, reason),
+            }
+            started = tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                started = self.restart() => started,
+            };
+        }
+    }
+
+    async fn restart(&self) -> Started {
+        loop {
+            let link = self.dialer.redial(Side::Consume).await;
+            match self.start(link).await {
+                Ok(started) => return started,
+                Err((queue, error)) => {
+                    let reason = format!("queue \"{queue}\": {error}");
+                    tracing::warn!(reason, "cannot consume");
+                    self.dialer.monitor.failed(Side::Consume, reason);
+                }
+            }
+        }
+    }
+}
+
+impl Started {
+    /// Waits until all consumers have stopped, or the connection is lost.
+    async fn wait(mut self) -> Result<Remains, String> {
+        let mut channels = Vec::new();
+        loop {
+            let ended = tokio::select! {
+                biased;
+                ended = self.flows.join_next() => ended,
+                reason = self.link.lost() => return Err(reason),
+            };
+            match ended {
+                None => return Ok(Remains { link: self.link, channels }),
+                Some(Ok(LifeEnd::Stopped(channel))) => channels.push(channel),
+                Some(Ok(LifeEnd::Lost(reason))) => return Err(reason),
+                Some(Err(error)) => return Err(error.to_string()),
+            }
+        }
+    }
+}
+
+/// One consumer on one connection: a queue that was deleted, and a channel that the broker
+/// closed, are replaced.
+async fn live(
+    consumer: Arc<Consumer>,
+    dialer: Arc<Dialer>,
+    link: Arc<Link>,
+    mut flow: Flow,
+) -> LifeEnd {
+    let mut backoff = Backoff::default();
+    loop {
+        match consumer.pump(&mut flow).await {
+            FlowEnd::Stopped => {
+                flow.cancel().await;
+                return LifeEnd::Stopped(Arc::clone(flow.channel()));
+            }
+            FlowEnd::Failed(reason) if link.is_up() => {
+                let queue = &*consumer.queue;
+                tracing::warn!(queue, reason, "a consumer ended; starting it again");
+            }
+            FlowEnd::Failed(reason) => return LifeEnd::Lost(reason),
+        }
+        retire(&flow).await;
+        let stop = &consumer.shared.stop;
+        if tokio::time::timeout(backoff.next(), stop.cancelled()).await.is_ok() {
+            return LifeEnd::Stopped(Arc::clone(flow.channel()));
+        }
+        flow = match reopen(&consumer, &dialer, &link).await {
+            Ok(flow) => flow,
+            Err(reason) => return LifeEnd::Lost(reason),
+        };
+    }
+}
+
+/// Calls in flight may still acknowledge over a channel whose consumer was cancelled; one that
+/// the broker closed must be closed on both sides before it is dropped.
+async fn retire(flow: &Flow) {
+    if !flow.channel().status().connected() {
+        settled(flow.channel()).await;
+    }
+}
+
+async fn reopen(consumer: &Consumer, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
+    dialer.plan.declare(link).await.map_err(|error| error.to_string())?;
+    consumer.open(link).await.map_err(|error| error.to_string())
+}
+
+impl Remains {
+    /// Closes in order: a channel closes only after the acknowledgements that went over it.
+    pub(crate) async fn close(self) -> Result<(), LinkError> {
+        let closings = self.channels.iter().map(|channel| channel.close(200, "OK".into()));
+        let closings = futures_util::future::join_all(closings);
+        let _ = tokio::time::timeout(CLOSE, closings).await;
+        self.link.close().await
+    }
+}
+
+/// How long calls that were told to end may take for it.
+pub(crate) const CUT: Duration = Duration::from_millis(500);

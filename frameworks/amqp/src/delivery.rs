@@ -1,0 +1,155 @@
+//! A message as an operation sees it, beyond its input.
+
+use std::{fmt, sync::Arc};
+
+use lapin::{BasicProperties, types::ShortString};
+use polyport_bootstrap::{
+    Error,
+    operation::{Context, Fault, FromContext, InputSlot, NoPayload, OperationInfo},
+};
+
+use crate::{headers, routes::PROTOCOL};
+
+/// How the message of this call came: an extractor for operations that are served on AMQP only.
+/// A cheap handle.
+///
+/// A message that is handled again after a delay still shows the exchange and the routing key by
+/// which it came first.
+///
+/// # Examples
+/// ```
+/// use polyport_amqp::Delivery;
+/// use polyport_bootstrap::Fault;
+///
+/// async fn on_message(delivery: Delivery) -> Result<(), Fault> {
+///     let room = delivery.routing_key().strip_prefix("message.").unwrap_or("lobby");
+///     if delivery.attempt() > 1 {
+///         println!("message for {room} again, sent as {:?}", delivery.message_id());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Delivery(Arc<Inner>);
+
+struct Inner {
+    queue: Arc<str>,
+    exchange: ShortString,
+    routing_key: ShortString,
+    redelivered: bool,
+    properties: BasicProperties,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        queue: Arc<str>,
+        exchange: ShortString,
+        routing_key: ShortString,
+        redelivered: bool,
+        properties: BasicProperties,
+    ) -> Self {
+        Self(Arc::new(Inner { queue, exchange, routing_key, redelivered, properties }))
+    }
+
+    /// The queue that it was taken from.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.0.queue
+    }
+
+    /// The exchange that it was published to; empty for the default exchange.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        self.original(headers::ORIGINAL_EXCHANGE).unwrap_or_else(|| self.0.exchange.as_str())
+    }
+
+    /// The routing key that it was published with.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        self.original(headers::ORIGINAL_ROUTING_KEY).unwrap_or_else(|| self.0.routing_key.as_str())
+    }
+
+    /// Whether the broker has given it out before: to a consumer that did not acknowledge it.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.0.redelivered
+    }
+
+    /// Which attempt at handling it this is, from 1; more than 1 after a fault that is retried.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        let attempt = self.header_value(headers::ATTEMPT).and_then(headers::integer);
+        attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(1).max(1)
+    }
+
+    /// What recognises a duplicate.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.0.properties.message_id().as_ref().map(ShortString::as_str)
+    }
+
+    /// What a reply is recognised by.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.properties.correlation_id().as_ref().map(ShortString::as_str)
+    }
+
+    /// The queue that a reply is wanted in.
+    #[must_use]
+    pub fn reply_to(&self) -> Option<&str> {
+        let reply_to = self.0.properties.reply_to().as_ref().map(ShortString::as_str);
+        reply_to.filter(|queue| !queue.is_empty())
+    }
+
+    /// What the body is said to be.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.0.properties.content_type().as_ref().map(ShortString::as_str)
+    }
+
+    /// A header by its exact name, if it is a string.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_value(name).and_then(headers::text)
+    }
+
+    pub(crate) fn properties(&self) -> &BasicProperties {
+        &self.0.properties
+    }
+
+    fn header_value(&self, name: &str) -> Option<&lapin::types::AMQPValue> {
+        headers::get(self.0.properties.headers().as_ref(), name)
+    }
+
+    /// Only a message that we put aside ourselves has come another way before.
+    fn original(&self, name: &str) -> Option<&str> {
+        if self.attempt() > 1 { self.header(name) } else { None }
+    }
+}
+
+/// Leaves out the headers, which may hold secrets.
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("queue", &self.queue())
+            .field("exchange", &self.exchange())
+            .field("routing_key", &self.routing_key())
+            .field("attempt", &self.attempt())
+            .field("redelivered", &self.redelivered())
+            .field("message_id", &self.message_id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromContext for Delivery {
+    type Payload = NoPayload;
+
+    async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
+        let delivery = context.extension::<Self>().cloned();
+        delivery.ok_or_else(|| Error::other("the call came by no queue").into())
+    }
+
+    fn describe(info: &mut OperationInfo) {
+        info.require_protocol(PROTOCOL, "Delivery");
+    }
+}

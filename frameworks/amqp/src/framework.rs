@@ -1,0 +1,161 @@
+//! The AMQP framework, as it is loaded and built.
+
+use std::sync::Arc;
+
+use polyport_bootstrap::{
+    DEFAULT_NAME, Error, Framework, Registered, Result,
+    framework::{Built, FrameworkContext, SettingsSource},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    adapter::Adapter,
+    app::AmqpApp,
+    consumer::{Consumer, Shared},
+    monitor::Monitor,
+    publisher::Publisher,
+    routes::AmqpRoutes,
+    settings::AmqpSettings,
+    source::Source,
+    topology::Plan,
+    transport::AmqpTransport,
+};
+
+/// Serves operations from queues of an AMQP 0-9-1 broker (RabbitMQ), and publishes. It reads the
+/// section `amqp` of the configuration.
+///
+/// # Examples
+/// ```
+/// use polyport_amqp::AmqpFramework;
+/// use polyport_bootstrap::{Bootstrap, Config};
+///
+/// let bootstrap = Bootstrap::new()
+///     .load(AmqpFramework::new())
+///     .load(|config: &Config| {
+///         AmqpFramework::named("orders").configure(config.section("brokers.orders"))
+///     });
+/// # drop(bootstrap);
+/// ```
+#[derive(Debug)]
+pub struct AmqpFramework {
+    name: String,
+    settings: Option<SettingsSource<AmqpSettings>>,
+}
+
+impl AmqpFramework {
+    /// The framework named `default`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::named(DEFAULT_NAME)
+    }
+
+    /// One with a name of its own, for a second broker; it reads the section `amqp_<name>`.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), settings: None }
+    }
+
+    /// Takes these settings, or another section of the configuration.
+    #[must_use]
+    pub fn configure(mut self, settings: impl Into<SettingsSource<AmqpSettings>>) -> Self {
+        self.settings = Some(settings.into());
+        self
+    }
+}
+
+impl Default for AmqpFramework {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framework for AmqpFramework {
+    type App = AmqpApp;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<AmqpApp>> {
+        let section = section_of(&self, &context);
+        let settings: AmqpSettings = context.settings(self.settings)?;
+        settings.check(&section)?;
+        let source = Source::of(&settings, context.config().environment(), &section)?;
+        let registered = context.take::<AmqpRoutes>();
+        let plan = plan(&registered, &settings, &self.name, &context)?;
+
+        let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
+        let core = context.core();
+        let monitor = Arc::new(Monitor::new(context.health().indicator(core.title()), consumes));
+        let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
+        let shared = shared(&context, &settings, &publisher, &monitor);
+        let consumers = consumers(&registered, &shared, &settings);
+        let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
+        let transport = AmqpTransport::new(
+            app.clone(),
+            section,
+            source,
+            settings,
+            plan,
+            jobs,
+            shared,
+            consumers,
+        );
+        Ok(Built { app, transport: Box::new(transport) })
+    }
+}
+
+/// Where the settings stand, for reports.
+fn section_of(framework: &AmqpFramework, context: &FrameworkContext<'_>) -> String {
+    match &framework.settings {
+        Some(SettingsSource::Section(section)) => section.key().to_owned(),
+        _ => context.section_key(),
+    }
+}
+
+fn plan(
+    registered: &[Registered<AmqpRoutes>],
+    settings: &AmqpSettings,
+    name: &str,
+    context: &FrameworkContext<'_>,
+) -> Result<Arc<Plan>> {
+    let (plan, mut errors) = Plan::of(registered, &settings.retry.delays);
+    for module in registered {
+        errors.extend(context.exposures().add(module.exposures(name)).err());
+    }
+    Error::all("exchanges, queues and consumers do not fit together", errors)?;
+    Ok(Arc::new(plan))
+}
+
+fn shared(
+    context: &FrameworkContext<'_>,
+    settings: &AmqpSettings,
+    publisher: &Publisher,
+    monitor: &Arc<Monitor>,
+) -> Arc<Shared> {
+    Arc::new(Shared {
+        adapter: Adapter {
+            container: context.container().clone(),
+            envelope: settings.envelope.envelope(),
+            timeout: settings.timeout,
+        },
+        publisher: publisher.clone(),
+        monitor: Arc::clone(monitor),
+        calls: TaskTracker::new(),
+        stop: CancellationToken::new(),
+        cut: CancellationToken::new(),
+    })
+}
+
+fn consumers(
+    registered: &[Registered<AmqpRoutes>],
+    shared: &Arc<Shared>,
+    settings: &AmqpSettings,
+) -> Vec<Arc<Consumer>> {
+    let consumed = registered.iter().flat_map(|module| &module.routes.consumers);
+    let consumer = |consumed: &crate::routes::Consumed| {
+        let endpoint = consumed.endpoint.clone();
+        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings))
+    };
+    consumed.map(consumer).collect()
+}

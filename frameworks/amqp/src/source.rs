@@ -1,0 +1,107 @@
+//! Which broker it is: one elsewhere, or the in-memory one inside this process.
+
+use polyport_bootstrap::{Environment, Error, Result};
+
+use crate::{broker::Broker, settings::AmqpSettings};
+
+/// Which broker to connect to.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The one at a URL.
+    Url(Broker),
+    /// One to be started.
+    #[cfg(feature = "embedded")]
+    Embedded(Option<polyport_amqp_embedded::EmbeddedBroker>),
+}
+
+impl Source {
+    /// What the settings in `section` say.
+    ///
+    /// # Errors
+    /// Returns a configuration error where they name no broker, and none can or may be started.
+    pub(crate) fn of(
+        settings: &AmqpSettings,
+        environment: &Environment,
+        section: &str,
+    ) -> Result<Self> {
+        match &settings.url {
+            Some(url) => Ok(Self::Url(Broker::parse(url, &format!("{section}.url"))?)),
+            None if environment.is_production() => Err(missing(section)
+                .context("environment prod, where the in-memory broker is never used")),
+            #[cfg(feature = "embedded")]
+            None => Ok(Self::Embedded(None)),
+            #[cfg(not(feature = "embedded"))]
+            None => Err(missing(section)),
+        }
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        !matches!(self, Self::Url(_))
+    }
+
+    /// The broker, started where it is ours.
+    ///
+    /// # Errors
+    /// Returns an error where it cannot be started.
+    pub(crate) async fn open(&mut self) -> Result<Broker> {
+        match self {
+            Self::Url(broker) => Ok(broker.clone()),
+            #[cfg(feature = "embedded")]
+            Self::Embedded(running) => {
+                let broker = polyport_amqp_embedded::EmbeddedBroker::start().await?;
+                let url = running.insert(broker).url();
+                Broker::parse(&url, "the in-memory broker's URL")
+            }
+        }
+    }
+
+    pub(crate) async fn close(&mut self) {
+        match self {
+            Self::Url(_) => {}
+            #[cfg(feature = "embedded")]
+            Self::Embedded(running) => {
+                if let Some(broker) = running.take() {
+                    broker.stop().await;
+                }
+            }
+        }
+    }
+}
+
+fn missing(section: &str) -> Error {
+    let variable = section.to_uppercase();
+    Error::configuration(format!("{section}.url is not set")).advise(format!(
+        "set {section}.url to the broker's URL in the configuration, or in the environment \
+         variable POLYPORT__{variable}__URL: amqp://user:password@host:5672/%2f",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_needs_a_url_and_is_told_where_to_put_it() {
+        let settings = AmqpSettings::default();
+        let error = Source::of(&settings, &Environment::production(), "amqp").expect_err("no URL");
+        let report = format!("{error:?}");
+        assert!(report.contains("amqp.url") && report.contains("POLYPORT__AMQP__URL"), "{report}");
+        assert_eq!(error.exit_code(), 78);
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn elsewhere_the_in_memory_broker_stands_in() {
+        let source = Source::of(&AmqpSettings::default(), &Environment::unittest(), "amqp");
+        assert!(source.expect("a broker").is_embedded());
+    }
+
+    #[test]
+    fn a_url_wins_everywhere() {
+        let url = Some("amqp://broker.example".to_owned());
+        let settings = AmqpSettings { url, ..Default::default() };
+        for environment in [Environment::unittest(), Environment::production()] {
+            assert!(!Source::of(&settings, &environment, "amqp").expect("a URL").is_embedded());
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! A client for tests, on a connection of its own: `app.amqp()`.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
+        BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+        QueuePurgeOptions,
+    },
+    types::FieldTable,
+};
+use polyport_bootstrap::{DEFAULT_NAME, testing::TestApp};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::{
+    AmqpApp, AmqpSettings, Message, broker::Broker, connection::Link, headers, publisher::Outgoing,
+};
+
+/// How long a test waits for the broker, or for a message.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// RabbitMQ's address for replies without a queue ("Direct Reply-to").
+const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// Clients of the AMQP frameworks of an application under test.
+///
+/// # Examples
+/// ```no_run
+/// use polyport_amqp::testing::AmqpTest;
+/// use polyport_bootstrap::testing::TestApp;
+///
+/// async fn parks_what_is_malformed(app: TestApp) {
+///     let amqp = app.amqp();
+///     amqp.publish_bytes("im", "message.lobby", "not JSON").await;
+///     let parked = amqp.expect_on("im.messages.dead").await;
+///     assert_eq!(parked.header("x-exception-kind").as_deref(), Some("INVALID_ARGUMENT"));
+/// }
+/// ```
+pub trait AmqpTest {
+    /// A client of the broker of the AMQP framework named `default`.
+    ///
+    /// # Panics
+    /// Panics where no such framework is loaded.
+    fn amqp(&self) -> AmqpClient {
+        self.amqp_on(DEFAULT_NAME)
+    }
+
+    /// A client of the broker of the AMQP framework of this name.
+    ///
+    /// # Panics
+    /// Panics where no such framework is loaded.
+    fn amqp_on(&self, name: &str) -> AmqpClient;
+}
+
+impl AmqpTest for TestApp {
+    fn amqp_on(&self, name: &str) -> AmqpClient {
+        let app = must(self.app_named::<AmqpApp>(name), "the AMQP framework");
+        let broker = app.broker_address().cloned();
+        AmqpClient::of(must(broker.ok_or("it has not started"), "the broker's address"))
+    }
+}
+
+/// A plain AMQP client. Connects when it is first used; whatever fails, or takes longer than 15 s,
+/// is a panic that says what was done. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct AmqpClient {
+    broker: Broker,
+    link: Arc<Mutex<Option<Arc<Link>>>>,
+}
+
+impl AmqpClient {
+    /// A client of the broker at `url`.
+    ///
+    /// # Panics
+    /// Panics where that is no URL of a broker.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self::of(must(Broker::parse(url, "the URL"), "a client"))
+    }
+
+    fn of(broker: Broker) -> Self {
+        Self { broker, link: Arc::default() }
+    }
+
+    /// Publishes `value` as JSON, and waits for the confirmation.
+    ///
+    /// # Panics
+    /// Panics where no queue takes the message.
+    pub async fn publish<T: Serialize + ?Sized>(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        value: &T,
+    ) {
+        self.send(must(Message::json(exchange, routing_key, value), "a message")).await;
+    }
+
+    /// Publishes bytes as they are, and waits for the confirmation.
+    ///
+    /// # Panics
+    /// Panics where no queue takes the message.
+    pub async fn publish_bytes(&self, exchange: &str, routing_key: &str, body: &str) {
+        self.send(Message::new(exchange, routing_key, body.to_owned())).await;
+    }
+
+    /// Publishes a message, and waits for the confirmation.
+    ///
+    /// # Panics
+    /// Panics where no queue takes the message.
+    pub async fn send(&self, message: Message) {
+        let message = must(message.into_outgoing(), "a message");
+        let what = format!("publish to exchange {:?}", message.exchange.as_str());
+        let channel = self.channel().await;
+        within(channel.confirm_select(ConfirmSelectOptions::default()), "confirm.select").await;
+        let confirmation = publish(&channel, message, &what).await;
+        let returned = confirmation.take_message().map(|message| message.reply_text);
+        assert!(returned.is_none(), "{what}: {}", returned.unwrap_or_default());
+        close(&channel).await;
+    }
+
+    /// Sends `value` to a queue and waits for the reply, as any client does over RabbitMQ's direct
+    /// reply-to.
+    ///
+    /// # Panics
+    /// Panics where no reply comes, or one to another request.
+    pub async fn request<T: Serialize + ?Sized>(&self, queue: &str, value: &T) -> TestMessage {
+        let id = uuid::Uuid::now_v7().to_string();
+        let message = must(Message::json("", queue, value), "a message");
+        self.ask(message.correlation_id(&id).reply_to(REPLY_TO), &id).await
+    }
+
+    async fn ask(&self, message: Message, id: &str) -> TestMessage {
+        let channel = self.channel().await;
+        let mut replies = consume(&channel, REPLY_TO, true).await;
+        let message = must(message.into_outgoing(), "a message");
+        let what = format!("request to {:?}", message.routing_key.as_str());
+        publish(&channel, message, &what).await;
+        let reply = next(&mut replies, &format!("a reply to the {what}")).await;
+        assert_eq!(reply.correlation_id().as_deref(), Some(id), "the reply to another request");
+        close(&channel).await;
+        reply
+    }
+
+    /// Waits for the next message of a queue, and takes it.
+    ///
+    /// # Panics
+    /// Panics where none comes.
+    pub async fn expect_on(&self, queue: &str) -> TestMessage {
+        let channel = self.channel().await;
+        within(channel.basic_qos(1, BasicQosOptions::default()), "basic.qos").await;
+        let mut messages = consume(&channel, queue, false).await;
+        let message = next(&mut messages, &format!("a message in queue {queue:?}")).await;
+        within(channel.basic_ack(message.tag, BasicAckOptions::default()), "basic.ack").await;
+        close(&channel).await;
+        message
+    }
+
+    /// Takes the next message of a queue, if there is one now.
+    ///
+    /// # Panics
+    /// Panics where there is no such queue.
+    pub async fn get(&self, queue: &str) -> Option<TestMessage> {
+        let channel = self.channel().await;
+        let options = BasicGetOptions { no_ack: true };
+        let message = within(channel.basic_get(queue.into(), options), queue).await;
+        close(&channel).await;
+        message.map(|message| TestMessage::new(message.delivery))
+    }
+
+    /// How many messages wait in a queue.
+    ///
+    /// # Panics
+    /// Panics where there is no such queue.
+    pub async fn queue_depth(&self, queue: &str) -> u32 {
+        let channel = self.channel().await;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let depth = within(declared, queue).await.message_count();
+        close(&channel).await;
+        depth
+    }
+
+    /// Deletes every message of a queue that is with no consumer.
+    ///
+    /// # Panics
+    /// Panics where there is no such queue.
+    pub async fn purge(&self, queue: &str) {
+        let channel = self.channel().await;
+        within(channel.queue_purge(queue.into(), QueuePurgeOptions::default()), queue).await;
+        close(&channel).await;
+    }
+
+    /// Deletes a queue with what is in it; one that does not exist is fine.
+    ///
+    /// # Panics
+    /// Panics where the broker refuses.
+    pub async fn delete(&self, queue: &str) {
+        let channel = self.channel().await;
+        within(channel.queue_delete(queue.into(), QueueDeleteOptions::default()), queue).await;
+        close(&channel).await;
+    }
+
+    async fn channel(&self) -> Channel {
+        let mut link = self.link.lock().await;
+        if let Some(link) = link.as_ref().filter(|link| link.is_up()) {
+            return must(link.channel().await, "a channel");
+        }
+        let opened = Link::open(&self.broker, "test", &AmqpSettings::default()).await;
+        let opened = link.insert(Arc::new(must(opened, &format!("connect to {}", self.broker))));
+        must(opened.channel().await, "a channel")
+    }
+}
+
+async fn publish(channel: &Channel, message: Outgoing, what: &str) -> Confirmation {
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let Outgoing { exchange, routing_key, properties, body, .. } = message;
+    let published = async {
+        let sent = channel.basic_publish(exchange, routing_key, options, &body, properties);
+        sent.await?.await
+    };
+    within(published, what).await
+}
+
+async fn consume(channel: &Channel, queue: &str, no_ack: bool) -> lapin::Consumer {
+    let options = BasicConsumeOptions { no_ack, ..BasicConsumeOptions::default() };
+    let consuming = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+    within(consuming, queue).await
+}
+
+async fn next(messages: &mut lapin::Consumer, what: &str) -> TestMessage {
+    let message = must(timeout(LIMIT, messages.next()).await, what);
+    TestMessage::new(must(must(message.ok_or("the consumer was cancelled"), what), what))
+}
+
+async fn close(channel: &Channel) {
+    within(channel.close(200, "OK".into()), "channel.close").await;
+}
+
+async fn within<T>(answer: impl Future<Output = lapin::Result<T>>, what: &str) -> T {
+    must(must(timeout(LIMIT, answer).await, what), what)
+}
+
+#[track_caller]
+#[allow(clippy::panic, reason = "a test ends where it fails")]
+fn must<T, E: fmt::Display>(result: Result<T, E>, what: &str) -> T {
+    result.unwrap_or_else(|error| panic!("AMQP test client, {what}: {error}"))
+}
+
+/// A message as a plain client sees it.
+#[derive(Debug, Clone)]
+pub struct TestMessage {
+    exchange: String,
+    routing_key: String,
+    redelivered: bool,
+    properties: BasicProperties,
+    body: Vec<u8>,
+    tag: u64,
+}
+
+impl TestMessage {
+    fn new(message: lapin::message::Delivery) -> Self {
+        Self {
+            exchange: message.exchange.to_string(),
+            routing_key: message.routing_key.to_string(),
+            redelivered: message.redelivered,
+            properties: message.properties,
+            body: message.data,
+            tag: message.delivery_tag,
+        }
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// Panics where it is no such JSON.
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self) -> T {
+        let shown = String::from_utf8_lossy(&self.body);
+        must(serde_json::from_slice(&self.body), &format!("the message {shown:?}"))
+    }
+
+    /// The exchange that it was published to.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        &self.exchange
+    }
+
+    /// The routing key that it was published with.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        &self.routing_key
+    }
+
+    /// Whether it was given out before.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// The content type.
+    #[must_use]
+    pub fn content_type(&self) -> Option<String> {
+        self.properties.content_type().as_ref().map(ToString::to_string)
+    }
+
+    /// The message id.
+    #[must_use]
+    pub fn message_id(&self) -> Option<String> {
+        self.properties.message_id().as_ref().map(ToString::to_string)
+    }
+
+    /// The correlation id.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<String> {
+        self.properties.correlation_id().as_ref().map(ToString::to_string)
+    }
+
+    /// A header: strings and integers as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = headers::get(self.properties.headers().as_ref(), name)?;
+        let number = || headers::integer(value).map(|number| number.to_string());
+        headers::text(value).map(str::to_owned).or_else(number)
+    }
+
+    /// Whether the broker keeps it over a restart.
+    #[must_use]
+    pub fn is_persistent(&self) -> bool {
+        *self.properties.delivery_mode() == Some(2)
+    }
+}

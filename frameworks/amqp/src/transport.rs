@@ -1,0 +1,202 @@
+//! The running half of the framework: connects, consumes, stops in order.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lapin::ErrorKind;
+use polyport_bootstrap::{Error, Result, Transport};
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    app::AmqpApp,
+    connection::{CLOSE, Link, LinkError},
+    consumer::{CUT, Consumer, Intake, Remains, Shared},
+    dialer::Dialer,
+    monitor::{Monitor, Side},
+    publisher::{Jobs, PublisherTask},
+    settings::AmqpSettings,
+    source::Source,
+    topology::{DeclareError, Plan},
+};
+
+/// How long messages that were accepted may still take to be confirmed when the process ends.
+const FLUSH: Duration = Duration::from_secs(2);
+
+pub(crate) struct AmqpTransport {
+    app: AmqpApp,
+    section: String,
+    source: Source,
+    settings: AmqpSettings,
+    plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    consumers: Vec<Arc<Consumer>>,
+    jobs: Option<Jobs>,
+    publisher: Option<AbortOnDropHandle<()>>,
+    flush: CancellationToken,
+    stage: Stage,
+}
+
+/// How far consuming has come.
+enum Stage {
+    Idle,
+    Bound { dialer: Arc<Dialer>, link: Box<Link> },
+    Serving(AbortOnDropHandle<Option<Remains>>),
+    Stopped(Option<Remains>),
+}
+
+impl AmqpTransport {
+    #[allow(clippy::too_many_arguments, reason = "called once, with what the build has made")]
+    pub(crate) fn new(
+        app: AmqpApp,
+        section: String,
+        source: Source,
+        settings: AmqpSettings,
+        plan: Arc<Plan>,
+        jobs: Jobs,
+        shared: Arc<Shared>,
+        consumers: Vec<Arc<Consumer>>,
+    ) -> Self {
+        Self {
+            app,
+            section,
+            source,
+            settings,
+            plan,
+            shared,
+            consumers,
+            jobs: Some(jobs),
+            publisher: None,
+            flush: CancellationToken::new(),
+            stage: Stage::Idle,
+        }
+    }
+
+    fn monitor(&self) -> &Arc<Monitor> {
+        &self.shared.monitor
+    }
+
+    async fn dialer(&mut self) -> Result<Arc<Dialer>> {
+        let broker = self.source.open().await?;
+        self.app.set_broker(broker.clone());
+        Ok(Arc::new(Dialer {
+            broker,
+            settings: self.settings.clone(),
+            plan: Arc::clone(&self.plan),
+            monitor: Arc::clone(self.monitor()),
+        }))
+    }
+
+    async fn connect(&self, dialer: &Dialer, side: Side) -> Result<Link> {
+        let link = dialer.connect(side).await;
+        link.map_err(|error| error.report(&dialer.broker, &format!("{}.url", self.section)))
+    }
+
+    fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Link) {
+        let Some(jobs) = self.jobs.take() else { return };
+        let task = PublisherTask::new(dialer, jobs, self.flush.clone());
+        self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
+        self.monitor().up(Side::Publish);
+    }
+
+    /// Sends and confirms what was accepted, and closes the publishing connection.
+    async fn close_publisher(&mut self) -> Result<()> {
+        self.flush.cancel();
+        let Some(mut publisher) = self.publisher.take() else { return Ok(()) };
+        match timeout(FLUSH + CLOSE, &mut publisher).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::deadline(format!(
+                "messages were published and not confirmed within {FLUSH:?}: whether they arrived \
+                 is unknown",
+            ))),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for AmqpTransport {
+    /// Connects twice, so that a broker short of memory, which stops reading from whoever
+    /// publishes, still gets acknowledgements; and declares everything.
+    async fn bind(&mut self) -> Result<()> {
+        let dialer = self.dialer().await?;
+        let publishing = self.connect(&dialer, Side::Publish).await?;
+        self.plan.declare(&publishing).await.map_err(|error| undeclared(error, &dialer))?;
+        if !self.consumers.is_empty() {
+            let link = Box::new(self.connect(&dialer, Side::Consume).await?);
+            self.stage = Stage::Bound { dialer: Arc::clone(&dialer), link };
+        }
+        self.start_publishing(dialer, publishing);
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        let Stage::Bound { dialer, link } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+            return Ok(());
+        };
+        let address = dialer.broker.address();
+        let consumers = std::mem::take(&mut self.consumers);
+        let intake = Intake { dialer, shared: Arc::clone(&self.shared), consumers };
+        let started = intake.start(*link).await.map_err(|(queue, error)| {
+            Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
+                .caused_by(error)
+                .advise("look into the broker's log; an exclusive consumer may hold the queue")
+        })?;
+        let running = tokio::spawn(intake.run(started));
+        self.stage = Stage::Serving(AbortOnDropHandle::new(running));
+        Ok(())
+    }
+
+    async fn stop_intake(&mut self) {
+        self.shared.stop.cancel();
+        if let Stage::Serving(intake) = &mut self.stage {
+            let remains = intake.await.ok().flatten();
+            self.stage = Stage::Stopped(remains);
+        }
+    }
+
+    async fn drain(&mut self) {
+        self.shared.calls.close();
+        self.shared.calls.wait().await;
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.shared.stop.cancel();
+        self.shared.cut.cancel();
+        self.shared.calls.close();
+        let _ = timeout(CUT, self.shared.calls.wait()).await;
+        let remains = match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Stopped(remains) => remains,
+            Stage::Idle | Stage::Bound { .. } | Stage::Serving(_) => None,
+        };
+        let (published, ()) = tokio::join!(self.close_publisher(), close(remains));
+        self.source.close().await;
+        published
+    }
+
+    fn active(&self) -> usize {
+        self.shared.calls.len()
+    }
+}
+
+/// A broker that does not answer any more is no fault of this process's end.
+async fn close(remains: Option<Remains>) {
+    if let Some(remains) = remains
+        && let Err(error) = remains.close().await
+    {
+        tracing::debug!(%error, "the consuming connection was cut");
+    }
+}
+
+fn undeclared(error: DeclareError, dialer: &Dialer) -> Error {
+    let message =
+        format!("the AMQP broker at {} refuses the {}", dialer.broker.address(), error.what);
+    let contradicts = matches!(
+        &error.error,
+        LinkError::Lapin(cause) if matches!(cause.kind(), ErrorKind::ProtocolError(_))
+    );
+    let report = if contradicts { Error::wiring(message) } else { Error::connection(message) };
+    report.caused_by(error.error).advise(
+        "declare it as it is on the broker, or delete it there; a binding needs its exchange, and \
+         the user the permission to declare",
+    )
+}

@@ -1,0 +1,30 @@
+//! The AMQP framework against brokers: the in-memory one, and, where `POLYPORT_TEST_AMQP_URL`
+//! names one, a real RabbitMQ.
+
+/// Makes two tests of each function: one for each kind of broker.
+macro_rules! on_both_brokers {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::support::with_embedded(super::$name).await;
+            })*
+        }
+
+        mod rabbitmq {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::support::with_rabbitmq(super::$name).await;
+            })*
+        }
+    };
+}
+
+mod consuming;
+mod proxy;
+mod publishing;
+mod recovery;
+mod replies;
+mod start;
+mod stop;
+mod support;

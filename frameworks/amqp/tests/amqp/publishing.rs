@@ -1,0 +1,175 @@
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use polyport_amqp::{AmqpApp, Message, PublishError, Queue};
+use polyport_bootstrap::testing::TestApp;
+
+use crate::support::{Probe, TestBroker, Text, text, until_connected};
+
+on_both_brokers! {
+    a_published_message_is_confirmed_and_carries_what_it_was_given,
+    unroutable_messages_are_told_from_routed_ones_under_way_with_them,
+    a_missing_exchange_fails_its_message_and_no_other,
+    what_is_too_large_is_refused_and_the_connection_lives,
+    without_a_connection_nothing_is_sent_and_the_error_says_so,
+    what_is_published_during_an_outage_arrives_when_it_is_over,
+    a_caller_that_leaves_disturbs_nobody,
+}
+
+/// An application that declares one queue and consumes nothing.
+async fn publisher(broker: &TestBroker, queue: &str) -> (TestApp, AmqpApp) {
+    let declared = queue.to_owned();
+    let app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
+    let app = app.config("amqp.publish_timeout", "2s").await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    (app, amqp)
+}
+
+async fn a_published_message_is_confirmed_and_carries_what_it_was_given(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    amqp.publish("", &queue, &text("hi")).await.expect("confirmed");
+    let message = broker.only_message(&queue).await;
+    assert_eq!(message.json::<Text>(), text("hi"));
+    assert_eq!(message.content_type().as_deref(), Some("application/json"));
+    assert!(message.is_persistent());
+    assert_eq!(message.message_id().map(|id| id.len()), Some(36));
+
+    let sent = Message::new("", &queue, vec![1, 2]).message_id("m1").correlation_id("c1");
+    let sent = sent.header("n", 7).header("s", "ä").transient().mandatory();
+    amqp.publish_message(sent).await.expect("confirmed");
+    let message = broker.only_message(&queue).await;
+    assert_eq!(message.body(), [1, 2]);
+    assert_eq!(message.message_id().as_deref(), Some("m1"));
+    assert_eq!(message.correlation_id().as_deref(), Some("c1"));
+    assert_eq!((message.header("n"), message.header("s")), (Some("7".into()), Some("ä".into())));
+    assert!(!message.is_persistent());
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn unroutable_messages_are_told_from_routed_ones_under_way_with_them(
+    broker: Arc<TestBroker>,
+) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    let nowhere = broker.name("nowhere");
+    let publish = |number: usize| {
+        let (routed, mandatory) = (number % 3 != 0, number % 7 != 0);
+        let message = Message::new("", if routed { &queue } else { &nowhere }, "x");
+        let message = if mandatory { message.mandatory() } else { message };
+        let published = amqp.publish_message(message);
+        async move { (routed || !mandatory, published.await) }
+    };
+    for (expected, outcome) in join_all((0..2000).map(publish)).await {
+        match outcome {
+            Ok(()) => assert!(expected, "a message was lost and not told"),
+            Err(PublishError::Unroutable { routing_key, .. }) => {
+                assert!(!expected && routing_key == nowhere, "a routed message was blamed");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let routed = (0..2000).filter(|number| number % 3 != 0).count();
+    assert_eq!(broker.client.queue_depth(&queue).await as usize, routed);
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn a_missing_exchange_fails_its_message_and_no_other(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    let missing = broker.name("missing");
+    let publish = |number: usize| {
+        let faulty = number == 40 || number == 90;
+        let exchange = if faulty { &missing } else { "" };
+        let published = amqp.publish(exchange, &queue, &number);
+        async move { (faulty, published.await) }
+    };
+    for (faulty, outcome) in join_all((0..120).map(publish)).await {
+        match outcome {
+            Ok(()) => assert!(!faulty),
+            Err(PublishError::Rejected { reason }) => {
+                assert!(faulty && reason.contains(&missing), "{reason}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(amqp.state().connected, "the connection was not touched");
+    let depth = broker.client.queue_depth(&queue).await;
+    assert!(depth >= 118, "{depth} of 118 messages arrived");
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn what_is_too_large_is_refused_and_the_connection_lives(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    let body = Message::new("", &queue, vec![0; 16 * 1024 * 1024 + 1]);
+    let headers = Message::new("", &queue, "").header("x", "x".repeat(131_000));
+    let name = Message::new("", "k".repeat(256), "");
+    for (message, part) in [(body, "body"), (headers, "headers"), (name, "routing key")] {
+        let error = amqp.publish_message(message).await.expect_err("too large");
+        assert!(matches!(error, PublishError::TooLarge { what, .. } if what == part), "{error}");
+    }
+    amqp.publish("", &queue, &1).await.expect("the connection lives");
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn without_a_connection_nothing_is_sent_and_the_error_says_so(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    broker.proxy.cut_off();
+    until_connected(&app, false).await;
+    let error = amqp.publish("", &queue, &1).await.expect_err("no connection");
+    let PublishError::NotConnected { reason } = &error else { panic!("{error}") };
+    assert!(reason.contains("not connected"), "{reason}");
+    assert!(!error.to_string().contains("guest:guest"), "{error}");
+    broker.proxy.mend();
+    until_connected(&app, true).await;
+    amqp.publish("", &queue, &2).await.expect("connected again");
+    assert_eq!(broker.only_message(&queue).await.json::<u8>(), 2);
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn what_is_published_during_an_outage_arrives_when_it_is_over(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    broker.proxy.cut_off();
+    until_connected(&app, false).await;
+    let published: Vec<_> =
+        (0..50).map(|number| tokio::spawn(amqp.publish_message(message(&queue, number)))).collect();
+    broker.proxy.mend();
+    for published in published {
+        published.await.expect("no panic").expect("confirmed");
+    }
+    for number in 0..50 {
+        let message = broker.client.get(&queue).await.expect("a message");
+        assert_eq!(message.json::<u8>(), number, "in the order in which they were published");
+    }
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+fn message(queue: &str, number: u8) -> Message {
+    Message::json("", queue, &number).expect("JSON")
+}
+
+async fn a_caller_that_leaves_disturbs_nobody(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let (app, amqp) = publisher(&broker, &queue).await;
+    for number in 0..20 {
+        let left = amqp.publish("", &queue, &number);
+        assert!(tokio::time::timeout(Duration::from_micros(1), left).await.is_err() || number < 20);
+    }
+    amqp.publish("", &queue, &99).await.expect("confirmed");
+    app.close().await.expect("a clean stop");
+    let mut last = None;
+    while let Some(message) = broker.client.get(&queue).await {
+        last = Some(message.json::<u8>());
+    }
+    assert_eq!(last, Some(99));
+    broker.client.delete(&queue).await;
+}

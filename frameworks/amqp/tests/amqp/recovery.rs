@@ -1,0 +1,147 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use polyport_amqp::{AmqpApp, Delivery, Exchange, Queue, testing::AmqpTest};
+use polyport_amqp_embedded::EmbeddedBroker;
+use polyport_bootstrap::{
+    Fault, Health,
+    operation::{Inject, Input},
+    testing::create_bootstrap,
+};
+
+use crate::support::{Probe, TestBroker, Text, bootstrap, text, until_connected};
+
+on_both_brokers! {
+    after_a_cut_consumers_and_publishers_come_back_and_health_tells,
+    a_message_whose_acknowledgement_was_cut_off_comes_again,
+    a_deleted_queue_is_declared_and_consumed_again,
+}
+
+async fn report(
+    Inject(probe): Inject<Probe>,
+    delivery: Delivery,
+    Input(input): Input<Text>,
+) -> Result<(), Fault> {
+    probe.report(input, delivery);
+    Ok(())
+}
+
+async fn after_a_cut_consumers_and_publishers_come_back_and_health_tells(broker: Arc<TestBroker>) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let consumed = queue.clone();
+    let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
+    let app = app.await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    let health = app.container().get::<Health>().await.expect("provided");
+    for round in 0..3 {
+        assert!(health.readiness().ready, "round {round}");
+        broker.proxy.cut_off();
+        until_connected(&app, false).await;
+        let readiness = health.readiness();
+        assert!(!readiness.ready);
+        let reason = readiness.components[0].reason.clone();
+        assert!(reason.is_some_and(|reason| !reason.is_empty()));
+        broker.proxy.mend();
+        until_connected(&app, true).await;
+        amqp.publish("", &queue, &text(&round.to_string())).await.expect("confirmed");
+        assert_eq!(probe.next().await.text, round.to_string());
+    }
+    app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
+}
+
+async fn wait(
+    Inject(probe): Inject<Probe>,
+    delivery: Delivery,
+    Input(input): Input<Text>,
+) -> Result<(), Fault> {
+    probe.report(input, delivery);
+    probe.pass().await;
+    Ok(())
+}
+
+async fn a_message_whose_acknowledgement_was_cut_off_comes_again(broker: Arc<TestBroker>) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let consumed = queue.clone();
+    let app = broker.app(&probe, move |routes| routes.consume(&consumed, wait));
+    let app = app.await.expect("starts");
+    broker.client.publish("", &queue, &text("hi")).await;
+    assert!(!probe.next().await.delivery.redelivered());
+    broker.proxy.cut();
+    assert!(probe.next().await.delivery.redelivered(), "the broker gives it out again");
+    probe.open(2);
+    app.close().await.expect("a clean stop");
+    assert_eq!(broker.client.queue_depth(&queue).await, 0);
+    broker.delete(&queue).await;
+}
+
+async fn a_deleted_queue_is_declared_and_consumed_again(broker: Arc<TestBroker>) {
+    let (probe, queue, exchange) = (Probe::new(), broker.name("q"), broker.name("x"));
+    let (declared, bound, other) = (queue.clone(), exchange.clone(), broker.name("other"));
+    let routes_other = other.clone();
+    let app = broker.app(&probe, move |routes| {
+        routes
+            .exchange(Exchange::fanout(&bound).durable(false))
+            .queue(Queue::new(&declared).bind(&bound, ""))
+            .consume(&declared, report)
+            .consume(&routes_other, wait)
+    });
+    let app = app.await.expect("starts");
+    broker.client.publish("", &other, &text("under way")).await;
+    probe.next().await;
+    broker.client.delete(&queue).await;
+    let publish = async {
+        while probe.rest().await.is_empty() {
+            let amqp = app.app::<AmqpApp>().expect("loaded");
+            amqp.publish(&exchange, "", &text("again")).await.expect("confirmed");
+        }
+    };
+    tokio::time::timeout(crate::support::LIMIT, publish).await.expect("consumed again");
+    probe.open(1);
+    app.close().await.expect("a clean stop");
+    assert_eq!(broker.client.queue_depth(&other).await, 0, "the other consumer was not disturbed");
+    broker.delete(&queue).await;
+    broker.delete(&other).await;
+}
+
+/// What a broker that lost everything knows is declared anew. The in-memory broker forgets all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_was_restarted_empty_is_set_up_again() {
+    let broker = EmbeddedBroker::start().await.expect("a free port");
+    let (address, url) = (broker.local_addr(), broker.url());
+    let probe = Probe::new();
+    let routes = |routes: polyport_amqp::AmqpRoutes| {
+        routes
+            .exchange(Exchange::topic("im"))
+            .queue(Queue::new("im.messages").bind("im", "message.*"))
+            .consume("im.messages", report)
+    };
+    let app = create_bootstrap(bootstrap(&probe, routes)).config("amqp.url", url);
+    let app = app.await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    for round in 0..2 {
+        amqp.publish("im", "message.lobby", &text(&round.to_string())).await.expect("confirmed");
+        assert_eq!(probe.next().await.text, round.to_string());
+        if round == 0 {
+            broker.stop_and_restart(address).await;
+            until_connected(&app, true).await;
+        }
+    }
+    app.close().await.expect("a clean stop");
+}
+
+/// The broker that an application starts by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_url_the_in_memory_broker_serves() {
+    let probe = Probe::new();
+    let app = create_bootstrap(bootstrap(&probe, |routes| routes.consume("users.get", report)));
+    let app = app.await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    assert!(amqp.embedded() && amqp.broker().starts_with("amqp://guest@127.0.0.1:"));
+    app.amqp().publish("", "users.get", &text("hi")).await;
+    assert_eq!(probe.next().await.text, "hi");
+    app.close().await.expect("a clean stop");
+}
+
+trait Restart {
+    async fn stop_and_restart(self, address: SocketAddr);
+}

@@ -1,0 +1,178 @@
+//! The end of a connection (RFC 6455, section 7).
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::tungstenite::{
+    Error as ProtocolFault, Message,
+    error::ProtocolError,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
+
+use crate::{
+    Closed, WebSocketSettings,
+    connection::{Reading, WebSocket, Writing},
+    outbox::{Ending, Outgoing},
+};
+
+/// How long a client may take to answer when the process stops.
+pub(crate) const STOP_GRACE: Duration = Duration::from_millis(500);
+/// How long a client may take to end the connection after both have said goodbye.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How a connection comes to its end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client says goodbye.
+    Peer(Option<CloseFrame>),
+    /// This side does, because it wants to or because the client broke the protocol.
+    Ours(CloseFrame),
+    /// The process stops.
+    GoingAway,
+    /// The client is gone.
+    Lost,
+}
+
+impl End {
+    /// What the application learns of it.
+    pub(crate) fn closed(&self) -> Closed {
+        match self {
+            Self::Peer(frame) => frame.clone().into(),
+            Self::Ours(frame) => Some(frame.clone()).into(),
+            Self::GoingAway => Some(going_away()).into(),
+            Self::Lost => Closed::lost(),
+        }
+    }
+
+    fn ours(code: CloseCode, reason: &'static str) -> Self {
+        Self::Ours(frame(code, reason))
+    }
+}
+
+fn frame(code: CloseCode, reason: &'static str) -> CloseFrame {
+    CloseFrame { code, reason: reason.into() }
+}
+
+fn going_away() -> CloseFrame {
+    frame(CloseCode::Away, "the server is stopping")
+}
+
+impl From<Ending> for End {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Close(frame) => Self::Ours(frame),
+            Ending::TooSlow => {
+                Self::ours(CloseCode::Again, "too many messages are waiting for you")
+            }
+            Ending::GoingAway => Self::GoingAway,
+        }
+    }
+}
+
+impl From<ProtocolFault> for End {
+    fn from(fault: ProtocolFault) -> Self {
+        match fault {
+            ProtocolFault::Capacity(_) => Self::ours(CloseCode::Size, "the message is too big"),
+            ProtocolFault::Utf8(_) => Self::ours(CloseCode::Invalid, "the text is not UTF-8"),
+            ProtocolFault::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Lost,
+            ProtocolFault::Protocol(_) => Self::ours(CloseCode::Protocol, "protocol error"),
+            _ => Self::Lost,
+        }
+    }
+}
+
+/// Says goodbye, and lets the client do so, for a limited time.
+pub(crate) async fn say_farewell(
+    end: End,
+    reading: Reading,
+    writing: Writing,
+    unsent: VecDeque<Outgoing>,
+    settings: &WebSocketSettings,
+) {
+    let close_timeout = settings.close_timeout;
+    match end {
+        End::Lost => {}
+        End::Peer(_) => within(close_timeout, part(reading, writing, None)).await,
+        End::Ours(frame) => within(close_timeout, part(reading, writing, Some(frame))).await,
+        End::GoingAway => {
+            let jitter = random_up_to(settings.close_jitter);
+            let limit = jitter + STOP_GRACE;
+            within(limit, go_away(reading, writing, unsent, jitter)).await;
+        }
+    }
+}
+
+async fn within(limit: Duration, goodbye: impl Future<Output = ()>) {
+    if timeout(limit, goodbye).await.is_err() {
+        tracing::debug!("the client did not say goodbye in time, and is cut");
+    }
+}
+
+async fn go_away(
+    reading: Reading,
+    mut writing: Writing,
+    unsent: VecDeque<Outgoing>,
+    jitter: Duration,
+) {
+    for outgoing in unsent {
+        if writing.send(Message::Text(outgoing.text)).await.is_err() {
+            return;
+        }
+    }
+    sleep(jitter).await;
+    part(reading, writing, Some(going_away())).await;
+}
+
+/// Sends our close frame, if it is on us to say goodbye, and ends when the client has done so too.
+async fn part(mut reading: Reading, mut writing: Writing, ours: Option<CloseFrame>) {
+    if let Some(frame) = ours
+        && writing.send(Message::Close(Some(frame))).await.is_err()
+    {
+        return;
+    }
+    // Reading has tungstenite send its answer to a close frame. After a violation it ends at once.
+    while let Some(Ok(_)) = reading.next().await {}
+    if let Ok(socket) = reading.reunite(writing) {
+        let _ = timeout(LINGER, linger(socket)).await;
+    }
+}
+
+/// Ends our side and reads to the end of the other: a socket that is closed with something unread
+/// resets the connection, and what we sent last may be lost with it.
+async fn linger(mut socket: WebSocket) {
+    let io = socket.get_mut();
+    let mut unwanted = Vec::with_capacity(1024);
+    if io.shutdown().await.is_ok() {
+        while io.read_buf(&mut unwanted).await.is_ok_and(|read| read > 0) {
+            unwanted.clear();
+        }
+    }
+}
+
+fn random_up_to(longest: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) >> 32;
+    longest.mul_f64(random as f64 / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_keeps_its_limit_and_varies() {
+        let longest = Duration::from_millis(100);
+        let jitters: std::collections::HashSet<_> =
+            (0..50).map(|_| random_up_to(longest)).collect();
+        assert!(jitters.iter().all(|jitter| *jitter <= longest));
+        assert!(jitters.len() > 10);
+        assert_eq!(random_up_to(Duration::ZERO), Duration::ZERO);
+    }
+}

@@ -1,0 +1,303 @@
+//! The framework and its transport.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::Request;
+use hyper::body::Incoming;
+use polyport_bootstrap::{
+    Application, DEFAULT_NAME, Error, Framework, Registered, Result, RouteSet, Transport,
+    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    operation::Exposure,
+};
+use polyport_listener::{
+    BoundListener, ListenerRegistry, ListenerSettings, Mount, Server, SharedListener,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, farewell::STOP_GRACE,
+    gateway::Gateway, hub::Hub, routes::Hook, upgrade::Entrance,
+};
+
+/// The kind of framework whose listener is joined.
+const HOST_KIND: &str = "http";
+/// How much longer than its connections may take to end the framework waits for them.
+const MARGIN: Duration = Duration::from_millis(300);
+
+/// Serves operations over WebSocket. Reads the section `websocket` of the configuration, or
+/// `websocket_{name}` where it has a name.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::Bootstrap;
+/// use polyport_websocket::{WebSocketFramework, WebSocketSettings};
+///
+/// let settings = WebSocketSettings { port: Some(7003), ..WebSocketSettings::default() };
+/// let bootstrap = Bootstrap::new().load(WebSocketFramework::new().configure(settings));
+/// # let _ = bootstrap;
+/// ```
+#[derive(Debug)]
+pub struct WebSocketFramework {
+    name: String,
+    settings: Option<SettingsSource<WebSocketSettings>>,
+}
+
+impl Default for WebSocketFramework {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WebSocketFramework {
+    /// The framework named `default`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::named(DEFAULT_NAME)
+    }
+
+    /// A further one, with a name of its own.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), settings: None }
+    }
+
+    /// Takes its settings from here instead of its own section: a value, or another section.
+    #[must_use]
+    pub fn configure(mut self, settings: impl Into<SettingsSource<WebSocketSettings>>) -> Self {
+        self.settings = Some(settings.into());
+        self
+    }
+}
+
+impl Framework for WebSocketFramework {
+    type App = WebSocketApp;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<WebSocketApp>> {
+        let mut settings: WebSocketSettings = context.settings(self.settings)?;
+        settings.check(&context.section_key())?;
+        if context.free_ports() {
+            settings.port = settings.port.map(|_| 0);
+        }
+        let registered = context.take::<WebSocketRoutes>();
+        expose(&context, &self.name, &registered)?;
+        let hub = Arc::new(Hub::new());
+        let app = WebSocketApp::new(context.core(), Arc::clone(&hub), settings.path.clone());
+        let routes = registered.into_iter().map(|registered| registered.routes);
+        let gateway = Gateway::new(settings, hub, context.container().clone(), routes);
+        let transport = WebSocketTransport {
+            app: app.clone(),
+            gateway: Arc::new(gateway),
+            registry: context.shared(),
+            paths: context.shared(),
+            bound: None,
+            server: None,
+            watcher: None,
+        };
+        Ok(Built { app, transport: Box::new(transport) })
+    }
+}
+
+fn expose(
+    context: &FrameworkContext<'_>,
+    name: &str,
+    registered: &[Registered<WebSocketRoutes>],
+) -> Result<()> {
+    let mut errors = Vec::new();
+    for registered in registered {
+        let WebSocketRoutes { connect, disconnect, .. } = &registered.routes;
+        let mut exposures = registered.exposures(name);
+        exposures.extend(hooks(name, registered.module, "on_connect", connect));
+        exposures.extend(hooks(name, registered.module, "on_disconnect", disconnect));
+        errors.extend(context.exposures().add(exposures).err());
+    }
+    Error::all("events do not fit", errors)
+}
+
+/// Hooks are no routes, but what they inject is checked as that of operations is.
+fn hooks(framework: &str, module: &str, point: &str, hooks: &[Hook]) -> Vec<Exposure> {
+    let exposure = |(index, hook): (usize, &Hook)| Exposure {
+        protocol: WebSocketRoutes::PROTOCOL,
+        framework: framework.to_owned(),
+        route: format!("({point} {} of module {module})", index + 1),
+        module: module.to_owned(),
+        operation: Arc::clone(hook.info()),
+    };
+    hooks.iter().enumerate().map(exposure).collect()
+}
+
+/// The paths that are joined to each listener: two frameworks on one would hide each other.
+#[derive(Debug, Default)]
+struct JoinedPaths(Mutex<BTreeSet<(String, String)>>);
+
+impl JoinedPaths {
+    fn take(&self, settings: &WebSocketSettings) -> Result<()> {
+        let place = (settings.listener.clone(), settings.path.clone());
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
+            return Ok(());
+        }
+        let message = format!("another WebSocket framework joins HTTP at {} too", settings.path);
+        Err(Error::wiring(message).advise("give one of them another path, or a port of its own"))
+    }
+}
+
+struct WebSocketTransport {
+    app: WebSocketApp,
+    gateway: Arc<Gateway>,
+    registry: Arc<ListenerRegistry>,
+    paths: Arc<JoinedPaths>,
+    bound: Option<BoundListener>,
+    /// Where it has a port of its own.
+    server: Option<Server>,
+    watcher: Option<AbortOnDropHandle<()>>,
+}
+
+impl WebSocketTransport {
+    fn settings(&self) -> &WebSocketSettings {
+        &self.gateway.settings
+    }
+
+    fn entrance(&self) -> Arc<Entrance> {
+        Arc::new(Entrance(Arc::downgrade(&self.gateway)))
+    }
+
+    /// Takes the requests at its path from an HTTP framework's listener.
+    fn join(&self) -> Result<SharedListener> {
+        let listener = self.registry.find(HOST_KIND, &self.settings().listener);
+        let listener = listener.ok_or_else(|| self.nothing_to_join())?;
+        self.paths.take(self.settings())?;
+        let path = self.settings().path.clone();
+        let claims = move |request: &Request<Incoming>| request.uri().path() == path;
+        let mount = Mount::new(self.app.core().title(), claims, self.entrance());
+        listener.mount(mount).map_err(|error| Error::wiring(error.to_string()))?;
+        Ok(listener)
+    }
+
+    fn nothing_to_join(&self) -> Error {
+        let wanted = &self.settings().listener;
+        let message =
+            format!("there is no HTTP framework named {wanted:?} whose listener it could join");
+        let section = match self.app.name() {
+            DEFAULT_NAME => PROTOCOL.as_str().to_owned(),
+            name => format!("{PROTOCOL}_{name}"),
+        };
+        let others = match self.registry.offered().as_slice() {
+            [] => String::new(),
+            offered => format!("; {section}.listener can name one of {}", offered.join(", ")),
+        };
+        Error::wiring(message).advise(format!(
+            "load HttpFramework in the bootstrap, or set {section}.port to give it a port of its own{others}"
+        ))
+    }
+
+    /// What was joined is bound by its owner, at the latest before anybody serves.
+    fn learn_address(&self) {
+        if let Some(address) = self.listener().and_then(SharedListener::local_addr) {
+            self.app.set_address(address);
+        }
+    }
+
+    fn listener(&self) -> Option<&SharedListener> {
+        self.gateway.listener.get()
+    }
+
+    /// How long connections may take to end when the process stops.
+    fn grace(&self) -> Duration {
+        self.settings().close_jitter + STOP_GRACE + MARGIN
+    }
+
+    async fn wait_for_connections(&self) -> usize {
+        let connections = &self.gateway.connections;
+        connections.close();
+        let _ = tokio::time::timeout(self.grace(), connections.wait()).await;
+        connections.len()
+    }
+}
+
+#[async_trait]
+impl Transport for WebSocketTransport {
+    fn endpoint(&self) -> Option<Endpoint> {
+        let port = self.settings().port?;
+        Some(Endpoint { host: self.settings().host.clone(), port })
+    }
+
+    fn link(&mut self) -> Result<()> {
+        let listener = match self.settings().port {
+            Some(_) => SharedListener::new(self.app.core().title()),
+            None => self.join()?,
+        };
+        let _ = self.gateway.listener.set(listener);
+        Ok(())
+    }
+
+    async fn bind(&mut self) -> Result<()> {
+        if let (Some(port), Some(listener)) = (self.settings().port, self.listener()) {
+            let bound = listener.bind(&self.settings().host, port).await.map_err(|error| {
+                let advice = error.advice();
+                let error = Error::connection(error.to_string());
+                advice.into_iter().fold(error, Error::advise)
+            })?;
+            self.app.core().set_local_addr(bound.local_addr());
+            self.bound = Some(bound);
+        }
+        self.learn_address();
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        self.learn_address();
+        let Some(listener) = self.listener().cloned() else { return Ok(()) };
+        if let Some(bound) = self.bound.take() {
+            let listening = bound.listen()?;
+            let settings = ListenerSettings::default();
+            self.server = Some(listener.serve(listening, self.entrance(), settings)?);
+        }
+        let hub = Arc::clone(&self.gateway.hub);
+        self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            listener.closing().cancelled().await;
+            hub.go_away();
+        })));
+        Ok(())
+    }
+
+    async fn stop_intake(&mut self) {
+        self.gateway.calls.stop();
+        if let Some(server) = &self.server {
+            server.stop_intake().await;
+        }
+    }
+
+    async fn drain(&mut self) {
+        self.gateway.calls.finished().await;
+        if let Some(server) = &self.server {
+            server.drain().await;
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.gateway.calls.stop();
+        self.gateway.hub.go_away();
+        let cut = match &self.server {
+            Some(server) => server.close(self.grace()).await,
+            None => self.wait_for_connections().await,
+        };
+        match cut {
+            0 => Ok(()),
+            cut => {
+                Err(Error::deadline(format!("{cut} connections were cut in the middle of a call")))
+            }
+        }
+    }
+
+    fn active(&self) -> usize {
+        self.gateway.calls.active()
+    }
+}

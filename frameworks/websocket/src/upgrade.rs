@@ -1,0 +1,215 @@
+//! From an HTTP request to a WebSocket connection (RFC 6455, section 4).
+
+use std::{
+    future::{Future, ready},
+    sync::{Arc, Weak},
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{
+        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper::body::Incoming;
+use polyport_bootstrap::{Fault, operation::RequestId};
+use polyport_listener::{Handler, PeerAddr, ResponseBody};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::{
+    connection::{self, Handshake},
+    gateway::Gateway,
+};
+
+/// The one version of the protocol (RFC 6455, section 4.1).
+const VERSION: &str = "13";
+/// The length of 16 bytes in base64.
+const KEY_LENGTH: usize = 24;
+
+/// Answers the requests at the gateway's path, and on a port of its own all others with 404.
+///
+/// Holds the gateway weakly: the listener that holds this is known to handles in the container,
+/// which the gateway holds.
+#[derive(Debug)]
+pub(crate) struct Entrance(pub(crate) Weak<Gateway>);
+
+/// Why a request does not become a connection, with the headers that say what would.
+struct Refusal(Fault, Vec<(HeaderName, &'static str)>);
+
+impl Handler for Entrance {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send {
+        ready(match self.0.upgrade() {
+            Some(gateway) => answer(&gateway, request),
+            None => status(StatusCode::SERVICE_UNAVAILABLE),
+        })
+    }
+}
+
+fn answer(gateway: &Arc<Gateway>, mut request: Request<Incoming>) -> Response<ResponseBody> {
+    match check(gateway, &request) {
+        Ok(accept) => {
+            begin(gateway, &mut request);
+            switching(accept)
+        }
+        Err(refusal) => refused(gateway, &refusal),
+    }
+}
+
+/// Lets the connection begin as soon as hyper hands it over.
+fn begin(gateway: &Arc<Gateway>, request: &mut Request<Incoming>) {
+    let upgrade = hyper::upgrade::on(&mut *request);
+    let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
+    let handshake = Handshake {
+        query: request.uri().path_and_query().cloned(),
+        headers: std::mem::take(request.headers_mut()),
+    };
+    if let Some(listener) = gateway.listener.get() {
+        let connection = connection::serve(Arc::clone(gateway), upgrade, peer, handshake);
+        listener.spawn(gateway.connections.track_future(connection));
+    }
+}
+
+/// What the client's request has to say, and the proof that it was understood.
+fn check<B>(gateway: &Gateway, request: &Request<B>) -> Result<HeaderValue, Refusal> {
+    if request.uri().path() != gateway.settings.path {
+        let message = format!("WebSocket is served at {}", gateway.settings.path);
+        return Err(Refusal(Fault::not_found("NO_SUCH_PATH", message), Vec::new()));
+    }
+    if request.version() > Version::HTTP_11 {
+        let message = "WebSocket is served over HTTP/1.1";
+        return Err(Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new()));
+    }
+    if request.method() != Method::GET {
+        let fault = Fault::invalid_argument("WRONG_METHOD", "a WebSocket handshake is a GET");
+        return Err(Refusal(fault.with_status(405), vec![(ALLOW, "GET")]));
+    }
+    let accept = check_headers(request.headers())?;
+    if gateway.calls.is_stopped() {
+        let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
+        return Err(Refusal(fault, Vec::new()));
+    }
+    Ok(accept)
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
+        return Err(upgrade_required("only WebSocket is served at this path", Vec::new()));
+    }
+    if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
+        let known = (SEC_WEBSOCKET_VERSION, VERSION);
+        return Err(upgrade_required("only version 13 of WebSocket is spoken", vec![known]));
+    }
+    let accept = only(headers, &SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key.as_bytes()))
+        .and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
+    accept.ok_or_else(|| {
+        let message = "Sec-WebSocket-Key is to be given once, with 16 bytes in base64";
+        Refusal(Fault::invalid_argument("NO_WEBSOCKET_KEY", message), Vec::new())
+    })
+}
+
+/// 426 (RFC 9110, section 15.5.22).
+fn upgrade_required(
+    message: &'static str,
+    mut headers: Vec<(HeaderName, &'static str)>,
+) -> Refusal {
+    headers.extend([(UPGRADE, "websocket"), (CONNECTION, "upgrade")]);
+    let fault = Fault::invalid_argument("UPGRADE_REQUIRED", message);
+    Refusal(fault.with_status(StatusCode::UPGRADE_REQUIRED.as_u16()), headers)
+}
+
+/// Whether a comma-separated header names `token`, in whatever case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+/// The value of a header that is to come once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn is_key(key: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == KEY_LENGTH && key.strip_suffix(b"==").is_some_and(|key| key.iter().all(is_base64))
+}
+
+fn switching(accept: HeaderValue) -> Response<ResponseBody> {
+    let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+fn refused(gateway: &Gateway, Refusal(fault, headers): &Refusal) -> Response<ResponseBody> {
+    let request_id = RequestId::new();
+    tracing::debug!(%request_id, %fault, "handshake refused");
+    let envelope = gateway.envelope();
+    let mut body = Vec::new();
+    envelope.write_fault(&mut body, &fault.view(request_id.as_str()));
+    let mut response = Response::new(ResponseBody::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = HeaderValue::from_static(envelope.fault_content_type());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn status(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use polyport_bootstrap::container::ContainerBuilder;
+
+    use super::*;
+    use crate::{WebSocketSettings, hub::Hub};
+
+    #[test]
+    fn a_handshake_during_the_stop_is_sent_elsewhere() {
+        let container = ContainerBuilder::new().build().expect("nothing can be wrong");
+        let settings = WebSocketSettings::default();
+        let gateway = Gateway::new(settings, Arc::new(Hub::new()), container, []);
+        let request = Request::get("/ws")
+            .header(UPGRADE, "websocket")
+            .header(CONNECTION, "upgrade")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .expect("a request");
+        assert!(check(&gateway, &request).is_ok());
+        gateway.calls.stop();
+        let Err(Refusal(fault, _)) = check(&gateway, &request) else { panic!("it is accepted") };
+        assert_eq!(refused(&gateway, &Refusal(fault, Vec::new())).status(), 503);
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        for key in [&b""[..], b"short==", b"dGhlIHNhbXBsZSBub25jZQ=a", b"dGhlIHNhbXBs ZSBub25j=="] {
+            assert!(!is_key(key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_in_any_case_and_place() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("keep-alive, Upgrade"));
+        assert!(has_token(&headers, &CONNECTION, "upgrade"));
+        assert!(!has_token(&headers, &CONNECTION, "up"));
+        assert!(!has_token(&headers, &UPGRADE, "websocket"));
+    }
+}
