@@ -66,7 +66,7 @@ impl AmqpApp {
         exchange: &str,
         routing_key: &str,
         value: &T,
-    ) -> impl Future<Output = Result<(), PublishError>> + Send {
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<T> {
         let message = Message::json(exchange, routing_key, value);
         let publisher = self.0.publisher.clone();
         async move { publisher.publish(message?.into_outgoing()?).await }

@@ -67,7 +67,7 @@ async fn call(
     frame: &Frame<'_>,
     text: &Utf8Bytes,
 ) -> Option<Utf8Bytes> {
-    let Some(endpoint) = gateway.event(&frame.event) else {
+    let Some(endpoint) = gateway.table().event(&frame.event) else {
         return Some(refusal(gateway, &unknown(&frame.event), frame.id));
     };
     let context = gateway.context(endpoint.info(), socket);

@@ -2,13 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application};
+use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Result, operation::Exposures};
 use serde::Serialize;
 
-use crate::{SendError, Socket, SocketId, adapter, hub::Hub};
+use crate::{SendError, Socket, SocketId, WebSocketRoutes, adapter, hub::Hub};
 
 /// The handle of a WebSocket framework: pushes to rooms, to everybody, to one connection. Nothing
 /// here waits for a client; one that reads too slowly is closed (`send_queue` in the settings).
@@ -38,14 +38,60 @@ pub struct WebSocketApp(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     core: AppCore,
+    exposures: Exposures,
     hub: Arc<Hub>,
     path: String,
     address: OnceLock<SocketAddr>,
+    /// None once it serves.
+    routes: Mutex<Option<WebSocketRoutes>>,
 }
 
 impl WebSocketApp {
-    pub(crate) fn new(core: AppCore, hub: Arc<Hub>, path: String) -> Self {
-        Self(Arc::new(Inner { core, hub, path, address: OnceLock::new() }))
+    pub(crate) fn new(core: AppCore, exposures: Exposures, path: String) -> Self {
+        Self(Arc::new(Inner {
+            core,
+            exposures,
+            hub: Arc::new(Hub::new()),
+            path,
+            address: OnceLock::new(),
+            routes: Mutex::new(Some(WebSocketRoutes::default())),
+        }))
+    }
+
+    /// Adds events, up to and including the `on_ready` hooks; each is checked at once.
+    ///
+    /// # Errors
+    /// Returns an error for each event that is taken, or whose operation injects what nobody
+    /// provides; and when the process serves already. What fits is added all the same: let the
+    /// error end the start.
+    pub fn routes(&self, add: impl FnOnce(WebSocketRoutes) -> WebSocketRoutes) -> Result<()> {
+        self.add("the application", add(WebSocketRoutes::default()))
+            .map_err(|error| error.context(format!("events of {}", self.core().title())))
+    }
+
+    pub(crate) fn add(&self, module: &str, added: WebSocketRoutes) -> Result<()> {
+        let mut routes = self.own_routes();
+        let Some(known) = routes.as_mut() else {
+            return Err(Error::wiring("events cannot be added once the process serves")
+                .advise("add them in a module, or in an on_ready hook"));
+        };
+        let exposures = added.exposures(known, module, self.name());
+        known.append(added);
+        drop(routes);
+        self.0.exposures.add(exposures)
+    }
+
+    /// Takes the routes away: nothing can be added any more.
+    pub(crate) fn seal(&self) -> WebSocketRoutes {
+        self.own_routes().take().unwrap_or_default()
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    fn own_routes(&self) -> MutexGuard<'_, Option<WebSocketRoutes>> {
+        self.0.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A room, to emit to. It exists as long as somebody is in it; emitting to an empty one

@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     };
     let protocol = Some(gateway.protocol());
     let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
-    let socket = gateway.hub.connect(peer, gateway.settings.send_queue);
+    let socket = gateway.hub().connect(peer, gateway.settings.send_queue);
     let connection = Connection {
         gateway: &gateway,
         // Left in whatever way this task ends.
@@ -180,12 +180,13 @@ impl Connection<'_> {
     }
 
     async fn say_connected(&self, handshake: Handshake) -> Result<(), Refused> {
-        if self.gateway.connect.is_empty() {
+        let hooks = &self.gateway.table().connect;
+        if hooks.is_empty() {
             return Ok(());
         }
         let _call = self.gateway.calls.enter();
         let Handshake { query, headers } = handshake;
-        for hook in &self.gateway.connect {
+        for hook in hooks {
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             let context = self.gateway.context_with(hook.info(), headers.clone(), extensions);
@@ -206,11 +207,12 @@ impl Connection<'_> {
     }
 
     async fn say_disconnected(&self, closed: Closed) {
-        if self.gateway.disconnect.is_empty() {
+        let hooks = &self.gateway.table().disconnect;
+        if hooks.is_empty() {
             return;
         }
         let _call = self.gateway.calls.enter();
-        for hook in &self.gateway.disconnect {
+        for hook in hooks {
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             extensions.insert(closed.clone());
@@ -222,16 +224,28 @@ impl Connection<'_> {
 
     async fn write(&self, writing: &mut Writing) -> End {
         let outbox = self.socket.0.outbox();
+        let mut unflushed = Vec::new();
         loop {
-            let (message, _call) = match outbox.next().await {
-                Next::Text(outgoing) => (Message::Text(outgoing.text), outgoing.call),
-                Next::Ping => (Message::Ping(Bytes::new()), None),
+            let message = match outbox.next().await {
+                Next::Text(outgoing) => {
+                    unflushed.extend(outgoing.call);
+                    Message::Text(outgoing.text)
+                }
+                Next::Ping => Message::Ping(Bytes::new()),
                 Next::End(ending) => return ending.into(),
             };
-            let sending = timeout(self.gateway.settings.pong_timeout, writing.send(message));
+            let last = outbox.is_empty();
+            let sending = async {
+                writing.feed(message).await?;
+                if last { writing.flush().await } else { Ok(()) }
+            };
             tokio::select! {
                 biased;
-                sent = sending => if !matches!(sent, Ok(Ok(()))) { return End::Lost },
+                sent = timeout(self.gateway.settings.pong_timeout, sending) => match sent {
+                    Ok(Ok(())) if last => unflushed.clear(),
+                    Ok(Ok(())) => {}
+                    _ => return End::Lost,
+                },
                 // The next turn says why.
                 () = outbox.interrupted() => {}
             }
@@ -275,4 +289,21 @@ struct Refused {
 async fn never_ending(future: Pin<&mut impl Future<Output = ()>>) {
     future.await;
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tmp_size() {
+        fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        use super::*;
+        panic!(
+            "serve {} ws {} outbox {} ",
+            size(serve),
+            size_of::<WebSocket>(),
+            size_of::<crate::outbox::Outbox>()
+        );
+    }
 }

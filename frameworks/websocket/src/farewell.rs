@@ -97,17 +97,19 @@ pub(crate) async fn say_farewell(
     unsent: VecDeque<Outgoing>,
     settings: &WebSocketSettings,
 ) {
-    let close_timeout = settings.close_timeout;
-    match end {
-        End::Lost => {}
-        End::Peer(_) => within(close_timeout, part(reading, writing, None)).await,
-        End::Ours(frame) => within(close_timeout, part(reading, writing, Some(frame))).await,
+    let ours = match end {
+        End::Lost => return,
+        End::Peer(_) => None,
+        End::Ours(frame) => Some(frame),
         End::GoingAway => {
             let jitter = random_up_to(settings.close_jitter);
-            let limit = jitter + STOP_GRACE;
-            within(limit, go_away(reading, writing, unsent, jitter)).await;
+            let goodbye = go_away(reading, writing, unsent, jitter);
+            return within(jitter + STOP_GRACE, goodbye).await;
         }
-    }
+    };
+    // Nobody waits for these any more, and the events that they answer are done.
+    drop(unsent);
+    within(settings.close_timeout, part(reading, writing, ours)).await;
 }
 
 async fn within(limit: Duration, goodbye: impl Future<Output = ()>) {

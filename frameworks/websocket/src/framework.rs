@@ -10,9 +10,8 @@ use async_trait::async_trait;
 use http::Request;
 use hyper::body::Incoming;
 use polyport_bootstrap::{
-    Application, DEFAULT_NAME, Error, Framework, Registered, Result, RouteSet, Transport,
+    Application, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Built, Endpoint, FrameworkContext, SettingsSource},
-    operation::Exposure,
 };
 use polyport_listener::{
     BoundListener, ListenerRegistry, ListenerSettings, Mount, Server, SharedListener,
@@ -21,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, farewell::STOP_GRACE,
-    gateway::Gateway, hub::Hub, routes::Hook, upgrade::Entrance,
+    gateway::Gateway, upgrade::Entrance,
 };
 
 /// The kind of framework whose listener is joined.
@@ -87,12 +86,12 @@ impl Framework for WebSocketFramework {
         if context.free_ports() {
             settings.port = settings.port.map(|_| 0);
         }
-        let registered = context.take::<WebSocketRoutes>();
-        expose(&context, &self.name, &registered)?;
-        let hub = Arc::new(Hub::new());
-        let app = WebSocketApp::new(context.core(), Arc::clone(&hub), settings.path.clone());
-        let routes = registered.into_iter().map(|registered| registered.routes);
-        let gateway = Gateway::new(settings, hub, context.container().clone(), routes);
+        let exposures = context.exposures().clone();
+        let app = WebSocketApp::new(context.core(), exposures, settings.path.clone());
+        let registered = context.take::<WebSocketRoutes>().into_iter();
+        let added = registered.map(|registered| app.add(registered.module, registered.routes));
+        Error::all("events do not fit", added.filter_map(Result::err).collect())?;
+        let gateway = Gateway::new(app.clone(), settings, context.container().clone());
         let transport = WebSocketTransport {
             app: app.clone(),
             gateway: Arc::new(gateway),
@@ -104,34 +103,6 @@ impl Framework for WebSocketFramework {
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
-}
-
-fn expose(
-    context: &FrameworkContext<'_>,
-    name: &str,
-    registered: &[Registered<WebSocketRoutes>],
-) -> Result<()> {
-    let mut errors = Vec::new();
-    for registered in registered {
-        let WebSocketRoutes { connect, disconnect, .. } = &registered.routes;
-        let mut exposures = registered.exposures(name);
-        exposures.extend(hooks(name, registered.module, "on_connect", connect));
-        exposures.extend(hooks(name, registered.module, "on_disconnect", disconnect));
-        errors.extend(context.exposures().add(exposures).err());
-    }
-    Error::all("events do not fit", errors)
-}
-
-/// Hooks are no routes, but what they inject is checked as that of operations is.
-fn hooks(framework: &str, module: &str, point: &str, hooks: &[Hook]) -> Vec<Exposure> {
-    let exposure = |(index, hook): (usize, &Hook)| Exposure {
-        protocol: WebSocketRoutes::PROTOCOL,
-        framework: framework.to_owned(),
-        route: format!("({point} {} of module {module})", index + 1),
-        module: module.to_owned(),
-        operation: Arc::clone(hook.info()),
-    };
-    hooks.iter().enumerate().map(exposure).collect()
 }
 
 /// The paths that are joined to each listener: two frameworks on one would hide each other.
@@ -254,13 +225,14 @@ impl Transport for WebSocketTransport {
 
     async fn serve(&mut self) -> Result<()> {
         self.learn_address();
+        self.gateway.table();
         let Some(listener) = self.listener().cloned() else { return Ok(()) };
         if let Some(bound) = self.bound.take() {
             let listening = bound.listen()?;
             let settings = ListenerSettings::default();
             self.server = Some(listener.serve(listening, self.entrance(), settings)?);
         }
-        let hub = Arc::clone(&self.gateway.hub);
+        let hub = Arc::clone(self.gateway.hub());
         self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             listener.closing().cancelled().await;
             hub.go_away();
@@ -284,7 +256,7 @@ impl Transport for WebSocketTransport {
 
     async fn close(&mut self) -> Result<()> {
         self.gateway.calls.stop();
-        self.gateway.hub.go_away();
+        self.gateway.hub().go_away();
         let cut = match &self.server {
             Some(server) => server.close(self.grace()).await,
             None => self.wait_for_connections().await,

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    PROTOCOL, Socket, WebSocketSettings,
+    PROTOCOL, Socket, WebSocketApp, WebSocketSettings,
     calls::Calls,
     hub::Hub,
     routes::{Hook, WebSocketRoutes},
@@ -27,51 +27,64 @@ use crate::{
 /// listener has it weakly, since it holds the container.
 #[derive(Debug)]
 pub(crate) struct Gateway {
+    pub(crate) app: WebSocketApp,
     pub(crate) settings: WebSocketSettings,
-    pub(crate) hub: Arc<Hub>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) connections: TaskTracker,
-    pub(crate) connect: Vec<Hook>,
-    pub(crate) disconnect: Vec<Hook>,
     /// Set when the frameworks are linked.
     pub(crate) listener: OnceLock<SharedListener>,
-    events: HashMap<Box<str>, JsonEndpoint>,
+    /// Set when the first of the frameworks on the listener serves.
+    table: OnceLock<Table>,
     envelope: Arc<dyn Envelope>,
     container: Container,
 }
 
-impl Gateway {
-    pub(crate) fn new(
-        settings: WebSocketSettings,
-        hub: Arc<Hub>,
-        container: Container,
-        routes: impl IntoIterator<Item = WebSocketRoutes>,
-    ) -> Self {
-        let mut gateway = Self {
-            envelope: settings.envelope.envelope(),
-            settings,
-            hub,
-            calls: Arc::default(),
-            connections: TaskTracker::new(),
-            connect: Vec::new(),
-            disconnect: Vec::new(),
-            listener: OnceLock::new(),
-            events: HashMap::new(),
-            container,
-        };
-        routes.into_iter().for_each(|routes| gateway.add(routes));
-        gateway
-    }
+/// What is called when. Fixed once it serves.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) connect: Vec<Hook>,
+    pub(crate) disconnect: Vec<Hook>,
+    events: HashMap<Box<str>, JsonEndpoint>,
+}
 
-    fn add(&mut self, routes: WebSocketRoutes) {
-        let events = routes.events.into_iter();
-        self.events.extend(events.map(|(event, endpoint)| (event.into_boxed_str(), endpoint)));
-        self.connect.extend(routes.connect);
-        self.disconnect.extend(routes.disconnect);
-    }
-
+impl Table {
     pub(crate) fn event(&self, name: &str) -> Option<&JsonEndpoint> {
         self.events.get(name)
+    }
+}
+
+impl From<WebSocketRoutes> for Table {
+    fn from(WebSocketRoutes { events, connect, disconnect }: WebSocketRoutes) -> Self {
+        let events = events.into_iter().map(|(event, endpoint)| (event.into_boxed_str(), endpoint));
+        Self { connect, disconnect, events: events.collect() }
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        app: WebSocketApp,
+        settings: WebSocketSettings,
+        container: Container,
+    ) -> Self {
+        Self {
+            app,
+            envelope: settings.envelope.envelope(),
+            settings,
+            calls: Arc::default(),
+            connections: TaskTracker::new(),
+            listener: OnceLock::new(),
+            table: OnceLock::new(),
+            container,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        self.app.hub()
+    }
+
+    /// The table; nothing can be added to it from the first look on.
+    pub(crate) fn table(&self) -> &Table {
+        self.table.get_or_init(|| self.app.seal().into())
     }
 
     pub(crate) fn envelope(&self) -> Arc<dyn Envelope> {

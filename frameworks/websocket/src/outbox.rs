@@ -128,6 +128,11 @@ impl Outbox {
         .await;
     }
 
+    /// Whether nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().queue.is_empty()
+    }
+
     /// What is to be written next.
     pub(crate) async fn next(&self) -> Next {
         poll_fn(|cx| {

@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use polyport_bootstrap::{
-    DEFAULT_NAME, ModuleBuilder, RouteSet,
+    DEFAULT_NAME, ModuleBuilder, RouteSet, exposures,
     operation::{
-        Bind, Endpoint, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol, RawInput,
+        Bind, Endpoint, Exposure, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol,
+        RawInput,
     },
 };
 use serde::Serialize;
@@ -71,6 +72,34 @@ impl WebSocketRoutes {
         let hook = Hook::new(operation, |_, _| Ok((NoInput, ())), |_, (), ()| Ok(()));
         self.disconnect.push(hook);
         self
+    }
+}
+
+impl WebSocketRoutes {
+    /// The entries for the registry of operations. Hooks are no routes, but what they inject is
+    /// checked in the same way; they are counted on from `known`.
+    pub(crate) fn exposures(&self, known: &Self, module: &str, framework: &str) -> Vec<Exposure> {
+        let hooks = |point: &'static str, known: usize, hooks: &[Hook]| -> Vec<Exposure> {
+            let numbered = hooks.iter().zip(known + 1..);
+            let exposure = |(hook, number): (&Hook, usize)| Exposure {
+                protocol: PROTOCOL,
+                framework: framework.to_owned(),
+                route: format!("({point} {number})"),
+                module: module.to_owned(),
+                operation: Arc::clone(hook.info()),
+            };
+            numbered.map(exposure).collect()
+        };
+        let mut exposures = exposures(self, module, framework);
+        exposures.extend(hooks("on_connect", known.connect.len(), &self.connect));
+        exposures.extend(hooks("on_disconnect", known.disconnect.len(), &self.disconnect));
+        exposures
+    }
+
+    pub(crate) fn append(&mut self, added: Self) {
+        self.events.extend(added.events);
+        self.connect.extend(added.connect);
+        self.disconnect.extend(added.disconnect);
     }
 }
 

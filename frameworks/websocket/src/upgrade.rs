@@ -50,7 +50,7 @@ impl Handler for Entrance {
 }
 
 fn answer(gateway: &Arc<Gateway>, mut request: Request<Incoming>) -> Response<ResponseBody> {
-    match check(gateway, &request) {
+    match check(&gateway.settings.path, gateway.calls.is_stopped(), &request) {
         Ok(accept) => {
             begin(gateway, &mut request);
             switching(accept)
@@ -74,10 +74,10 @@ fn begin(gateway: &Arc<Gateway>, request: &mut Request<Incoming>) {
 }
 
 /// What the client's request has to say, and the proof that it was understood.
-fn check<B>(gateway: &Gateway, request: &Request<B>) -> Result<HeaderValue, Refusal> {
-    if request.uri().path() != gateway.settings.path {
-        let message = format!("WebSocket is served at {}", gateway.settings.path);
-        return Err(Refusal(Fault::not_found("NO_SUCH_PATH", message), Vec::new()));
+fn check<B>(path: &str, stopped: bool, request: &Request<B>) -> Result<HeaderValue, Refusal> {
+    if request.uri().path() != path {
+        let fault = Fault::not_found("NO_SUCH_PATH", format!("WebSocket is served at {path}"));
+        return Err(Refusal(fault, Vec::new()));
     }
     if request.version() > Version::HTTP_11 {
         let message = "WebSocket is served over HTTP/1.1";
@@ -88,7 +88,7 @@ fn check<B>(gateway: &Gateway, request: &Request<B>) -> Result<HeaderValue, Refu
         return Err(Refusal(fault.with_status(405), vec![(ALLOW, "GET")]));
     }
     let accept = check_headers(request.headers())?;
-    if gateway.calls.is_stopped() {
+    if stopped {
         let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
         return Err(Refusal(fault, Vec::new()));
     }
@@ -173,27 +173,30 @@ fn status(status: StatusCode) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
-    use polyport_bootstrap::container::ContainerBuilder;
-
     use super::*;
-    use crate::{WebSocketSettings, hub::Hub};
 
-    #[test]
-    fn a_handshake_during_the_stop_is_sent_elsewhere() {
-        let container = ContainerBuilder::new().build().expect("nothing can be wrong");
-        let settings = WebSocketSettings::default();
-        let gateway = Gateway::new(settings, Arc::new(Hub::new()), container, []);
-        let request = Request::get("/ws")
+    fn handshake(path: &str, version: Version) -> Request<()> {
+        Request::get(path)
+            .version(version)
             .header(UPGRADE, "websocket")
             .header(CONNECTION, "upgrade")
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==")
             .body(())
-            .expect("a request");
-        assert!(check(&gateway, &request).is_ok());
-        gateway.calls.stop();
-        let Err(Refusal(fault, _)) = check(&gateway, &request) else { panic!("it is accepted") };
-        assert_eq!(refused(&gateway, &Refusal(fault, Vec::new())).status(), 503);
+            .expect("a request")
+    }
+
+    fn refusal(stopped: bool, request: &Request<()>) -> Option<u16> {
+        check("/ws", stopped, request).err().map(|Refusal(fault, _)| fault.status())
+    }
+
+    #[test]
+    fn a_handshake_is_judged_by_place_time_and_protocol() {
+        let proper = handshake("/ws?x=1", Version::HTTP_11);
+        assert_eq!(refusal(false, &proper), None);
+        assert_eq!(refusal(true, &proper), Some(503));
+        assert_eq!(refusal(false, &handshake("/", Version::HTTP_11)), Some(404));
+        assert_eq!(refusal(false, &handshake("/ws", Version::HTTP_2)), Some(400));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use polyport_amqp::{AmqpApp, Delivery, Exchange, Queue, testing::AmqpTest};
 use polyport_amqp_embedded::EmbeddedBroker;
@@ -43,7 +43,8 @@ async fn after_a_cut_consumers_and_publishers_come_back_and_health_tells(broker:
         broker.proxy.mend();
         until_connected(&app, true).await;
         amqp.publish("", &queue, &text(&round.to_string())).await.expect("confirmed");
-        assert_eq!(probe.next().await.text, round.to_string());
+        // The message before may come again: its acknowledgement can be cut off.
+        while probe.next().await.text != round.to_string() {}
     }
     app.close().await.expect("a clean stop");
     broker.delete(&queue).await;
@@ -118,15 +119,16 @@ async fn a_broker_that_was_restarted_empty_is_set_up_again() {
     let app = create_bootstrap(bootstrap(&probe, routes)).config("amqp.url", url);
     let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
-    for round in 0..2 {
-        amqp.publish("im", "message.lobby", &text(&round.to_string())).await.expect("confirmed");
-        assert_eq!(probe.next().await.text, round.to_string());
-        if round == 0 {
-            broker.stop_and_restart(address).await;
-            until_connected(&app, true).await;
-        }
-    }
+    amqp.publish("im", "message.lobby", &text("before")).await.expect("confirmed");
+    assert_eq!(probe.next().await.text, "before");
+    broker.stop().await;
+    until_connected(&app, false).await;
+    let broker = EmbeddedBroker::builder().address(address).start().await.expect("free again");
+    until_connected(&app, true).await;
+    amqp.publish("im", "message.lobby", &text("after")).await.expect("confirmed");
+    assert_eq!(probe.next().await.text, "after");
     app.close().await.expect("a clean stop");
+    broker.stop().await;
 }
 
 /// The broker that an application starts by itself.
@@ -140,8 +142,4 @@ async fn without_a_url_the_in_memory_broker_serves() {
     app.amqp().publish("", "users.get", &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");
     app.close().await.expect("a clean stop");
-}
-
-trait Restart {
-    async fn stop_and_restart(self, address: SocketAddr);
 }

@@ -34,11 +34,10 @@ pub(crate) struct TestBroker {
     pub(crate) proxy: Proxy,
     pub(crate) client: AmqpClient,
     prefix: String,
-    pub(crate) is_real: bool,
 }
 
 impl TestBroker {
-    async fn at(url: &str, is_real: bool) -> Arc<Self> {
+    async fn at(url: &str) -> Arc<Self> {
         let (head, rest) = url.rsplit_once('@').expect("credentials");
         let (address, vhost) = rest.split_once('/').expect("a virtual host");
         let proxy = Proxy::to(address.to_owned()).await;
@@ -47,7 +46,6 @@ impl TestBroker {
             proxy,
             client: AmqpClient::new(url),
             prefix: uuid::Uuid::now_v7().simple().to_string(),
-            is_real,
         })
     }
 
@@ -88,7 +86,7 @@ impl TestBroker {
 
 pub(crate) async fn with_embedded<F: Future<Output = ()>>(test: impl FnOnce(Arc<TestBroker>) -> F) {
     let broker = EmbeddedBroker::start().await.expect("a free port");
-    let run = async { test(TestBroker::at(&broker.url(), false).await).await };
+    let run = async { test(TestBroker::at(&broker.url()).await).await };
     timeout(Duration::from_secs(60), run).await.expect("the test hangs");
     broker.stop().await;
 }
@@ -98,7 +96,7 @@ pub(crate) async fn with_rabbitmq<F: Future<Output = ()>>(test: impl FnOnce(Arc<
         println!("skipped: POLYPORT_TEST_AMQP_URL names no broker");
         return;
     };
-    let run = async { test(TestBroker::at(&url, true).await).await };
+    let run = async { test(TestBroker::at(&url).await).await };
     timeout(Duration::from_secs(60), run).await.expect("the test hangs");
 }
 

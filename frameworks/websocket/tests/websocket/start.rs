@@ -4,7 +4,7 @@ use polyport_bootstrap::{
     Bootstrap, ErrorKind, Fault, Module, ModuleBuilder, Result, testing::create_bootstrap,
 };
 use polyport_websocket::{
-    WebSocketFramework, WebSocketModule, WebSocketSettings, testing::WebSocketTest,
+    WebSocketApp, WebSocketFramework, WebSocketModule, WebSocketSettings, testing::WebSocketTest,
 };
 
 use crate::support::{Chat, websocket};
@@ -117,4 +117,25 @@ async fn the_handle_knows_its_url_and_keeps_nothing_alive() {
     app.close().await.unwrap();
     let core: &dyn polyport_bootstrap::Application = &handle;
     assert!(core.container().is_none(), "the container outlives the process");
+}
+
+#[tokio::test]
+async fn events_can_be_added_until_the_process_serves() {
+    async fn late() -> Result<&'static str, Fault> {
+        Ok("late")
+    }
+    let bootstrap = Bootstrap::new().load(WebSocketFramework::new().configure(on(0))).on_ready(
+        async |container| {
+            let handle = container.app::<WebSocketApp>()?;
+            handle.routes(|g| g.on("late", late))?;
+            let twice = handle.routes(|g| g.on("late", late)).unwrap_err();
+            assert!(twice.to_string().contains("is served twice"), "{twice}");
+            Ok(())
+        },
+    );
+    let app = create_bootstrap(bootstrap).await.unwrap();
+    assert_eq!(app.websocket("/ws").await.call("late", &()).await["data"], "late");
+    let error = websocket(&app).routes(|g| g.on("later", late)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Wiring);
+    app.close().await.unwrap();
 }
