@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -56,6 +56,12 @@ pub trait Application: Any + Send + Sync + fmt::Debug {
     fn local_addr(&self) -> Option<SocketAddr> {
         self.core().local_addr.get().copied()
     }
+
+    /// Where peers on this machine reach the framework, or where it has connected to, as a URL
+    /// without credentials; `None` before that.
+    fn url(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What every app handle stands on. Holds the container weakly, since the container holds the
@@ -92,11 +98,30 @@ impl AppCore {
         let _ = self.local_addr.set(address);
     }
 
+    /// An address at which this machine can connect to the framework: the one that it is bound to,
+    /// with the loopback address for "all interfaces".
+    #[must_use]
+    pub fn reachable_addr(&self) -> Option<SocketAddr> {
+        self.local_addr.get().copied().map(reachable)
+    }
+
     /// The framework as reports name it: `http`, or `http "admin"`.
     #[must_use]
     pub fn title(&self) -> String {
         title(self.kind, &self.name)
     }
+}
+
+/// "All interfaces" is no address that one can connect to.
+#[must_use]
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 pub(crate) fn title(kind: &str, name: &str) -> String {

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
+pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
 use crate::{
     Config, Health, Result,
     application::title,
@@ -30,6 +30,10 @@ use crate::{
 pub trait Framework: Send + 'static {
     /// The handle that application code injects.
     type App: AppHandle;
+
+    /// What is to be left out of the log unless `log.level` says otherwise, as tracing's filters
+    /// are written: libraries that log as errors what the framework deals with and reports itself.
+    const LOG_DIRECTIVES: &'static str = "";
 
     /// The framework's name: [`DEFAULT_NAME`] unless given one.
     fn name(&self) -> &str;
@@ -313,6 +317,8 @@ where
 pub struct BoundAddress {
     /// The framework, as reports name it.
     pub framework: String,
-    /// Where it is bound.
+    /// Where it is bound; `None` without a socket of its own.
     pub address: Option<SocketAddr>,
+    /// Where peers on this machine reach it, or where it has connected to.
+    pub url: Option<String>,
 }

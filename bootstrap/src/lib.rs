@@ -13,7 +13,7 @@ mod health;
 mod hooks;
 mod injectables;
 mod lifecycle;
-pub mod logging;
+mod logging;
 mod module;
 pub mod operation;
 mod runtime;

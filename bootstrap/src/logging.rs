@@ -10,12 +10,15 @@ use crate::{
 };
 
 /// Sets up the process's log from the section `log`, unless the process has one already.
+/// `directives` are those of the frameworks; what the section says stands above them.
 ///
 /// # Errors
 /// Returns a configuration error where the section is malformed.
-pub fn init(config: &Config) -> Result<()> {
+pub(crate) fn init(config: &Config, directives: &[&str]) -> Result<()> {
     let settings: LogSettings = config.get_or_default("log")?;
-    let filter = EnvFilter::builder().parse(&settings.level).map_err(|error| {
+    let filter = directives.iter().copied().chain([settings.level.as_str()]);
+    let filter = filter.filter(|directive| !directive.is_empty()).collect::<Vec<_>>().join(",");
+    let filter = EnvFilter::builder().parse(&filter).map_err(|error| {
         Error::configuration(format!("\"{}\" is not a log level", settings.level))
             .context("key log.level")
             .caused_by(error)

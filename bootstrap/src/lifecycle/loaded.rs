@@ -14,6 +14,9 @@ pub(crate) trait Loaded: Send {
     /// Says which handle will come.
     fn announce(&self, builder: &mut ContainerBuilder);
 
+    /// What the framework wants to be left out of the log.
+    fn log_directives(&self) -> &'static str;
+
     /// Makes the framework from the complete configuration.
     fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured>;
 }
@@ -63,6 +66,10 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
             Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
             Some(name) => builder.announce_named::<App<L, M>>(name, when),
         }
+    }
+
+    fn log_directives(&self) -> &'static str {
+        L::Framework::LOG_DIRECTIVES
     }
 
     fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured> {

@@ -112,7 +112,8 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     let mut options = plan.options;
     let config = load_config(&mut options)?;
     if options.owns_process {
-        crate::logging::init(&config)?;
+        let directives = plan.frameworks.iter().map(|framework| framework.log_directives());
+        crate::logging::init(&config, &directives.collect::<Vec<_>>())?;
     }
     let health = Health::default();
     let mut builder = ContainerBuilder::new();
@@ -309,9 +310,10 @@ fn check_names(configured: &[Box<dyn Configured>]) -> Result<()> {
 fn banner(process: &Process, timeline: &Timeline, total: Duration) {
     for member in &process.members {
         let framework = member.title();
-        match member.app.local_addr() {
-            Some(address) => tracing::info!(framework, %address, "serving"),
-            None => tracing::info!(framework, "serving"),
+        match (member.app.url(), member.app.local_addr()) {
+            (Some(url), _) => tracing::info!(framework, url, "serving"),
+            (None, Some(address)) => tracing::info!(framework, %address, "serving"),
+            (None, None) => tracing::info!(framework, "serving"),
         }
     }
     let stages: Vec<_> =

@@ -102,6 +102,7 @@ impl RunningBootstrap {
         let address = |app: &Arc<dyn Application>| BoundAddress {
             framework: app.core().title(),
             address: app.local_addr(),
+            url: app.url(),
         };
         self.apps.iter().map(address).collect()
     }

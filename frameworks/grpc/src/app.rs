@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -64,14 +63,6 @@ impl GrpcApp {
         Ok(())
     }
 
-    /// Where clients of this process connect to: `http://127.0.0.1:7002`. None before the
-    /// framework is bound.
-    #[must_use]
-    pub fn endpoint_uri(&self) -> Option<String> {
-        let address = self.local_addr()?;
-        Some(format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port())))
-    }
-
     /// Takes what will be served; nothing can be added any more.
     pub(crate) fn seal(&self) -> Table {
         self.table().take().unwrap_or_default()
@@ -87,15 +78,6 @@ fn too_late() -> Error {
         .advise("add them in a module, or in an on_ready hook")
 }
 
-/// An address to connect to, for one that means every interface.
-fn reachable(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    }
-}
-
 impl fmt::Debug for GrpcApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcApp")
@@ -108,6 +90,11 @@ impl fmt::Debug for GrpcApp {
 impl Application for GrpcApp {
     fn core(&self) -> &AppCore {
         &self.0.core
+    }
+
+    /// `http://127.0.0.1:7002`, as clients of gRPC take it.
+    fn url(&self) -> Option<String> {
+        Some(format!("http://{}", self.core().reachable_addr()?))
     }
 }
 

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use polyport_bootstrap::{
-    AppHandle, Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
+    Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Built, Endpoint, FrameworkContext, SettingsSource},
 };
-use polyport_listener::{BindError, BoundListener, ListenerSettings, Server, SharedListener};
+use polyport_listener::{ListenerHost, ListenerSettings};
 
 use crate::{GrpcApp, GrpcRoutes, GrpcSettings, handler::GrpcHandler, shared::Shared};
 
@@ -88,20 +88,21 @@ struct GrpcTransport {
     app: GrpcApp,
     settings: GrpcSettings,
     container: Container,
-    listener: SharedListener,
-    bound: Option<BoundListener>,
-    server: Option<Server>,
+    host: ListenerHost,
 }
 
 impl GrpcTransport {
     fn new(app: GrpcApp, settings: GrpcSettings, container: Container) -> Self {
-        let listener = SharedListener::new(format!("{} ({})", GrpcApp::KIND, app.name()));
-        Self { app, settings, container, listener, bound: None, server: None }
+        let host = ListenerHost::new(app.core());
+        Self { app, settings, container, host }
     }
 
     fn handler(&self) -> GrpcHandler {
-        let shared =
-            Shared::new(self.settings.clone(), self.container.clone(), self.listener.closing());
+        let shared = Shared::new(
+            self.settings.clone(),
+            self.container.clone(),
+            self.host.listener().closing(),
+        );
         GrpcHandler { table: self.app.seal(), shared: Arc::new(shared) }
     }
 }
@@ -114,53 +115,26 @@ impl Transport for GrpcTransport {
 
     async fn bind(&mut self) -> Result<()> {
         let GrpcSettings { host, port, .. } = &self.settings;
-        let bound = self.listener.bind(host, *port).await.map_err(|error| unbound(&error))?;
-        self.app.core().set_local_addr(bound.local_addr());
-        self.bound = Some(bound);
-        Ok(())
+        self.host.bind(self.app.core(), host, *port).await
     }
 
     async fn serve(&mut self) -> Result<()> {
-        let bound = self.bound.take().ok_or_else(|| Error::other("the listener is not bound"))?;
-        let listening = bound.listen().map_err(|error| unbound(&error))?;
-        let handler = Arc::new(self.handler());
-        self.server = Some(self.listener.serve(listening, handler, ListenerSettings::default())?);
-        Ok(())
+        self.host.serve(Arc::new(self.handler()), ListenerSettings::default())
     }
 
     async fn stop_intake(&mut self) {
-        if let Some(server) = &self.server {
-            server.stop_intake().await;
-        }
+        self.host.stop_intake().await;
     }
 
     async fn drain(&mut self) {
-        if let Some(server) = &self.server {
-            server.drain().await;
-        }
+        self.host.drain().await;
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.bound = None;
-        let Some(server) = self.server.take() else { return Ok(()) };
-        match server.close(CLOSE_GRACE).await {
-            0 => Ok(()),
-            cut => Err(Error::deadline(format!(
-                "{cut} connections were cut: their calls had not ended {CLOSE_GRACE:?} after they \
-                 were told to",
-            ))),
-        }
+        self.host.close(CLOSE_GRACE).await
     }
 
     fn active(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::active)
-    }
-}
-
-fn unbound(error: &BindError) -> Error {
-    let report = Error::connection(error.to_string());
-    match error.advice() {
-        Some(advice) => report.advise(advice),
-        None => report,
+        self.host.active()
     }
 }

@@ -44,7 +44,7 @@ impl GrpcTest for TestApp {
     async fn grpc_on(&self, name: &str) -> Channel {
         let app = self.app_named::<GrpcApp>(name).expect("the framework is loaded");
         assert!(app.local_addr().is_some(), "gRPC framework {name:?} is not bound");
-        let uri = app.endpoint_uri().unwrap_or_default();
+        let uri = app.url().unwrap_or_default();
         let endpoint = Endpoint::from_shared(uri).expect("the address is a URI");
         endpoint.connect().await.expect("the gRPC framework can be reached")
     }

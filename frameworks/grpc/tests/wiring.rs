@@ -142,7 +142,7 @@ async fn two_frameworks_have_their_own_ports_and_routes() {
     let status = soon(client.say_hello(named("Tom"))).await.expect_err("not here");
     assert_eq!(status.code(), tonic::Code::Unimplemented);
     let admin = app.app_named::<GrpcApp>("admin").expect("it is loaded");
-    let uri = admin.endpoint_uri().expect("it is bound");
+    let uri = admin.url().expect("it is bound");
     assert_eq!(uri, format!("http://127.0.0.1:{}", admin.local_addr().expect("bound").port()));
     app.close().await.expect("stops cleanly");
 }

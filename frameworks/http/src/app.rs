@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -67,14 +66,6 @@ impl HttpApp {
         Error::all("routes do not fit", errors)
     }
 
-    /// Where clients reach it from this machine: `http://127.0.0.1:7001`. `None` before it is
-    /// bound.
-    #[must_use]
-    pub fn base_url(&self) -> Option<String> {
-        let address = self.local_addr()?;
-        Some(format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port())))
-    }
-
     /// Takes the table away: nothing can be added any more.
     pub(crate) fn seal(&self) -> Table {
         self.table().take().unwrap_or_default()
@@ -85,18 +76,14 @@ impl HttpApp {
     }
 }
 
-/// "All interfaces" is no address that one can connect to everywhere.
-fn reachable(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    }
-}
-
 impl Application for HttpApp {
     fn core(&self) -> &AppCore {
         &self.0.core
+    }
+
+    /// `http://127.0.0.1:7001`.
+    fn url(&self) -> Option<String> {
+        Some(format!("http://{}", self.core().reachable_addr()?))
     }
 }
 

@@ -8,9 +8,7 @@ use polyport_bootstrap::{
     container::Container,
     framework::{Built, Endpoint, FrameworkContext, SettingsSource},
 };
-use polyport_listener::{
-    BindError, BoundListener, ListenerRegistry, ListenerSettings, Server, SharedListener,
-};
+use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
 
 use crate::{HttpApp, HttpRoutes, HttpSettings, health, shell::Shell};
 
@@ -83,15 +81,14 @@ impl Framework for HttpFramework {
         }
         let app = HttpApp::new(context.core(), context.exposures().clone());
         add_routes(&app, &settings, &mut context)?;
-        let listener = SharedListener::new(app.core().title());
-        context.shared::<ListenerRegistry>().offer(HttpRoutes::KIND, &self.name, listener.clone());
+        let host = ListenerHost::new(app.core());
+        let registry = context.shared::<ListenerRegistry>();
+        registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
         let transport = HttpTransport {
             app: app.clone(),
             container: context.container().clone(),
             settings,
-            listener,
-            bound: None,
-            server: None,
+            host,
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
@@ -113,9 +110,7 @@ struct HttpTransport {
     app: HttpApp,
     container: Container,
     settings: HttpSettings,
-    listener: SharedListener,
-    bound: Option<BoundListener>,
-    server: Option<Server>,
+    host: ListenerHost,
 }
 
 impl HttpTransport {
@@ -137,58 +132,31 @@ impl Transport for HttpTransport {
     }
 
     async fn bind(&mut self) -> Result<()> {
-        let bound = self.listener.bind(&self.settings.host, self.settings.port).await;
-        let bound = bound.map_err(not_bound)?;
-        self.app.core().set_local_addr(bound.local_addr());
-        self.bound = Some(bound);
-        Ok(())
+        let HttpSettings { host, port, .. } = &self.settings;
+        self.host.bind(self.app.core(), host, *port).await
     }
 
     async fn serve(&mut self) -> Result<()> {
-        let bound = self.bound.take().ok_or_else(|| Error::other("serve comes after bind"))?;
-        let shell = Arc::new(self.shell());
         let settings = ListenerSettings {
             header_read_timeout: self.settings.header_read_timeout,
             ..ListenerSettings::default()
         };
-        let listening = bound.listen().map_err(not_bound)?;
-        self.server = Some(self.listener.serve(listening, shell, settings)?);
-        Ok(())
+        self.host.serve(Arc::new(self.shell()), settings)
     }
 
     async fn stop_intake(&mut self) {
-        if let Some(server) = &self.server {
-            server.stop_intake().await;
-        }
+        self.host.stop_intake().await;
     }
 
     async fn drain(&mut self) {
-        if let Some(server) = &self.server {
-            server.drain().await;
-        }
+        self.host.drain().await;
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.bound = None;
-        let Some(server) = self.server.take() else { return Ok(()) };
-        match server.close(CLOSE_GRACE).await {
-            0 => Ok(()),
-            cut => Err(Error::deadline(format!(
-                "{cut} connections were cut: not ended {CLOSE_GRACE:?} after they were told to"
-            ))),
-        }
+        self.host.close(CLOSE_GRACE).await
     }
 
     fn active(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::active)
-    }
-}
-
-fn not_bound(error: BindError) -> Error {
-    let advice = error.advice();
-    let error = Error::connection(error.to_string());
-    match advice {
-        Some(advice) => error.advise(advice),
-        None => error,
+        self.host.active()
     }
 }

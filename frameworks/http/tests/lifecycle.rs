@@ -141,7 +141,7 @@ async fn routes_are_added_in_on_ready_and_refused_later() {
     within(async {
         let bootstrap = bootstrap(|r| r.get("/users", hello)).on_ready(async |container| {
             let http = container.app::<HttpApp>()?;
-            assert!(http.base_url().is_some(), "bound before on_ready");
+            assert!(http.url().is_some(), "bound before on_ready");
             http.routes(|r| r.get("/late", hello).mount("/m", axum::Router::new()))
         });
         let app = create_bootstrap(bootstrap).await.expect("it starts");

@@ -42,6 +42,7 @@ mod call;
 mod connection;
 mod error;
 mod handler;
+mod host;
 mod io;
 mod load;
 mod registry;
@@ -55,6 +56,7 @@ pub use self::{
     body::{BoxError, ResponseBody},
     error::{BindError, BindErrorKind, ListenerError},
     handler::{ErasedHandler, Handler, HandlerFn, HandlerFuture, LongLived, PeerAddr, handler_fn},
+    host::ListenerHost,
     registry::ListenerRegistry,
     server::Server,
     settings::ListenerSettings,

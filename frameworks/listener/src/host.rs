@@ -1,0 +1,104 @@
+//! The listener of a framework that has a port of its own, through the whole of its life.
+
+use std::{sync::Arc, time::Duration};
+
+use polyport_bootstrap::{AppCore, Error, Result};
+
+use crate::{
+    BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Server,
+    SharedListener,
+};
+
+/// A framework's own listener. Its methods are those of a
+/// [`Transport`](polyport_bootstrap::Transport), in the same order; before it serves, and after it
+/// is closed, the later ones do nothing.
+#[derive(Debug)]
+pub struct ListenerHost {
+    listener: SharedListener,
+    bound: Option<BoundListener>,
+    server: Option<Server>,
+}
+
+impl ListenerHost {
+    /// The listener of the framework whose handle stands on `core`.
+    #[must_use]
+    pub fn new(core: &AppCore) -> Self {
+        Self { listener: SharedListener::new(core.title()), bound: None, server: None }
+    }
+
+    /// What others join.
+    #[must_use]
+    pub fn listener(&self) -> &SharedListener {
+        &self.listener
+    }
+
+    /// Binds, and says so to the handle; clients are refused until [`serve`](Self::serve).
+    ///
+    /// # Errors
+    /// Returns an error that names the address and what to do.
+    pub async fn bind(&mut self, core: &AppCore, host: &str, port: u16) -> Result<()> {
+        let bound = self.listener.bind(host, port).await.map_err(not_bound)?;
+        core.set_local_addr(bound.local_addr());
+        self.bound = Some(bound);
+        Ok(())
+    }
+
+    /// Listens, and gives every request to `handler`.
+    ///
+    /// # Errors
+    /// Returns an error where somebody else has begun to listen on the address since it was bound.
+    pub fn serve(
+        &mut self,
+        handler: Arc<dyn ErasedHandler>,
+        settings: ListenerSettings,
+    ) -> Result<()> {
+        let bound = self.bound.take().ok_or_else(|| Error::other("serve comes after bind"))?;
+        let listening = bound.listen().map_err(not_bound)?;
+        self.server = Some(self.listener.serve(listening, handler, settings).map_err(misused)?);
+        Ok(())
+    }
+
+    /// As [`Server::stop_intake`].
+    pub async fn stop_intake(&self) {
+        if let Some(server) = &self.server {
+            server.stop_intake().await;
+        }
+    }
+
+    /// As [`Server::drain`].
+    pub async fn drain(&self) {
+        if let Some(server) = &self.server {
+            server.drain().await;
+        }
+    }
+
+    /// As [`Server::close`].
+    ///
+    /// # Errors
+    /// Returns how many connections were cut.
+    pub async fn close(&mut self, grace: Duration) -> Result<()> {
+        self.bound = None;
+        let Some(server) = self.server.take() else { return Ok(()) };
+        match server.close(grace).await {
+            0 => Ok(()),
+            cut => Err(Error::deadline(format!(
+                "{cut} connections were cut: not ended {grace:?} after they were told to"
+            ))),
+        }
+    }
+
+    /// As [`Server::active`].
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.server.as_ref().map_or(0, Server::active)
+    }
+}
+
+fn not_bound(error: BindError) -> Error {
+    let report = Error::connection(error.to_string());
+    error.advice().into_iter().fold(report, Error::advise)
+}
+
+fn misused(error: ListenerError) -> Error {
+    Error::wiring(error.to_string())
+}
