@@ -150,6 +150,7 @@ impl Process {
         self.members.reverse();
         let mut errors = Vec::new();
         self.stop_intake(&mut errors).await;
+        self.drain(&mut errors).await;
         errors.extend(self.container.dispose_all(self.shutdown.dispose).await);
         self.close(&mut errors).await;
         self.lifecycle.enter(Phase::Stopped);

@@ -67,8 +67,10 @@ pub(crate) async fn start(plan: Plan, lifecycle: Lifecycle) -> Result<RunningBoo
     let (mut process, pending) = assemble(plan, lifecycle.clone())?;
     let deadline = process.startup.deadline;
     let started = tokio::select! {
-        started = tokio::time::timeout(deadline, run_stages(&mut process, pending)) => started,
+        // A hook that asks for the stop has the last word, also where it is the last thing to run.
+        biased;
         () = lifecycle.stop_requested() => Ok(Err(interrupted(&lifecycle))),
+        started = tokio::time::timeout(deadline, run_stages(&mut process, pending)) => started,
     };
     match started.unwrap_or_else(|_| Err(too_long(deadline, &process))) {
         Ok(timeline) => {
