@@ -3,6 +3,7 @@
 mod control;
 mod loaded;
 mod modules;
+mod plan;
 mod process;
 mod settings;
 mod startup;
@@ -11,6 +12,7 @@ mod supervisor;
 pub use control::{Lifecycle, Phase};
 pub(crate) use loaded::Load;
 pub(crate) use modules::ModuleEntry;
+pub(crate) use plan::Plan;
 pub use settings::{LogFormat, LogSettings, ShutdownSettings, StartupSettings};
-pub(crate) use startup::{Plan, start};
+pub(crate) use startup::start;
 pub use supervisor::RunningBootstrap;

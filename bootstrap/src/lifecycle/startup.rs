@@ -1,7 +1,6 @@
 //! The start, stage by stage.
 
 use std::{
-    ffi::OsString,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,46 +8,20 @@ use std::{
 use super::{
     Lifecycle, Phase,
     loaded::{Configured, Loaded},
-    modules::{self, ModuleEntry},
+    modules,
+    plan::{Plan, load_config},
     process::Process,
     supervisor::RunningBootstrap,
 };
 use crate::{
-    Config, Error, Health, Result,
+    Error, Health, Result,
     application::{Application, title},
-    config::{ConfigBuilder, Environment},
     container::{Container, ContainerBuilder},
     framework::{FrameworkContext, Shared},
     hooks::{self, HookFn, HookPoint, Hooks},
     module::{ModuleBuilder, Registrations},
     operation::Exposures,
 };
-
-/// Everything that a bootstrap was told.
-#[derive(Default)]
-pub(crate) struct Plan {
-    pub(crate) frameworks: Vec<Box<dyn Loaded>>,
-    pub(crate) modules: Vec<ModuleEntry>,
-    pub(crate) before: Vec<HookFn>,
-    pub(crate) hooks: Hooks,
-    pub(crate) options: Options,
-}
-
-/// What tests and `main` may change about a start.
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) environment: Option<Environment>,
-    pub(crate) root: Option<std::path::PathBuf>,
-    pub(crate) variables: Option<Vec<(OsString, OsString)>>,
-    pub(crate) config: Vec<(String, serde_json::Value)>,
-    pub(crate) overrides: Vec<Replace>,
-    pub(crate) free_ports: bool,
-    /// The bootstrap owns the process: it sets up the log.
-    pub(crate) owns_process: bool,
-}
-
-/// Replaces a provider.
-pub(crate) type Replace = Box<dyn FnOnce(&mut ContainerBuilder) + Send>;
 
 /// How long each stage of a start took.
 pub(crate) type Timeline = Vec<(&'static str, Duration)>;
@@ -163,46 +136,6 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
         free_ports: options.free_ports,
     };
     Ok((process, pending))
-}
-
-fn load_config(options: &mut Options) -> Result<Config> {
-    let variables = match options.variables.take() {
-        Some(variables) => variables,
-        None => std::env::vars_os().collect(),
-    };
-    let text: Vec<_> = variables.iter().filter_map(as_text).collect();
-    let environment = match options.environment.take() {
-        Some(environment) => environment,
-        None => Environment::from_variables(&text)?,
-    };
-    let root = match options.root.take() {
-        Some(root) => root,
-        None => application_root(&text)?,
-    };
-    let mut builder = ConfigBuilder::new(environment, root).variables(variables);
-    for (key, value) in options.config.drain(..) {
-        builder = builder.override_value(&key, value);
-    }
-    builder.build()
-}
-
-/// What is not text names neither an environment nor a folder of ours; configuration that is not
-/// text is reported where it is read.
-fn as_text((name, value): &(OsString, OsString)) -> Option<(String, String)> {
-    Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
-}
-
-/// The working directory if it has a `config` folder; else the package that cargo runs, where it
-/// does.
-fn application_root(variables: &[(String, String)]) -> Result<std::path::PathBuf> {
-    let here = std::env::current_dir().map_err(|error| {
-        Error::configuration("the working directory cannot be read").caused_by(error)
-    })?;
-    if here.join("config").is_dir() {
-        return Ok(here);
-    }
-    let package = variables.iter().find(|(name, _)| name == "CARGO_MANIFEST_DIR");
-    Ok(package.map_or(here, |(_, directory)| directory.into()))
 }
 
 /// Stages 3 to 9.

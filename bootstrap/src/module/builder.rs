@@ -1,99 +1,14 @@
-//! Modules: mini applications that can be added to any.
-
-use std::{
-    any::{Any, TypeId},
-    future::Future,
-    sync::Arc,
-};
+use std::{future::Future, sync::Arc};
 
 use serde::Serialize;
 
+use super::{Registrations, RouteSet};
 use crate::{
     Error, Result,
-    application::title,
     config::{Config, Layer},
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
     hooks::{self, HookPoint, Hooks},
-    operation::{Exposure, OperationInfo, Protocol},
 };
-
-/// A mini application that can be added to any: providers, operations, hooks and default
-/// configuration. What Nest calls a module, Egg a plugin and Midway a component.
-///
-/// # Examples
-/// ```
-/// use polyport_bootstrap::{Module, ModuleBuilder, Result};
-///
-/// struct Greeter;
-///
-/// struct GreeterModule;
-///
-/// impl Module for GreeterModule {
-///     fn name(&self) -> &'static str {
-///         "greeter"
-///     }
-///
-///     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
-///         m.provide_value(std::sync::Arc::new(Greeter))
-///             .on_ready(async |container| {
-///                 container.get::<Greeter>().await?;
-///                 Ok(())
-///             });
-///         Ok(())
-///     }
-/// }
-/// ```
-pub trait Module: Send + Sync + 'static {
-    /// The module's name; two different modules of one name are an error.
-    fn name(&self) -> &'static str;
-
-    /// The names of the modules that must be configured before this one.
-    fn depends_on(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Registers what the module brings.
-    ///
-    /// # Errors
-    /// Returns whatever the module itself finds wrong.
-    fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()>;
-}
-
-/// Makes a module of a function, where a type of its own would say no more.
-///
-/// # Examples
-/// ```
-/// use polyport_bootstrap::{Bootstrap, module};
-///
-/// let bootstrap = Bootstrap::new().module(module("numbers", |m| {
-///     m.provide_value(std::sync::Arc::new(7_u32));
-///     Ok(())
-/// }));
-/// ```
-pub fn module<F>(name: &'static str, configure: F) -> impl Module
-where
-    F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
-{
-    FnModule { name, configure }
-}
-
-struct FnModule<F> {
-    name: &'static str,
-    configure: F,
-}
-
-impl<F> Module for FnModule<F>
-where
-    F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
-{
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
-        (self.configure)(m)
-    }
-}
 
 /// Takes what a module brings.
 pub struct ModuleBuilder<'a> {
@@ -238,96 +153,5 @@ impl<'a> ModuleBuilder<'a> {
     pub(crate) fn finish(self) -> Result<()> {
         Error::all("the module's registrations do not fit", self.errors)
             .map_err(|error| error.context(format!("module {}", self.module)))
-    }
-}
-
-/// What modules register for one kind of framework.
-pub trait RouteSet: Default + Send + 'static {
-    /// The kind of framework that it is for.
-    const KIND: &'static str;
-    /// The protocol on which its operations are served.
-    const PROTOCOL: Protocol;
-
-    /// Every operation in it, with its route as reports name it.
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)>;
-}
-
-/// What one module registered.
-#[derive(Debug)]
-pub struct Registered<R> {
-    /// The module.
-    pub module: &'static str,
-    /// What it registered.
-    pub routes: R,
-}
-
-impl<R: RouteSet> Registered<R> {
-    /// The entries for the registry of operations, as served by the framework of this name.
-    #[must_use]
-    pub fn exposures(&self, framework: &str) -> Vec<Exposure> {
-        exposures(&self.routes, self.module, framework)
-    }
-}
-
-/// The entries for the registry of operations of a set of routes.
-pub fn exposures<R: RouteSet>(routes: &R, module: &str, framework: &str) -> Vec<Exposure> {
-    routes
-        .routes()
-        .into_iter()
-        .map(|(route, operation)| Exposure {
-            protocol: R::PROTOCOL,
-            framework: framework.to_owned(),
-            route,
-            module: module.to_owned(),
-            operation,
-        })
-        .collect()
-}
-
-/// Everything that modules registered for frameworks.
-#[derive(Default)]
-pub(crate) struct Registrations(Vec<Entry>);
-
-struct Entry {
-    module: &'static str,
-    kind: &'static str,
-    framework: String,
-    type_id: TypeId,
-    routes: Box<dyn Any + Send>,
-}
-
-impl Registrations {
-    fn add<R: RouteSet>(&mut self, module: &'static str, framework: &str, routes: R) {
-        self.0.push(Entry {
-            module,
-            kind: R::KIND,
-            framework: framework.to_owned(),
-            type_id: TypeId::of::<R>(),
-            routes: Box::new(routes),
-        });
-    }
-
-    pub(crate) fn take<R: RouteSet>(&mut self, framework: &str) -> Vec<Registered<R>> {
-        let wanted =
-            |entry: &mut Entry| entry.type_id == TypeId::of::<R>() && entry.framework == framework;
-        self.0
-            .extract_if(.., wanted)
-            .filter_map(|entry| {
-                let routes = entry.routes.downcast::<R>().ok()?;
-                Some(Registered { module: entry.module, routes: *routes })
-            })
-            .collect()
-    }
-
-    /// Says what nobody took: its framework is not loaded.
-    pub(crate) fn warn_of_rest(&self) {
-        for entry in &self.0 {
-            let framework = title(entry.kind, &entry.framework);
-            tracing::warn!(
-                module = entry.module,
-                framework,
-                "the module registers operations for a framework that is not loaded; they are not served"
-            );
-        }
     }
 }

@@ -1,0 +1,142 @@
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::de::DeserializeOwned;
+
+use super::{AppCore, DEFAULT_NAME};
+use crate::{
+    Config, Health, Result,
+    application::title,
+    config::Section,
+    container::Container,
+    module::{Registered, Registrations, RouteSet},
+    operation::Exposures,
+};
+
+/// What a framework is built from.
+pub struct FrameworkContext<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) container: &'a Container,
+    pub(crate) health: &'a Health,
+    pub(crate) exposures: &'a Exposures,
+    pub(crate) shared: &'a Shared,
+    pub(crate) registrations: &'a mut Registrations,
+    pub(crate) free_ports: bool,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
+
+impl fmt::Debug for FrameworkContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FrameworkContext(")?;
+        f.write_str(&title(self.kind, &self.name))?;
+        f.write_str(")")
+    }
+}
+
+impl FrameworkContext<'_> {
+    /// The complete configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.config
+    }
+
+    /// The container that calls are answered from. A handle must hold it weakly.
+    #[must_use]
+    pub fn container(&self) -> &Container {
+        self.container
+    }
+
+    /// The one source of health answers.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        self.health
+    }
+
+    /// The registry of operations, for routes that are added later through the handle.
+    #[must_use]
+    pub fn exposures(&self) -> &Exposures {
+        self.exposures
+    }
+
+    /// Whether every port is to be a free one, whatever the settings say (tests).
+    #[must_use]
+    pub fn free_ports(&self) -> bool {
+        self.free_ports
+    }
+
+    /// The core of this framework's handle.
+    #[must_use]
+    pub fn core(&self) -> AppCore {
+        AppCore::new(self.kind, self.name.clone(), self.config.clone(), self.container)
+    }
+
+    /// This framework's settings: those it was given in code, or its section of the
+    /// configuration: `http`, and `http_admin` for one named `admin`. A section that is absent is
+    /// all defaults.
+    ///
+    /// # Errors
+    /// Returns every fault that the configuration has there.
+    pub fn settings<S>(&self, given: Option<SettingsSource<S>>) -> Result<S>
+    where
+        S: DeserializeOwned + Default,
+    {
+        match given {
+            Some(SettingsSource::Value(settings)) => Ok(settings),
+            Some(SettingsSource::Section(section)) => section.get_or_default(),
+            None => self.config.get_or_default(&self.section_key()),
+        }
+    }
+
+    /// The key of this framework's section of the configuration.
+    #[must_use]
+    pub fn section_key(&self) -> String {
+        match self.name.as_str() {
+            DEFAULT_NAME => self.kind.to_owned(),
+            name => format!("{}_{name}", self.kind),
+        }
+    }
+
+    /// Takes what modules registered for this framework, in the order of their dependencies.
+    pub fn take<R: RouteSet>(&mut self) -> Vec<Registered<R>> {
+        self.registrations.take(&self.name)
+    }
+
+    /// A value that all frameworks of this bootstrap share, by type; made at the first call.
+    #[must_use]
+    pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.shared.get()
+    }
+}
+
+/// Where a framework's settings come from, when not from its own section.
+#[derive(Debug)]
+pub enum SettingsSource<S> {
+    /// Given in code.
+    Value(S),
+    /// Another section of the configuration.
+    Section(Section),
+}
+
+impl<S> From<Section> for SettingsSource<S> {
+    fn from(section: Section) -> Self {
+        Self::Section(section)
+    }
+}
+
+/// Values that the frameworks of one bootstrap share, by type.
+#[derive(Default)]
+pub(crate) struct Shared(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+
+impl Shared {
+    #[allow(clippy::expect_used, reason = "the map is keyed by the value's own type")]
+    fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = map.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(value).downcast().expect("keyed by its type")
+    }
+}

@@ -1,0 +1,143 @@
+//! What a framework is: a description that is loaded, and the transport that is built from it when
+//! the configuration is complete.
+
+mod context;
+mod load;
+
+use std::{fmt, net::SocketAddr};
+
+use async_trait::async_trait;
+
+pub(crate) use self::context::Shared;
+pub use self::{
+    context::{FrameworkContext, SettingsSource},
+    load::{AsItIs, FromConfig, IntoFramework},
+};
+use crate::Result;
+pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
+
+/// The description of a server for one protocol: what [`Bootstrap::load`](crate::Bootstrap::load)
+/// takes.
+///
+/// It is built when the configuration is complete; several of one kind can coexist under
+/// different names.
+pub trait Framework: Send + 'static {
+    /// The handle that application code injects.
+    type App: AppHandle;
+
+    /// What is to be left out of the log unless `log.level` says otherwise, as tracing's filters
+    /// are written: libraries that log as errors what the framework deals with and reports itself.
+    const LOG_DIRECTIVES: &'static str = "";
+
+    /// The framework's name: [`DEFAULT_NAME`] unless given one.
+    fn name(&self) -> &str;
+
+    /// Builds the transport from the complete configuration; opens nothing.
+    ///
+    /// # Errors
+    /// Returns every fault of the settings and of what modules registered.
+    fn build(self, context: FrameworkContext<'_>) -> Result<Built<Self::App>>;
+}
+
+/// A framework that is built and not yet bound.
+pub struct Built<A> {
+    /// The handle.
+    pub app: A,
+    /// The server.
+    pub transport: Box<dyn Transport>,
+}
+
+impl<A: fmt::Debug> fmt::Debug for Built<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Built").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+/// The running half of a framework. Its methods are called in the order in which they stand here,
+/// each at most once; after an error at any of them `close` is still called.
+#[async_trait]
+pub trait Transport: Send + 'static {
+    /// The address that it will bind by itself, if any: two frameworks on one are refused before
+    /// anything starts. Port 0 is any free port.
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// Finds the peers that it shares something with; every framework is built by now.
+    ///
+    /// # Errors
+    /// Returns an error where a peer that it needs is not loaded.
+    fn link(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Binds or connects; no client is accepted and no message taken yet.
+    ///
+    /// # Errors
+    /// Returns an error where the address cannot be bound or the peer not be reached.
+    async fn bind(&mut self) -> Result<()>;
+
+    /// Accepts clients and takes messages from now on.
+    ///
+    /// # Errors
+    /// Returns an error where listening or consuming fails.
+    async fn serve(&mut self) -> Result<()>;
+
+    /// Takes nothing new any more; what is in flight goes on.
+    async fn stop_intake(&mut self);
+
+    /// Ends when everything in flight is answered. May be dropped at its deadline.
+    async fn drain(&mut self);
+
+    /// Closes what is left, telling peers so, and ends every task. Never takes longer than a few
+    /// seconds.
+    ///
+    /// # Errors
+    /// Returns an error where something had to be cut.
+    async fn close(&mut self) -> Result<()>;
+
+    /// How many calls are in flight.
+    fn active(&self) -> usize {
+        0
+    }
+}
+
+/// A host and port to bind, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// An IP address or a name.
+    pub host: String,
+    /// The port; 0 is any free one.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// Whether both cannot be bound at once.
+    #[must_use]
+    pub fn collides_with(&self, other: &Self) -> bool {
+        self.port != 0
+            && self.port == other.port
+            && (self.host == other.host || self.is_any() || other.is_any())
+    }
+
+    fn is_any(&self) -> bool {
+        matches!(self.host.as_str(), "0.0.0.0" | "::" | "[::]")
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// The listening address of a framework, for reports.
+#[derive(Debug, Clone)]
+pub struct BoundAddress {
+    /// The framework, as reports name it.
+    pub framework: String,
+    /// Where it is bound; `None` without a socket of its own.
+    pub address: Option<SocketAddr>,
+    /// Where peers on this machine reach it, or where it has connected to.
+    pub url: Option<String>,
+}

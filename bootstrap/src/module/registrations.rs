@@ -1,0 +1,100 @@
+use std::{
+    any::{Any, TypeId},
+    sync::Arc,
+};
+
+use crate::{
+    application::title,
+    operation::{Exposure, OperationInfo, Protocol},
+};
+
+/// What modules register for one kind of framework.
+pub trait RouteSet: Default + Send + 'static {
+    /// The kind of framework that it is for.
+    const KIND: &'static str;
+    /// The protocol on which its operations are served.
+    const PROTOCOL: Protocol;
+
+    /// Every operation in it, with its route as reports name it.
+    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)>;
+}
+
+/// What one module registered.
+#[derive(Debug)]
+pub struct Registered<R> {
+    /// The module.
+    pub module: &'static str,
+    /// What it registered.
+    pub routes: R,
+}
+
+impl<R: RouteSet> Registered<R> {
+    /// The entries for the registry of operations, as served by the framework of this name.
+    #[must_use]
+    pub fn exposures(&self, framework: &str) -> Vec<Exposure> {
+        exposures(&self.routes, self.module, framework)
+    }
+}
+
+/// The entries for the registry of operations of a set of routes.
+pub fn exposures<R: RouteSet>(routes: &R, module: &str, framework: &str) -> Vec<Exposure> {
+    routes
+        .routes()
+        .into_iter()
+        .map(|(route, operation)| Exposure {
+            protocol: R::PROTOCOL,
+            framework: framework.to_owned(),
+            route,
+            module: module.to_owned(),
+            operation,
+        })
+        .collect()
+}
+
+/// Everything that modules registered for frameworks.
+#[derive(Default)]
+pub(crate) struct Registrations(Vec<Entry>);
+
+struct Entry {
+    module: &'static str,
+    kind: &'static str,
+    framework: String,
+    type_id: TypeId,
+    routes: Box<dyn Any + Send>,
+}
+
+impl Registrations {
+    pub(super) fn add<R: RouteSet>(&mut self, module: &'static str, framework: &str, routes: R) {
+        self.0.push(Entry {
+            module,
+            kind: R::KIND,
+            framework: framework.to_owned(),
+            type_id: TypeId::of::<R>(),
+            routes: Box::new(routes),
+        });
+    }
+
+    pub(crate) fn take<R: RouteSet>(&mut self, framework: &str) -> Vec<Registered<R>> {
+        let wanted =
+            |entry: &mut Entry| entry.type_id == TypeId::of::<R>() && entry.framework == framework;
+        self.0
+            .extract_if(.., wanted)
+            .filter_map(|entry| {
+                let routes = entry.routes.downcast::<R>().ok()?;
+                Some(Registered { module: entry.module, routes: *routes })
+            })
+            .collect()
+    }
+
+    /// Says what nobody took: its framework is not loaded.
+    pub(crate) fn warn_of_rest(&self) {
+        for entry in &self.0 {
+            let framework = title(entry.kind, &entry.framework);
+            tracing::warn!(
+                module = entry.module,
+                framework,
+                "the module registers operations for a framework that is not loaded; they are not served"
+            );
+        }
+    }
+}
