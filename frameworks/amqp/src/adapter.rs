@@ -32,18 +32,19 @@ impl Adapter {
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         call.request_id = RequestId::from_peer(id);
-        call.deadline = self.patience(delivery).map(|limit| Instant::now() + limit);
+        call.deadline = patience(self.timeout, delivery).map(|limit| Instant::now() + limit);
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
         call.extensions.insert(delivery.clone());
         Context::new(call)
     }
+}
 
-    /// A caller that waits for a reply waits no longer than its message would have lived.
-    fn patience(&self, delivery: &Delivery) -> Option<Duration> {
-        let timeout = Some(self.timeout).filter(|timeout| !timeout.is_zero());
-        let expiration = delivery.reply_to().and_then(|_| expiration(delivery.properties()));
-        [timeout, expiration].into_iter().flatten().min()
-    }
+/// How long an operation may take. Whoever waits for a reply waits no longer than the request
+/// would have lived.
+fn patience(timeout: Duration, delivery: &Delivery) -> Option<Duration> {
+    let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+    let expiration = delivery.reply_to().and_then(|_| expiration(delivery.properties()));
+    [timeout, expiration].into_iter().flatten().min()
 }
 
 fn expiration(properties: &BasicProperties) -> Option<Duration> {
@@ -84,4 +85,29 @@ pub(crate) fn reply(
 /// The time as AMQP tables hold it.
 pub(crate) fn timestamp() -> AMQPValue {
     AMQPValue::Timestamp(now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience_of(timeout: u64, properties: BasicProperties) -> Option<u128> {
+        let delivery = Delivery::new(Arc::from("q"), "".into(), "q".into(), false, properties);
+        patience(Duration::from_millis(timeout), &delivery).map(|limit| limit.as_millis())
+    }
+
+    #[test]
+    fn a_request_is_worked_on_no_longer_than_it_lives() {
+        let message =
+            |expiration: &str| BasicProperties::default().with_expiration(expiration.into());
+        let request = |expiration: &str| message(expiration).with_reply_to("r".into());
+        assert_eq!(patience_of(500, request("20")), Some(20));
+        assert_eq!(patience_of(0, request("20")), Some(20));
+        assert_eq!(patience_of(500, request("900")), Some(500));
+        assert_eq!(patience_of(500, message("20")), Some(500));
+        assert_eq!(patience_of(0, message("20")), None);
+        for strange in ["", "-1", "soon", "99999999999999999999", "18446744073709551615"] {
+            assert_eq!(patience_of(500, request(strange)), Some(500), "{strange}");
+        }
+    }
 }

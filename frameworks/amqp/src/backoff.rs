@@ -2,21 +2,29 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const FIRST: Duration = Duration::from_millis(100);
 const LAST: Duration = Duration::from_secs(5);
+
+/// Who needed no further try for that long has succeeded meanwhile, and begins anew.
+const RESET: Duration = Duration::from_secs(30);
 
 /// Delays with full jitter: each is random between nothing and a bound that doubles from 100 ms
 /// to 5 s, so that many clients of one broker do not come back at the same moment.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     attempts: u32,
+    last: Option<Instant>,
 }
 
 impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
+        if self.last.is_some_and(|last| last.elapsed() > RESET) {
+            self.attempts = 0;
+        }
+        self.last = Some(Instant::now());
         let bound = FIRST.saturating_mul(1 << self.attempts.min(16)).min(LAST);
         self.attempts = self.attempts.saturating_add(1);
         bound.mul_f64(random())
@@ -46,7 +54,7 @@ mod tests {
     #[test]
     fn delays_differ() {
         let delays: std::collections::HashSet<_> =
-            (0..50).map(|_| Backoff { attempts: 9 }.next()).collect();
+            (0..50).map(|_| Backoff { attempts: 9, last: None }.next()).collect();
         assert!(delays.len() > 40);
     }
 }

@@ -38,8 +38,7 @@ impl Dialer {
     }
 
     /// Connects until it succeeds, and declares everything anew: the broker may have lost it.
-    pub(crate) async fn redial(&self, side: Side) -> Link {
-        let mut backoff = Backoff::default();
+    pub(crate) async fn redial(&self, side: Side, backoff: &mut Backoff) -> Link {
         loop {
             tokio::time::sleep(backoff.next()).await;
             match self.dial(side).await {

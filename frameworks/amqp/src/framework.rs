@@ -18,7 +18,7 @@ use crate::{
     settings::AmqpSettings,
     source::Source,
     topology::Plan,
-    transport::AmqpTransport,
+    transport::{AmqpTransport, Parts},
 };
 
 /// Serves operations from queues of an AMQP 0-9-1 broker (RabbitMQ), and publishes. It reads the
@@ -72,6 +72,10 @@ impl Default for AmqpFramework {
 impl Framework for AmqpFramework {
     type App = AmqpApp;
 
+    /// lapin logs as errors what ends a connection, which is dealt with and told here, and whole
+    /// messages that were returned.
+    const LOG_DIRECTIVES: &'static str = "lapin=off";
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -91,16 +95,19 @@ impl Framework for AmqpFramework {
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);
         let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
-        let transport = AmqpTransport::new(
-            app.clone(),
+        if let Source::Url(broker) = &source {
+            app.set_broker(broker.clone());
+        }
+        let transport = AmqpTransport::new(Parts {
+            app: app.clone(),
             section,
             source,
             settings,
             plan,
-            jobs,
             shared,
             consumers,
-        );
+            jobs: Some(jobs),
+        });
         Ok(Built { app, transport: Box::new(transport) })
     }
 }

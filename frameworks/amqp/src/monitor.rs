@@ -27,6 +27,7 @@ impl Side {
 
 /// Whether the broker is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AmqpState {
     /// Whether every connection that is needed is up.
     pub connected: bool,

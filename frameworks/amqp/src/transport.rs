@@ -13,7 +13,7 @@ use crate::{
     connection::{CLOSE, Link, LinkError},
     consumer::{CUT, Consumer, Intake, Remains, Shared},
     dialer::Dialer,
-    monitor::{Monitor, Side},
+    monitor::Side,
     publisher::{Jobs, PublisherTask},
     settings::AmqpSettings,
     source::Source,
@@ -24,17 +24,24 @@ use crate::{
 const FLUSH: Duration = Duration::from_secs(2);
 
 pub(crate) struct AmqpTransport {
-    app: AmqpApp,
-    section: String,
-    source: Source,
-    settings: AmqpSettings,
-    plan: Arc<Plan>,
-    shared: Arc<Shared>,
-    consumers: Vec<Arc<Consumer>>,
-    jobs: Option<Jobs>,
+    parts: Parts,
     publisher: Option<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
+}
+
+/// What the build has made.
+pub(crate) struct Parts {
+    pub(crate) app: AmqpApp,
+    /// Where the settings stand, for reports.
+    pub(crate) section: String,
+    pub(crate) source: Source,
+    pub(crate) settings: AmqpSettings,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) consumers: Vec<Arc<Consumer>>,
+    /// Taken by the task that publishes.
+    pub(crate) jobs: Option<Jobs>,
 }
 
 /// How far consuming has come.
@@ -46,57 +53,35 @@ enum Stage {
 }
 
 impl AmqpTransport {
-    #[allow(clippy::too_many_arguments, reason = "called once, with what the build has made")]
-    pub(crate) fn new(
-        app: AmqpApp,
-        section: String,
-        source: Source,
-        settings: AmqpSettings,
-        plan: Arc<Plan>,
-        jobs: Jobs,
-        shared: Arc<Shared>,
-        consumers: Vec<Arc<Consumer>>,
-    ) -> Self {
-        Self {
-            app,
-            section,
-            source,
-            settings,
-            plan,
-            shared,
-            consumers,
-            jobs: Some(jobs),
-            publisher: None,
-            flush: CancellationToken::new(),
-            stage: Stage::Idle,
-        }
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, publisher: None, flush: CancellationToken::new(), stage: Stage::Idle }
     }
 
-    fn monitor(&self) -> &Arc<Monitor> {
-        &self.shared.monitor
+    fn shared(&self) -> &Shared {
+        &self.parts.shared
     }
 
     async fn dialer(&mut self) -> Result<Arc<Dialer>> {
-        let broker = self.source.open().await?;
-        self.app.set_broker(broker.clone());
+        let broker = self.parts.source.open().await?;
+        self.parts.app.set_broker(broker.clone());
         Ok(Arc::new(Dialer {
             broker,
-            settings: self.settings.clone(),
-            plan: Arc::clone(&self.plan),
-            monitor: Arc::clone(self.monitor()),
+            settings: self.parts.settings.clone(),
+            plan: Arc::clone(&self.parts.plan),
+            monitor: Arc::clone(&self.shared().monitor),
         }))
     }
 
     async fn connect(&self, dialer: &Dialer, side: Side) -> Result<Link> {
         let link = dialer.connect(side).await;
-        link.map_err(|error| error.report(&dialer.broker, &format!("{}.url", self.section)))
+        link.map_err(|error| error.report(&dialer.broker, &format!("{}.url", self.parts.section)))
     }
 
     fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Link) {
-        let Some(jobs) = self.jobs.take() else { return };
+        let Some(jobs) = self.parts.jobs.take() else { return };
         let task = PublisherTask::new(dialer, jobs, self.flush.clone());
         self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
-        self.monitor().up(Side::Publish);
+        self.shared().monitor.up(Side::Publish);
     }
 
     /// Sends and confirms what was accepted, and closes the publishing connection.
@@ -120,8 +105,8 @@ impl Transport for AmqpTransport {
     async fn bind(&mut self) -> Result<()> {
         let dialer = self.dialer().await?;
         let publishing = self.connect(&dialer, Side::Publish).await?;
-        self.plan.declare(&publishing).await.map_err(|error| undeclared(error, &dialer))?;
-        if !self.consumers.is_empty() {
+        self.parts.plan.declare(&publishing).await.map_err(|error| undeclared(error, &dialer))?;
+        if !self.parts.consumers.is_empty() {
             let link = Box::new(self.connect(&dialer, Side::Consume).await?);
             self.stage = Stage::Bound { dialer: Arc::clone(&dialer), link };
         }
@@ -134,8 +119,8 @@ impl Transport for AmqpTransport {
             return Ok(());
         };
         let address = dialer.broker.address();
-        let consumers = std::mem::take(&mut self.consumers);
-        let intake = Intake { dialer, shared: Arc::clone(&self.shared), consumers };
+        let consumers = std::mem::take(&mut self.parts.consumers);
+        let intake = Intake { dialer, shared: Arc::clone(&self.parts.shared), consumers };
         let started = intake.start(*link).await.map_err(|(queue, error)| {
             Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
                 .caused_by(error)
@@ -147,7 +132,7 @@ impl Transport for AmqpTransport {
     }
 
     async fn stop_intake(&mut self) {
-        self.shared.stop.cancel();
+        self.shared().stop.cancel();
         if let Stage::Serving(intake) = &mut self.stage {
             let remains = intake.await.ok().flatten();
             self.stage = Stage::Stopped(remains);
@@ -155,26 +140,26 @@ impl Transport for AmqpTransport {
     }
 
     async fn drain(&mut self) {
-        self.shared.calls.close();
-        self.shared.calls.wait().await;
+        self.shared().calls.close();
+        self.shared().calls.wait().await;
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.shared.stop.cancel();
-        self.shared.cut.cancel();
-        self.shared.calls.close();
-        let _ = timeout(CUT, self.shared.calls.wait()).await;
+        self.shared().stop.cancel();
+        self.shared().cut.cancel();
+        self.shared().calls.close();
+        let _ = timeout(CUT, self.shared().calls.wait()).await;
         let remains = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Stopped(remains) => remains,
             Stage::Idle | Stage::Bound { .. } | Stage::Serving(_) => None,
         };
         let (published, ()) = tokio::join!(self.close_publisher(), close(remains));
-        self.source.close().await;
+        self.parts.source.close().await;
         published
     }
 
     fn active(&self) -> usize {
-        self.shared.calls.len()
+        self.shared().calls.len()
     }
 }
 

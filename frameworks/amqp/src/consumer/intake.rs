@@ -56,15 +56,15 @@ impl Intake {
                 live(Arc::clone(consumer), Arc::clone(&self.dialer), Arc::clone(&link), flow);
             flows.spawn(life);
         }
+        self.dialer.monitor.up(Side::Consume);
         Ok(Started { link, flows })
     }
 
     /// Consumes until it is stopped.
     pub(crate) async fn run(self, first: Started) -> Option<Remains> {
-        let mut started = first;
+        let (mut started, mut backoff) = (first, Backoff::default());
         let stop = self.shared.stop.clone();
         loop {
-            self.dialer.monitor.up(Side::Consume);
             match started.wait().await {
                 Ok(remains) => return Some(remains),
                 Err(_) if stop.is_cancelled() => return None,
@@ -73,14 +73,14 @@ impl Intake {
             started = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                started = self.restart() => started,
+                started = self.restart(&mut backoff) => started,
             };
         }
     }
 
-    async fn restart(&self) -> Started {
+    async fn restart(&self, backoff: &mut Backoff) -> Started {
         loop {
-            let link = self.dialer.redial(Side::Consume).await;
+            let link = self.dialer.redial(Side::Consume, backoff).await;
             match self.start(link).await {
                 Ok(started) => return started,
                 Err((queue, error)) => {

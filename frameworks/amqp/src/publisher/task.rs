@@ -10,6 +10,7 @@ use super::{
     job::Job,
 };
 use crate::{
+    backoff::Backoff,
     connection::{CLOSE, Link, answered, describe, settled},
     dialer::Dialer,
     monitor::Side,
@@ -52,7 +53,7 @@ impl PublisherTask {
 
     /// Publishes until it is stopped; begins with a connection that is up.
     pub(crate) async fn run(mut self, first: Link) {
-        let mut link = first;
+        let (mut link, mut backoff) = (first, Backoff::default());
         loop {
             match self.serve(&link).await {
                 End::Stopped => break,
@@ -62,7 +63,7 @@ impl PublisherTask {
             link = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                link = self.dialer.redial(Side::Publish) => link,
+                link = self.dialer.redial(Side::Publish, &mut backoff) => link,
             };
             self.dialer.monitor.up(Side::Publish);
         }

@@ -19,6 +19,8 @@ on_both_brokers! {
     a_later_attempt_that_succeeds_parks_nothing,
     no_more_messages_are_handled_at_once_than_the_concurrency,
     strange_headers_do_no_harm,
+    a_call_that_takes_too_long_ends_with_a_deadline_fault,
+    what_cannot_be_parked_goes_back_and_is_not_lost,
 }
 
 async fn report(
@@ -254,5 +256,45 @@ async fn strange_headers_do_no_harm(broker: Arc<TestBroker>) {
     let parked = broker.only_message(&format!("{queue}.dead")).await;
     assert_eq!(parked.header("x-exception-reason").as_deref(), Some("NO"));
     app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
+}
+
+async fn never() -> Result<(), Fault> {
+    std::future::pending().await
+}
+
+async fn a_call_that_takes_too_long_ends_with_a_deadline_fault(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let consumed = queue.clone();
+    let app = broker.app(&Probe::new(), move |routes| routes.consume(&consumed, never));
+    let app = app.config("amqp.timeout", "50ms").config("amqp.retry.delays", [""; 0]);
+    let app = app.await.expect("starts");
+    broker.client.publish_bytes("", &queue, "null").await;
+    let parked = broker.only_message(&format!("{queue}.dead")).await;
+    assert_eq!(parked.header("x-exception-kind").as_deref(), Some("DEADLINE_EXCEEDED"));
+    app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
+}
+
+async fn refuse_and_report(
+    Inject(probe): Inject<Probe>,
+    delivery: Delivery,
+    Input(input): Input<Text>,
+) -> Result<(), Fault> {
+    probe.report(input, delivery);
+    Err(Fault::not_found("NO", "no"))
+}
+
+async fn what_cannot_be_parked_goes_back_and_is_not_lost(broker: Arc<TestBroker>) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let consumed = queue.clone();
+    let app = broker.app(&probe, move |routes| routes.consume(&consumed, refuse_and_report));
+    let app = app.await.expect("starts");
+    broker.client.delete(&format!("{queue}.dead")).await;
+    broker.client.publish("", &queue, &text("kept")).await;
+    assert!(!probe.next().await.delivery.redelivered());
+    assert!(probe.next().await.delivery.redelivered());
+    app.close().await.expect("a clean stop");
+    assert_eq!(broker.only_message(&queue).await.json::<Text>(), text("kept"));
     broker.delete(&queue).await;
 }

@@ -1,6 +1,8 @@
 //! The AMQP framework against brokers: the in-memory one, and, where `POLYPORT_TEST_AMQP_URL`
 //! names one, a real RabbitMQ.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
+
 /// Makes two tests of each function: one for each kind of broker.
 macro_rules! on_both_brokers {
     ($($name:ident),* $(,)?) => {

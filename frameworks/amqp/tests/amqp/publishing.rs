@@ -9,6 +9,7 @@ use crate::support::{Probe, TestBroker, Text, text, until_connected};
 on_both_brokers! {
     a_published_message_is_confirmed_and_carries_what_it_was_given,
     unroutable_messages_are_told_from_routed_ones_under_way_with_them,
+    a_message_that_a_full_queue_refuses_is_told,
     a_missing_exchange_fails_its_message_and_no_other,
     what_is_too_large_is_refused_and_the_connection_lives,
     without_a_connection_nothing_is_sent_and_the_error_says_so,
@@ -55,7 +56,7 @@ async fn unroutable_messages_are_told_from_routed_ones_under_way_with_them(
     let (app, amqp) = publisher(&broker, &queue).await;
     let nowhere = broker.name("nowhere");
     let publish = |number: usize| {
-        let (routed, mandatory) = (number % 3 != 0, number % 7 != 0);
+        let (routed, mandatory) = (!number.is_multiple_of(3), !number.is_multiple_of(7));
         let message = Message::new("", if routed { &queue } else { &nowhere }, "x");
         let message = if mandatory { message.mandatory() } else { message };
         let published = amqp.publish_message(message);
@@ -70,8 +71,25 @@ async fn unroutable_messages_are_told_from_routed_ones_under_way_with_them(
             Err(error) => panic!("{error}"),
         }
     }
-    let routed = (0..2000).filter(|number| number % 3 != 0).count();
+    let routed = (0..2000).filter(|number: &usize| !number.is_multiple_of(3)).count();
     assert_eq!(broker.client.queue_depth(&queue).await as usize, routed);
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn a_message_that_a_full_queue_refuses_is_told(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let declared = queue.clone();
+    let app = broker.app(&Probe::new(), move |routes| {
+        let full = Queue::new(&declared).argument("x-max-length", 1);
+        routes.queue(full.argument("x-overflow", "reject-publish"))
+    });
+    let app = app.await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    amqp.publish("", &queue, &1).await.expect("there is room for one");
+    for message in [Message::new("", &queue, "2"), Message::new("", &queue, "3").mandatory()] {
+        assert_eq!(amqp.publish_message(message).await, Err(PublishError::Nacked));
+    }
     app.close().await.expect("a clean stop");
     broker.client.delete(&queue).await;
 }

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use polyport_amqp::{AmqpApp, Delivery, Exchange, Queue, testing::AmqpTest};
+use polyport_amqp::{
+    AmqpApp, AmqpFramework, AmqpModule, Delivery, Exchange, Queue, testing::AmqpTest,
+};
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::{
-    Fault, Health,
+    Fault, Health, Module, ModuleBuilder,
     operation::{Inject, Input},
     testing::create_bootstrap,
 };
@@ -141,5 +143,31 @@ async fn without_a_url_the_in_memory_broker_serves() {
     assert!(amqp.embedded() && amqp.broker().starts_with("amqp://guest@127.0.0.1:"));
     app.amqp().publish("", "users.get", &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");
+    app.close().await.expect("a clean stop");
+}
+
+/// Two brokers, each with its own framework.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frameworks_with_different_names_have_brokers_of_their_own() {
+    struct Orders;
+    impl Module for Orders {
+        fn name(&self) -> &'static str {
+            "orders"
+        }
+
+        fn configure(&self, m: &mut ModuleBuilder<'_>) -> polyport_bootstrap::Result<()> {
+            m.amqp_on("orders", |routes| routes.consume("same", report));
+            Ok(())
+        }
+    }
+    let probe = Probe::new();
+    let bootstrap = bootstrap(&probe, |routes| routes.queue(Queue::new("same")));
+    let bootstrap = bootstrap.load(AmqpFramework::named("orders")).module(Orders);
+    let app = create_bootstrap(bootstrap).config("amqp_orders.prefetch", 1);
+    let app = app.await.expect("starts");
+    app.amqp().publish("", "same", &text("not consumed")).await;
+    app.amqp_on("orders").publish("", "same", &text("consumed")).await;
+    assert_eq!(probe.next().await.text, "consumed");
+    assert_eq!(app.amqp().queue_depth("same").await, 1);
     app.close().await.expect("a clean stop");
 }
