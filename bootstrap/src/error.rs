@@ -171,6 +171,13 @@ impl Error {
         self
     }
 
+    /// Adds what went wrong besides; it is printed below.
+    #[must_use]
+    pub fn also(mut self, further: impl IntoIterator<Item = Self>) -> Self {
+        self.inner().parts.extend(further);
+        self
+    }
+
     /// Which part of the process's life this belongs to.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

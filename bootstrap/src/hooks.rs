@@ -4,12 +4,13 @@ use std::future::Future;
 
 use futures_util::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Result, container::Container};
+use crate::{Error, ErrorKind, Result, container::Container, panics};
 
 /// A moment in the life of the process at which hooks run.
 ///
 /// Start hooks run in the order of dependency of their modules, the bootstrap's own last; stop
-/// hooks the other way round.
+/// hooks the other way round, and only where the start had succeeded: what has to be undone in any
+/// case belongs into a provider that is disposed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HookPoint {
@@ -66,7 +67,11 @@ where
 
 /// Every hook of the application, in the order of registration.
 #[derive(Default)]
-pub(crate) struct Hooks(Vec<Entry>);
+pub(crate) struct Hooks {
+    entries: Vec<Entry>,
+    /// The hook that runs, for the report of a start that takes too long.
+    running: Option<String>,
+}
 
 struct Entry {
     point: HookPoint,
@@ -76,24 +81,33 @@ struct Entry {
 
 impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|entry| (entry.point, &entry.owner))).finish()
+        f.debug_list()
+            .entries(self.entries.iter().map(|entry| (entry.point, &entry.owner)))
+            .finish()
     }
 }
 
 impl Hooks {
     pub(crate) fn add(&mut self, point: HookPoint, owner: impl Into<String>, hook: HookFn) {
-        self.0.push(Entry { point, owner: owner.into(), hook });
+        self.entries.push(Entry { point, owner: owner.into(), hook });
     }
 
     pub(crate) fn append(&mut self, mut later: Self) {
-        self.0.append(&mut later.0);
+        self.entries.append(&mut later.entries);
+    }
+
+    /// The hook of a start that runs at this moment.
+    pub(crate) fn running(&self) -> Option<&str> {
+        self.running.as_deref()
     }
 
     /// Runs the hooks of a start, one after the other; the first that fails ends it.
     pub(crate) async fn run(&mut self, point: HookPoint, container: &Container) -> Result<()> {
         for entry in self.take(point) {
+            self.running = Some(title(point, &entry.owner));
             call(point, entry, container).await?;
         }
+        self.running = None;
         Ok(())
     }
 
@@ -121,7 +135,7 @@ impl Hooks {
     }
 
     fn take(&mut self, point: HookPoint) -> Vec<Entry> {
-        let mut taken: Vec<_> = self.0.extract_if(.., |entry| entry.point == point).collect();
+        let mut taken: Vec<_> = self.entries.extract_if(.., |entry| entry.point == point).collect();
         if point.is_stop() {
             taken.reverse();
         }
@@ -142,7 +156,10 @@ pub(crate) async fn guarded(title: String, hook: HookFn, container: Container) -
     let mut task = AbortOnDrop(tokio::spawn(async move { hook(container).await }));
     let outcome = match (&mut task.0).await {
         Ok(result) => result,
-        Err(join) => Err(Error::hook(panic_text(join))),
+        Err(join) => Err(match join.try_into_panic() {
+            Ok(panic) => panics::error(&*panic),
+            Err(_) => Error::hook("was cancelled with the runtime"),
+        }),
     };
     outcome.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
 }
@@ -153,18 +170,5 @@ struct AbortOnDrop(tokio::task::JoinHandle<Result<()>>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-fn panic_text(join: tokio::task::JoinError) -> String {
-    match join.try_into_panic() {
-        Ok(panic) => {
-            let text = panic
-                .downcast_ref::<&'static str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned());
-            format!("panicked: {}", text.unwrap_or_else(|| "(no message)".to_owned()))
-        }
-        Err(_) => "was cancelled with the runtime".to_owned(),
     }
 }

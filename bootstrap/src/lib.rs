@@ -16,6 +16,7 @@ mod lifecycle;
 mod logging;
 mod module;
 pub mod operation;
+mod panics;
 mod runtime;
 mod signals;
 #[cfg(any(test, feature = "testing"))]

@@ -29,10 +29,7 @@ pub(crate) async fn stop_on_signal(
         }
     };
     match outcome {
-        Err(_) if was_starting => Err(Error::new(
-            ErrorKind::Signal(first.number),
-            format!("{} during the start; what had started is rolled back", first.name),
-        )),
+        Err(error) if was_starting => Err(error.or_kind(ErrorKind::Signal(first.number))),
         outcome => outcome,
     }
 }

@@ -305,7 +305,7 @@ async fn a_stop_is_asked_for_from_within_and_during_the_start() {
     ))
     .await
     .expect_err("the stop came before the start was over");
-    assert_eq!(app.to_string(), "the start was interrupted (all work is done) and rolled back");
+    assert_eq!(app.to_string(), "the start was interrupted (all work is done)");
 
     let running = create_bootstrap(Bootstrap::new().load(Fake::new(&log))).await.expect("starts");
     running.container().get::<Lifecycle>().await.expect("is there").stop("from a handler");
@@ -335,6 +335,112 @@ async fn a_start_that_hangs_ends_at_its_deadline() {
         .await
         .expect_err("must not start");
     assert_eq!(error.kind(), ErrorKind::Deadline);
-    assert_eq!(error.to_string(), "stage on_ready: the start is not finished after 50ms");
+    assert_eq!(
+        error.to_string(),
+        "stage on_ready, waiting for hook on_ready of the bootstrap: the start is not finished after \
+         50ms"
+    );
     assert_eq!(log.count("default close"), 1);
+}
+
+#[tokio::test]
+async fn a_before_hook_moves_the_deadline_of_the_start() {
+    let log = Log::default();
+    let hanging = Bootstrap::new()
+        .load(Fake::new(&log))
+        .before(async |container| {
+            container.config().add(json!({ "startup": { "deadline": "20ms" } }))
+        })
+        .will_ready(async |_| std::future::pending().await);
+    let error = create_bootstrap(hanging).await.expect_err("must not start");
+    assert_eq!(
+        error.to_string(),
+        "stage singletons, waiting for hook will_ready of the bootstrap: the start is not finished \
+         after 20ms",
+    );
+}
+
+#[tokio::test]
+async fn a_framework_that_panics_at_any_step_of_the_start_is_rolled_back_and_named() {
+    for step in ["build", "link", "bind", "serve"] {
+        let log = Log::default();
+        let bootstrap = Bootstrap::new()
+            .load(Fake::new(&log))
+            .load(Fake::new(&log).named("bad").panics_at(step))
+            .module(pool(&log));
+        let error = refusal(bootstrap).await;
+        assert_eq!(error.to_string(), format!("framework fake \"bad\": panicked: {step} panics"));
+        let was_built = log.count("pool built");
+        assert_eq!(log.count("pool disposed"), was_built, "{step}");
+        assert_eq!(log.count("default close"), 1, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_framework_that_panics_at_any_step_of_the_stop_skips_nobody() {
+    for step in ["stop_intake", "drain", "close"] {
+        let log = Log::default();
+        let bootstrap = Bootstrap::new()
+            .load(Fake::new(&log).named("bad").panics_at(step))
+            .load(Fake::new(&log))
+            .module(pool(&log));
+        let app = create_bootstrap(bootstrap).await.expect("starts");
+        let lifecycle = app.lifecycle().clone();
+        let error = app.close().await.expect_err("was not clean");
+        assert_eq!(error.to_string(), format!("framework fake \"bad\": panicked: {step} panics"));
+        assert_eq!(log.count("pool disposed"), 1);
+        assert_eq!(log.count("default close"), 1);
+        assert_eq!(lifecycle.reached(Phase::Stopped).await, Phase::Stopped);
+    }
+}
+
+#[tokio::test]
+async fn a_module_or_a_loading_closure_that_panics_is_an_error() {
+    let log = Log::default();
+    let bootstrap = Bootstrap::new().load(Fake::new(&log)).module(module("bad", |_| panic!("no")));
+    assert_eq!(refusal(bootstrap).await.to_string(), "panicked: no");
+    let load = |config: &Config| -> Fake { panic!("{}", config.environment()) };
+    assert_eq!(refusal(Bootstrap::new().load(load)).await.to_string(), "panicked: unittest");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_while_rolling_back_is_in_the_same_report() {
+    let log = Log::default();
+    let bootstrap = Bootstrap::new()
+        .load(Fake::new(&log).fails_at("close"))
+        .on_ready(async |_| Err(polyport_bootstrap::Error::other("no licence")));
+    assert_eq!(
+        format!("{:?}", refusal(bootstrap).await),
+        "hook on_ready of the bootstrap: no licence\n  while rolling back: framework fake: close \
+         failed\n",
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_is_dropped_is_rolled_back() {
+    let log = Log::default();
+    let hanging = Bootstrap::new()
+        .load(Fake::new(&log))
+        .module(pool(&log))
+        .on_ready(async |_| std::future::pending().await);
+    let (lifecycle, start) = create_bootstrap(hanging).starting();
+    let limit = std::time::Duration::from_millis(50);
+    tokio::time::timeout(limit, start).await.expect_err("hangs");
+    assert_eq!(lifecycle.reached(Phase::Stopped).await, Phase::Stopped);
+    assert_eq!(log.count("pool disposed"), 1);
+    assert_eq!(log.count("default close"), 1);
+}
+
+#[tokio::test]
+async fn start_returns_a_handle_with_apps_addresses_and_stop() {
+    let log = Log::default();
+    let bootstrap = Bootstrap::new().load(Fake::new(&log)).root("no/such/folder");
+    let running = bootstrap.start().await.expect("starts");
+    assert_eq!(running.apps().len(), 1);
+    assert_eq!(running.addresses()[0].framework, "fake");
+    assert!(running.app::<FakeApp>().is_ok());
+    running.stop("first");
+    running.stop("second");
+    running.wait().await.expect("stops cleanly");
+    assert_eq!(running.lifecycle().stop_reason(), Some("first"));
 }

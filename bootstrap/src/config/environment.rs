@@ -39,6 +39,11 @@ impl Environment {
     pub fn new(name: impl AsRef<str>) -> Result<Self> {
         let name = name.as_ref();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if name == "production" {
+            // Otherwise what only `prod` forbids would be allowed in production.
+            return Err(Error::configuration("the environment of production is called \"prod\"")
+                .advise("set POLYPORT_ENV=prod"));
+        }
         if !name.is_empty() && name.bytes().all(fits) && !RESERVED.contains(&name) {
             return Ok(Self(name.into()));
         }

@@ -1,7 +1,6 @@
 //! How a value is built: once, in a task of its own that callers join.
 
 use std::{
-    any::Any,
     panic::AssertUnwindSafe,
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -20,7 +19,7 @@ use super::{
     report,
     table::{Edge, Origin, Slot},
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, panics};
 
 /// How long a constructor took, without what it waited for.
 #[derive(Debug, Clone)]
@@ -132,7 +131,7 @@ impl Container {
         let resolver = Resolver::new(self.downgrade(), slot.key().to_string(), declared);
         let started = Instant::now();
         let attempt = AssertUnwindSafe(async { construct(resolver).await }).catch_unwind();
-        let value = attempt.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let value = attempt.await.unwrap_or_else(|panic| Err(panics::error(&*panic)));
         let value = value.map_err(|error| Failure::at(index, error.or_kind(ErrorKind::Hook)))?;
         let timed = matches!(slot.origin, Origin::Constructor(_));
         self.keep(index, value, timed.then(|| started.elapsed()));
@@ -167,17 +166,6 @@ impl Container {
 
 pub(super) fn running(slot: &Slot) -> MutexGuard<'_, Option<Running>> {
     slot.running.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    match text {
-        Some(text) => Error::hook(format!("it panicked: {text}")),
-        None => Error::hook("it panicked"),
-    }
 }
 
 fn stopping() -> Error {

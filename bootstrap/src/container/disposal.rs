@@ -8,9 +8,9 @@ use tracing::Instrument;
 
 use super::{
     Container,
-    construction::{Built, Running, panicked, running},
+    construction::{Built, Running, running},
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, panics};
 
 impl Container {
     /// Disposes of every value that exists, in reverse of the order in which they were built, so
@@ -95,7 +95,7 @@ async fn within(
     match timeout(deadline, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(stopped)) => Err(match stopped.try_into_panic() {
-            Ok(panic) => panicked(&*panic),
+            Ok(panic) => panics::error(&*panic),
             Err(_) => Error::other("it was stopped with the runtime"),
         }),
         Err(_) => {

@@ -70,10 +70,12 @@ impl Lifecycle {
         *self.0.phase.borrow()
     }
 
-    /// Ends when the process is in `phase` or beyond it.
-    pub async fn reached(&self, phase: Phase) {
+    /// Ends when the process is in `phase` or beyond it (a start that fails goes straight to
+    /// [`Phase::Stopped`]), and says where it is.
+    pub async fn reached(&self, phase: Phase) -> Phase {
         let mut receiver = self.0.phase.subscribe();
-        let _ = receiver.wait_for(|now| *now >= phase).await;
+        let reached = receiver.wait_for(|now| *now >= phase).await.map(|now| *now);
+        reached.unwrap_or(Phase::Stopped)
     }
 
     /// Asks for an ordered stop and returns at once; the first reason counts. May be called from

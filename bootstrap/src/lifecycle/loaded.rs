@@ -87,10 +87,7 @@ impl<F: Framework> Configured for F {
     }
 
     fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member> {
-        let title = title(context.kind, &context.name);
-        let built = Framework::build(*self, context)
-            .map_err(|error| error.context(format!("framework {title}")));
-        let Built { app, transport } = built?;
+        let Built { app, transport } = Framework::build(*self, context)?;
         let handle = app.clone();
         Ok(Member {
             app: Arc::new(app),

@@ -20,7 +20,13 @@ impl ModuleEntry {
 pub(crate) fn in_order(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
     let modules = unique(entries)?;
     let names: Vec<_> = modules.iter().map(|module| module.name()).collect();
-    let mut order = Order { modules: &modules, names: &names, done: Vec::new(), path: Vec::new() };
+    let mut order = Order {
+        modules: &modules,
+        names: &names,
+        done: Vec::new(),
+        failed: Vec::new(),
+        path: Vec::new(),
+    };
     let errors = (0..modules.len()).filter_map(|index| order.visit(index).err()).collect();
     let done = std::mem::take(&mut order.done);
     Error::all("modules do not fit together", errors)?;
@@ -49,12 +55,14 @@ struct Order<'a> {
     modules: &'a [Box<dyn Module>],
     names: &'a [&'static str],
     done: Vec<usize>,
+    /// Each fault is told once, not again for every module that depends on it.
+    failed: Vec<usize>,
     path: Vec<usize>,
 }
 
 impl Order<'_> {
     fn visit(&mut self, index: usize) -> Result<()> {
-        if self.done.contains(&index) {
+        if self.done.contains(&index) || self.failed.contains(&index) {
             return Ok(());
         }
         if let Some(start) = self.path.iter().position(|&on_path| on_path == index) {
@@ -67,6 +75,9 @@ impl Order<'_> {
             self.visit(dependency)
         });
         self.path.pop();
+        if visited.is_err() {
+            self.failed.push(index);
+        }
         visited?;
         self.done.push(index);
         Ok(())

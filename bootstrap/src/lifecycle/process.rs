@@ -1,16 +1,21 @@
 //! What is running, or on its way there: the one owner of everything that has to be stopped.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 
 use super::{Lifecycle, Phase, ShutdownSettings, StartupSettings, loaded::Member};
 use crate::{
     Config, Error, ErrorKind, Health, Result,
     container::Container,
-    framework::Endpoint,
+    framework::{Endpoint, Transport},
     hooks::{HookPoint, Hooks},
+    logging::Log,
     operation::Exposures,
+    panics,
 };
 
 pub(crate) struct Process {
@@ -25,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) shutdown: ShutdownSettings,
     /// The stage of the start that is under way.
     pub(crate) stage: &'static str,
+    /// Where the bootstrap owns the process.
+    pub(crate) log: Option<Log>,
 }
 
 impl Process {
@@ -37,7 +44,7 @@ impl Process {
         self.config.seal()?;
         self.startup = self.config.get_or_default("startup")?;
         self.shutdown = self.config.get_or_default("shutdown")?;
-        Ok(())
+        self.log.as_ref().map_or(Ok(()), |log| log.apply(&self.config))
     }
 
     /// Puts the handles into the container and lets the frameworks find each other.
@@ -50,7 +57,7 @@ impl Process {
         let mut errors = Vec::new();
         for member in &mut self.members {
             let title = member.title();
-            let linked = member.transport.link();
+            let linked = panics::caught(|| member.transport.link());
             errors.extend(linked.err().map(|error| error.context(format!("framework {title}"))));
         }
         errors.extend(self.endpoint_collisions());
@@ -95,7 +102,7 @@ impl Process {
         let mut errors = Vec::new();
         for member in &mut self.members {
             let title = member.title();
-            let bound = member.transport.bind().await;
+            let bound = panics::caught_async(member.transport.bind()).await;
             errors.extend(bound.err().map(|error| {
                 error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
             }));
@@ -109,7 +116,7 @@ impl Process {
         self.container.seal();
         for member in &mut self.members {
             let title = member.title();
-            member.transport.serve().await.map_err(|error| {
+            panics::caught_async(member.transport.serve()).await.map_err(|error| {
                 error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
             })?;
         }
@@ -164,12 +171,8 @@ impl Process {
     async fn stop_intake(&mut self, errors: &mut Vec<Error>) {
         let limit = self.shutdown.close;
         let stops = self.members.iter_mut().map(|member| async move {
-            let title = member.title();
-            let stopped = tokio::time::timeout(limit, member.transport.stop_intake()).await;
-            stopped.err().map(|_| {
-                Error::deadline(format!("still takes calls after {limit:?}"))
-                    .context(format!("framework {title}"))
-            })
+            let late = |_: &Member| Error::deadline(format!("still takes calls after {limit:?}"));
+            step(member, limit, |transport| transport.stop_intake().map(Ok).boxed(), late).await
         });
         errors.extend(join_all(stops).await.into_iter().flatten());
     }
@@ -177,16 +180,12 @@ impl Process {
     async fn drain(&mut self, errors: &mut Vec<Error>) {
         let limit = self.shutdown.drain;
         let drains = self.members.iter_mut().map(|member| async move {
-            let title = member.title();
-            let drained = tokio::time::timeout(limit, member.transport.drain()).await;
-            drained.err().map(|_| {
-                Error::deadline(format!(
-                    "{} calls were cut: not finished after {limit:?}",
-                    member.transport.active()
-                ))
-                .context(format!("framework {title}"))
-                .advise("raise shutdown.drain, or give the operations a deadline of their own")
-            })
+            let late = |member: &Member| {
+                let cut = member.transport.active();
+                Error::deadline(format!("{cut} calls were cut: not finished after {limit:?}"))
+                    .advise("raise shutdown.drain, or give the operations a deadline of their own")
+            };
+            step(member, limit, |transport| transport.drain().map(Ok).boxed(), late).await
         });
         errors.extend(join_all(drains).await.into_iter().flatten());
     }
@@ -194,13 +193,25 @@ impl Process {
     async fn close(&mut self, errors: &mut Vec<Error>) {
         let limit = self.shutdown.close;
         let closes = self.members.iter_mut().map(|member| async move {
-            let title = member.title();
-            let error = match tokio::time::timeout(limit, member.transport.close()).await {
-                Ok(closed) => closed.err()?,
-                Err(_) => Error::deadline(format!("not closed after {limit:?}")),
-            };
-            Some(error.context(format!("framework {title}")))
+            let late = |_: &Member| Error::deadline(format!("not closed after {limit:?}"));
+            step(member, limit, |transport| transport.close(), late).await
         });
         errors.extend(join_all(closes).await.into_iter().flatten());
     }
+}
+
+/// One step of a stop on one framework: an error, a panic or its deadline is reported, and skips
+/// nobody.
+async fn step(
+    member: &mut Member,
+    limit: Duration,
+    call: impl FnOnce(&mut dyn Transport) -> BoxFuture<'_, Result<()>>,
+    late: impl FnOnce(&Member) -> Error,
+) -> Option<Error> {
+    let called = panics::caught_async(call(&mut *member.transport));
+    let error = match tokio::time::timeout(limit, called).await {
+        Ok(outcome) => outcome.err()?,
+        Err(_) => late(member),
+    };
+    Some(error.context(format!("framework {}", member.title())))
 }

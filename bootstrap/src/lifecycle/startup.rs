@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::{runtime::Handle, time::timeout};
+
 use super::{
     Lifecycle, Phase,
     loaded::{Configured, Loaded},
@@ -14,13 +16,15 @@ use super::{
     supervisor::RunningBootstrap,
 };
 use crate::{
-    Error, Health, Result,
+    Config, Error, Health, Result,
     application::{Application, title},
-    container::{Container, ContainerBuilder},
+    container::{Container, ContainerBuilder, Key},
     framework::{FrameworkContext, Shared},
     hooks::{self, HookFn, HookPoint, Hooks},
+    logging::Log,
     module::{ModuleBuilder, Registrations},
     operation::Exposures,
+    panics,
 };
 
 /// How long each stage of a start took.
@@ -37,37 +41,62 @@ struct Pending {
 /// Starts everything, or rolls back what has started.
 pub(crate) async fn start(plan: Plan, lifecycle: Lifecycle) -> Result<RunningBootstrap> {
     let begun = Instant::now();
-    let (mut process, pending) = assemble(plan, lifecycle.clone())?;
-    let deadline = process.startup.deadline;
+    let assembled = panics::caught(|| assemble(plan, lifecycle.clone()));
+    let (process, mut pending) = assembled.inspect_err(|_| lifecycle.enter(Phase::Stopped))?;
+    let mut process = RollBackOnDrop(Some(process));
     let started = tokio::select! {
         // A hook that asks for the stop has the last word, also where it is the last thing to run.
         biased;
-        () = lifecycle.stop_requested() => Ok(Err(interrupted(&lifecycle))),
-        started = tokio::time::timeout(deadline, run_stages(&mut process, pending)) => started,
+        () = lifecycle.stop_requested() => Err(interrupted(&lifecycle)),
+        started = run_stages(process.get(), &mut pending, begun) => started,
     };
-    match started.unwrap_or_else(|_| Err(too_long(deadline, &process))) {
+    let process = process.take();
+    match started {
         Ok(timeline) => {
             banner(&process, &timeline, begun.elapsed());
             Ok(RunningBootstrap::supervise(process))
         }
         Err(error) => {
             lifecycle.enter(Phase::Stopping);
-            for further in process.roll_back().await {
-                tracing::error!("while rolling back: {further:?}");
-            }
-            Err(error)
+            let further = process.roll_back().await.into_iter();
+            Err(error.also(further.map(|further| further.context("while rolling back"))))
+        }
+    }
+}
+
+/// Sees to it that nothing stays behind where the start itself is dropped.
+struct RollBackOnDrop(Option<Process>);
+
+impl RollBackOnDrop {
+    #[allow(clippy::expect_used, reason = "it is taken once, by value, at the end of the start")]
+    fn get(&mut self) -> &mut Process {
+        self.0.as_mut().expect("not taken yet")
+    }
+
+    #[allow(clippy::expect_used, reason = "it is taken once, by value, at the end of the start")]
+    fn take(mut self) -> Process {
+        self.0.take().expect("not taken yet")
+    }
+}
+
+impl Drop for RollBackOnDrop {
+    fn drop(&mut self) {
+        if let (Some(process), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(process.roll_back());
         }
     }
 }
 
 fn interrupted(lifecycle: &Lifecycle) -> Error {
     let reason = lifecycle.stop_reason().unwrap_or("stop requested");
-    Error::other(format!("the start was interrupted ({reason}) and rolled back"))
+    Error::other(format!("the start was interrupted ({reason})"))
 }
 
-fn too_long(deadline: Duration, process: &Process) -> Error {
-    let waiting: Vec<_> =
-        process.container.under_construction().iter().map(ToString::to_string).collect();
+fn too_long(process: &Process) -> Error {
+    let deadline = process.startup.deadline;
+    let building = process.container.under_construction();
+    let hook = process.hooks.running().map(str::to_owned);
+    let waiting: Vec<_> = hook.into_iter().chain(building.iter().map(Key::to_string)).collect();
     let culprit = match waiting.as_slice() {
         [] => String::new(),
         waiting => format!(", waiting for {}", waiting.join(", ")),
@@ -86,10 +115,10 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     }
     let mut options = plan.options;
     let config = load_config(&mut options)?;
-    if options.owns_process {
-        let directives = plan.frameworks.iter().map(|framework| framework.log_directives());
-        crate::logging::init(&config, &directives.collect::<Vec<_>>())?;
-    }
+    let log = match options.owns_process {
+        true => Some(set_up_log(&config, &plan.frameworks)?),
+        false => None,
+    };
     let health = Health::default();
     let mut builder = ContainerBuilder::new();
     builder.set_module("polyport");
@@ -128,6 +157,7 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
         hooks,
         members: Vec::new(),
         stage: "configuration",
+        log,
     };
     let pending = Pending {
         frameworks: plan.frameworks,
@@ -138,25 +168,60 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     Ok((process, pending))
 }
 
-/// Stages 3 to 9.
-async fn run_stages(process: &mut Process, pending: Pending) -> Result<Timeline> {
+fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Result<Log> {
+    let directives = frameworks.iter().map(|framework| framework.log_directives());
+    Log::set_up(config, &directives.filter(|one| !one.is_empty()).collect::<Vec<_>>())
+}
+
+/// Stages 3 to 9, within the deadline as it is configured; before-hooks may still change it.
+async fn run_stages(
+    process: &mut Process,
+    pending: &mut Pending,
+    begun: Instant,
+) -> Result<Timeline> {
     let mut timeline = Timeline::new();
+    let limit = time_left(process, begun);
+    let before = std::mem::take(&mut pending.before);
+    match timeout(limit, complete_config(process, before)).await {
+        Ok(outcome) => outcome?,
+        Err(_) => return Err(too_long(process)),
+    }
+    timeline.push(("before", begun.elapsed()));
+    let limit = time_left(process, begun);
+    match timeout(limit, run_configured_stages(process, pending, &mut timeline)).await {
+        Ok(outcome) => outcome?,
+        Err(_) => return Err(too_long(process)),
+    }
+    Ok(timeline)
+}
+
+fn time_left(process: &Process, begun: Instant) -> Duration {
+    process.startup.deadline.saturating_sub(begun.elapsed())
+}
+
+/// Stage 3, and the completion of the configuration.
+async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
+    process.stage = "before";
+    run_before(before, &process.container).await?;
+    process.seal_config()
+}
+
+/// Stages 4 to 9.
+async fn run_configured_stages(
+    process: &mut Process,
+    pending: &mut Pending,
+    timeline: &mut Timeline,
+) -> Result<()> {
     let mut clock = Instant::now();
     let mut finished = |stage| {
         timeline.push((stage, clock.elapsed()));
         clock = Instant::now();
     };
-    let Pending { frameworks, before, mut registrations, free_ports } = pending;
-
-    process.stage = "before";
-    run_before(before, &process.container).await?;
-    finished("before");
 
     process.stage = "build";
-    process.seal_config()?;
     process.run_hooks(HookPoint::ConfigDidLoad).await?;
-    build(process, frameworks, &mut registrations, free_ports)?;
-    registrations.warn_of_rest();
+    build(process, pending)?;
+    pending.registrations.warn_of_rest();
     finished("build");
 
     process.stage = "check";
@@ -183,7 +248,7 @@ async fn run_stages(process: &mut Process, pending: Pending) -> Result<Timeline>
     process.run_hooks(HookPoint::OnServerReady).await?;
     process.turn_ready();
     finished("serve");
-    Ok(timeline)
+    Ok(())
 }
 
 async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
@@ -194,32 +259,30 @@ async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
 }
 
 /// Stage 4: frameworks from the complete configuration, and who shares what with whom.
-fn build(
-    process: &mut Process,
-    frameworks: Vec<Box<dyn Loaded>>,
-    registrations: &mut Registrations,
-    free_ports: bool,
-) -> Result<()> {
-    let configured: Vec<_> =
-        frameworks.into_iter().map(|framework| framework.configure(&process.config)).collect();
+fn build(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    let mut configured = Vec::new();
+    for framework in pending.frameworks.drain(..) {
+        configured.push(panics::caught(|| Ok(framework.configure(&process.config)))?);
+    }
     check_names(&configured)?;
     let shared = Shared::default();
     let mut errors = Vec::new();
     for framework in configured {
+        let title = title(framework.kind(), framework.name());
         let context = FrameworkContext {
             config: &process.config,
             container: &process.container,
             health: &process.health,
             exposures: &process.exposures,
             shared: &shared,
-            registrations,
-            free_ports,
+            registrations: &mut pending.registrations,
+            free_ports: pending.free_ports,
             kind: framework.kind(),
             name: framework.name().to_owned(),
         };
-        match framework.build(context) {
+        match panics::caught(|| framework.build(context)) {
             Ok(member) => process.members.push(member),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(error.context(format!("framework {title}"))),
         }
     }
     Error::all("frameworks cannot be built", errors)?;
@@ -235,7 +298,7 @@ fn check_names(configured: &[Box<dyn Configured>]) -> Result<()> {
                 "framework {} is loaded twice",
                 title(key.0, key.1)
             ))
-            .advise("give one of them a name of its own: .named(\"admin\")"));
+            .advise("give one of them a name of its own, as in HttpFramework::named(\"admin\")"));
         }
         seen.push(key);
     }
@@ -246,7 +309,8 @@ fn banner(process: &Process, timeline: &Timeline, total: Duration) {
     for member in &process.members {
         let framework = member.title();
         match (member.app.url(), member.app.local_addr()) {
-            (Some(url), _) => tracing::info!(framework, url, "serving"),
+            (Some(url), Some(address)) => tracing::info!(framework, url, %address, "serving"),
+            (Some(url), None) => tracing::info!(framework, url, "serving"),
             (None, Some(address)) => tracing::info!(framework, %address, "serving"),
             (None, None) => tracing::info!(framework, "serving"),
         }

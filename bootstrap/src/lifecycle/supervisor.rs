@@ -45,8 +45,10 @@ impl RunningBootstrap {
             watched.stop_requested().await;
             process.stop().await
         });
+        let stopped = lifecycle.clone();
         let outcome = task
-            .map(|joined| {
+            .map(move |joined| {
+                stopped.enter(Phase::Stopped);
                 joined.unwrap_or_else(|error| {
                     Err(Error::other("the ordered stop itself failed").caused_by(error))
                 })

@@ -52,7 +52,9 @@ pub trait Module: Send + Sync + 'static {
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()>;
 }
 
-/// Makes a module of a function, where a type of its own would say no more.
+/// Makes a module of a function, where a type of its own would say no more. Made twice from one
+/// piece of code under one name, it is one module, whatever the function captures: give each a
+/// name of its own.
 ///
 /// # Examples
 /// ```

@@ -44,7 +44,9 @@ pub struct NoInput;
 /// A type that the input of a call can be bound to: whatever is `Deserialize` and `Validate`.
 ///
 /// Its fields are read from the route's parameters, then the query, then the body; where a name
-/// stands in several, the first of these wins.
+/// stands in several, the first of these wins. Parameters, query and forms are text, which is
+/// parsed as the field's type asks; `#[serde(flatten)]` and untagged types ask for none and see
+/// text. A body that is no object (a list, say) is the input as a whole.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound from a call",
     note = "derive `serde::Deserialize` and `garde::Validate` for it"
@@ -188,6 +190,46 @@ mod tests {
         assert!(message(input(&[("room", "a")], "", "{")).starts_with("EOF while parsing"));
         assert!(message(input(&[], "", "{\"room\":")).starts_with("room: EOF while parsing"));
         assert!(message(input(&[("room", "a")], "", r#"{"from":"x"} y"#)).contains("trailing"));
+    }
+
+    #[test]
+    fn a_form_of_a_hundred_thousand_names_takes_no_longer_than_its_length() {
+        let names: Vec<_> = (0..100_000).map(|number| format!("{number}=")).collect();
+        let mut form = input(&[("room", "a")], "", &names.join("&"));
+        form.format = BodyFormat::Form;
+        let begun = std::time::Instant::now();
+        Post::bind(form).expect_err("from is missing");
+        // Quadratic work would take minutes.
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn many_names_are_told_apart() {
+        let query: Vec<_> = (0..40).map(|number| format!("n{number}=x")).collect();
+        let query = format!("?{}&from=tom&limit=1&limit=2&room=hidden", query.join("&"));
+        let bound = Post::bind(input(&[("room", "a")], &query, "")).expect("binds");
+        assert_eq!((bound.room.as_str(), bound.from.as_str(), bound.limit), ("a", "tom", Some(2)));
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_the_input_as_a_whole() {
+        #[derive(Debug, PartialEq, Deserialize, Validate)]
+        struct Numbers(#[garde(skip)] Vec<u32>);
+        let bound = Numbers::bind(input(&[], "?trace=1", " [1, 2]"));
+        assert_eq!(bound.expect("binds"), Numbers(vec![1, 2]));
+    }
+
+    #[test]
+    fn numbers_in_text_are_finite_as_in_json() {
+        #[derive(Debug, Deserialize, Validate)]
+        struct Ratio {
+            #[garde(skip)]
+            ratio: f64,
+        }
+        assert_eq!(Ratio::bind(input(&[], "?ratio=1e3", "")).expect("binds").ratio, 1000.0);
+        for text in ["NaN", "inf", "-infinity"] {
+            Ratio::bind(input(&[], &format!("?ratio={text}"), "")).expect_err(text);
+        }
     }
 
     #[test]

@@ -91,9 +91,7 @@ impl<I: Send + 'static, O: Send + 'static> Endpoint<I, O> {
     /// # Errors
     /// Returns the operation's fault, or that of binding its input.
     pub async fn call(&self, context: Context, input: I) -> Result<O, Fault> {
-        let run = Arc::clone(&self.run);
-        let call = async { run(context.clone(), input).await };
-        answered(&context, call).await
+        answered(&context, async { (self.run)(context.clone(), input).await }).await
     }
 }
 
@@ -165,10 +163,14 @@ async fn within_deadline<T>(
 fn log(context: &Context, fault: &Fault) {
     let (operation, protocol) = (context.operation.name(), context.protocol.as_str());
     let request_id = context.request_id.as_str();
-    if fault.kind() == FaultKind::Internal {
-        let source = fault.source_text().unwrap_or_default();
-        tracing::error!(operation, protocol, request_id, %fault, source, "call failed");
-    } else {
-        tracing::debug!(operation, protocol, request_id, %fault, "call refused");
+    let source = fault.source_text();
+    match fault.kind() {
+        FaultKind::Internal => {
+            tracing::error!(operation, protocol, request_id, %fault, source, "call failed");
+        }
+        FaultKind::Unavailable | FaultKind::DeadlineExceeded => {
+            tracing::warn!(operation, protocol, request_id, %fault, source, "call failed");
+        }
+        _ => tracing::debug!(operation, protocol, request_id, %fault, source, "call refused"),
     }
 }

@@ -22,6 +22,7 @@ struct State {
 
 impl Exposures {
     /// Adds what a framework serves, and checks it where the application has been checked already.
+    /// All of it is added, or nothing.
     ///
     /// # Errors
     /// Returns an error for each operation that stands on a route that is taken, that cannot be
@@ -34,16 +35,16 @@ impl Exposures {
                 .advise("add them in a module, or in an on_ready hook"));
         }
         let mut errors = Vec::new();
-        let mut added = Vec::new();
+        let before = state.entries.len();
         for exposure in exposures {
             errors.extend(state.fault_of(&exposure));
-            added.push(exposure.clone());
             state.entries.push(exposure);
         }
-        let container = state.container.clone().and_then(|weak| weak.upgrade());
-        drop(state);
-        if let Some(container) = container {
-            errors.extend(container.check(&roots(&added)).err());
+        if let Some(container) = state.container.as_ref().and_then(WeakContainer::upgrade) {
+            errors.extend(container.check(&roots(&state.entries[before..])).err());
+        }
+        if !errors.is_empty() {
+            state.entries.truncate(before);
         }
         Error::all("routes do not fit", errors)
     }

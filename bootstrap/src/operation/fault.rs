@@ -4,7 +4,7 @@ pub use polyport_wire::FaultKind;
 use polyport_wire::FaultView;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, panics};
 
 /// The one error that callers see, with one mapping for each protocol.
 ///
@@ -104,7 +104,7 @@ impl Fault {
     /// A panic, by its message, which is logged and not sent.
     #[must_use]
     pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
-        Self::internal(Error::other(format!("the operation panicked: {}", panic_text(panic))))
+        Self::internal(Error::other(format!("the operation panicked: {}", panics::text(panic))))
     }
 
     /// Sets a business code of the application's own.
@@ -193,14 +193,6 @@ impl Fault {
             request_id,
         }
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no message)")
 }
 
 impl fmt::Display for Fault {

@@ -40,6 +40,7 @@ impl OperationInfo {
     #[must_use]
     pub fn of<F>() -> Self {
         let path = type_name::<F>().trim_end_matches("::{{closure}}");
+        let path = path.split_once('<').map_or(path, |(path, _)| path);
         Self {
             name: path.rsplit("::").next().unwrap_or(path),
             dependencies: Vec::new(),

@@ -1,6 +1,6 @@
 //! One deserializer over everything that the fields of an input can come from.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap};
 
 use serde::{
     de::{
@@ -15,8 +15,11 @@ use super::{BodyFormat, Fault, RawInput, bind::invalid, values::Values};
 /// Reads `T` from the input. The path of a faulty field is found by a second pass, so that only
 /// faulty calls pay for it.
 pub(super) fn deserialize<T: DeserializeOwned>(input: &RawInput) -> Result<T, Fault> {
-    let fields = Fields::of(input);
+    let mut fields = Fields::of(input);
     let body = (input.format == BodyFormat::Json && !input.body.is_empty()).then_some(&*input.body);
+    if input.path.is_empty() && body.is_some_and(|body| !is_object(body)) {
+        fields = Fields::default();
+    }
     let result = match body {
         Some(body) if fields.is_empty() => serde_json::from_slice(body),
         body => T::deserialize(Merged { fields: &fields, body }),
@@ -36,6 +39,10 @@ pub(super) fn deserialize<T: DeserializeOwned>(input: &RawInput) -> Result<T, Fa
     })
 }
 
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// What is wrong with a body whose value is right.
 fn trailing(body: Option<&[u8]>) -> Fault {
     let error = serde_json::from_slice::<IgnoredAny>(body.unwrap_or_default());
@@ -43,10 +50,15 @@ fn trailing(body: Option<&[u8]>) -> Fault {
     invalid(vec![(String::new(), text)])
 }
 
+/// Up to so many names are looked through faster than they are hashed.
+const FEW: usize = 16;
+
 /// The fields outside of a JSON body, each name once, with every value it was given.
 #[derive(Debug, Default)]
 struct Fields<'a> {
     values: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>,
+    /// Where each name stands, once there are too many to look through.
+    index: HashMap<Cow<'a, str>, usize>,
     /// What is wrong with one of the values: a JSON error would add a position in the body to it.
     fault: RefCell<Option<String>>,
 }
@@ -55,7 +67,7 @@ impl<'a> Fields<'a> {
     fn of(input: &'a RawInput) -> Self {
         let mut fields = Self::default();
         for (name, value) in &input.path {
-            fields.values.push((Cow::Borrowed(name), vec![Cow::Borrowed(value)]));
+            fields.push(Cow::Borrowed(name), Cow::Borrowed(value));
         }
         let from_path = fields.values.len();
         if let Some(query) = input.query.as_ref().and_then(|uri| uri.query()) {
@@ -71,12 +83,30 @@ impl<'a> Fields<'a> {
     /// Adds pairs; the first `fixed` fields are already decided.
     fn add(&mut self, fixed: usize, encoded: &'a [u8]) {
         for (name, value) in form_urlencoded::parse(encoded) {
-            match self.values.iter().position(|(known, _)| *known == name) {
+            match self.position(&name) {
                 Some(position) if position < fixed => {}
                 Some(position) => self.values[position].1.push(value),
-                None => self.values.push((name, vec![value])),
+                None => self.push(name, value),
             }
         }
+    }
+
+    fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        if self.values.len() == FEW {
+            let names = self.values.iter().enumerate();
+            self.index.extend(names.map(|(position, (name, _))| (name.clone(), position)));
+        }
+        if self.values.len() >= FEW {
+            self.index.insert(name.clone(), self.values.len());
+        }
+        self.values.push((name, vec![value]));
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.values.len() > FEW {
+            return self.index.get(name).copied();
+        }
+        self.values.iter().position(|(known, _)| known == name)
     }
 
     fn is_empty(&self) -> bool {
@@ -84,7 +114,7 @@ impl<'a> Fields<'a> {
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.values.iter().any(|(known, _)| known == name)
+        self.position(name).is_some()
     }
 }
 
@@ -131,7 +161,10 @@ impl<'de> Deserializer<'de> for Merged<'_, 'de> {
     ) -> Result<V::Value, Self::Error> {
         match self.body {
             Some(body) => {
-                serde_json::Deserializer::from_slice(body).deserialize_enum(name, variants, visitor)
+                let mut json = serde_json::Deserializer::from_slice(body);
+                let value = json.deserialize_enum(name, variants, visitor)?;
+                json.end()?;
+                Ok(value)
             }
             None => visitor
                 .visit_enum(MapAccessDeserializer::new(FieldsThen::new(self.fields, Nothing))),

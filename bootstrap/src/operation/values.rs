@@ -24,6 +24,20 @@ impl<'de> Values<'_, 'de> {
     }
 }
 
+impl Values<'_, '_> {
+    /// As JSON, text knows no infinity and no NaN.
+    fn finite<T: std::str::FromStr + Into<f64> + Copy>(
+        &self,
+        expected: &'static str,
+    ) -> Result<T, Error> {
+        let number: T = self.parse(expected)?;
+        if number.into().is_finite() {
+            return Ok(number);
+        }
+        Err(Error::invalid_value(Unexpected::Str(self.last()), &expected))
+    }
+}
+
 macro_rules! parsed {
     ($($method:ident => $visit:ident: $type:ty;)*) => {
         $(
@@ -49,9 +63,15 @@ impl<'de> Deserializer<'de> for Values<'_, 'de> {
         deserialize_u32 => visit_u32: u32;
         deserialize_u64 => visit_u64: u64;
         deserialize_u128 => visit_u128: u128;
-        deserialize_f32 => visit_f32: f32;
-        deserialize_f64 => visit_f64: f64;
         deserialize_char => visit_char: char;
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f32(self.finite("f32")?)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f64(self.finite("f64")?)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -46,6 +46,7 @@ pub(crate) struct Fake {
     pub(crate) log: Log,
     pub(crate) port: u16,
     pub(crate) fails_at: Option<&'static str>,
+    pub(crate) panics_at: Option<&'static str>,
 }
 
 impl Fake {
@@ -68,12 +69,18 @@ impl Fake {
         self
     }
 
+    pub(crate) fn panics_at(mut self, step: &'static str) -> Self {
+        self.panics_at = Some(step);
+        self
+    }
+
     fn title(&self) -> &str {
         self.name.as_deref().unwrap_or("default")
     }
 
     fn step(&self, step: &'static str) -> Result<()> {
         self.log.add(format!("{} {step}", self.title()));
+        assert!(self.panics_at != Some(step), "{step} panics");
         match self.fails_at {
             Some(failing) if failing == step => Err(Error::other(format!("{step} failed"))),
             _ => Ok(()),
@@ -99,6 +106,11 @@ impl Framework for Fake {
 impl Transport for Fake {
     fn endpoint(&self) -> Option<Endpoint> {
         Some(Endpoint { host: "127.0.0.1".to_owned(), port: self.port })
+    }
+
+    fn link(&mut self) -> Result<()> {
+        assert!(self.panics_at != Some("link"), "link panics");
+        Ok(())
     }
 
     async fn bind(&mut self) -> Result<()> {

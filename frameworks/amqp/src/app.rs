@@ -99,12 +99,6 @@ impl AmqpApp {
         self.0.monitor.state()
     }
 
-    /// The broker's URL, without the password; empty before the in-memory broker is started.
-    #[must_use]
-    pub fn broker(&self) -> String {
-        self.0.broker.get().map(Broker::to_string).unwrap_or_default()
-    }
-
     /// Whether the broker is the in-memory one inside this process.
     #[must_use]
     pub fn embedded(&self) -> bool {
@@ -125,7 +119,7 @@ impl fmt::Debug for AmqpApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpApp")
             .field("name", &self.name())
-            .field("broker", &self.broker())
+            .field("broker", &self.url())
             .finish_non_exhaustive()
     }
 }
@@ -133,6 +127,11 @@ impl fmt::Debug for AmqpApp {
 impl Application for AmqpApp {
     fn core(&self) -> &AppCore {
         &self.0.core
+    }
+
+    /// The broker's URL, without the password.
+    fn url(&self) -> Option<String> {
+        self.0.broker.get().map(Broker::to_string)
     }
 }
 

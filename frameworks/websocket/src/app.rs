@@ -1,11 +1,13 @@
 //! The handle that application code injects.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Result, operation::Exposures};
+use polyport_bootstrap::{
+    AppCore, AppHandle, Application, Error, Result, framework::reachable, operation::Exposures,
+};
 use serde::Serialize;
 
 use crate::{SendError, Socket, SocketId, WebSocketRoutes, adapter, hub::Hub};
@@ -15,21 +17,12 @@ use crate::{SendError, Socket, SocketId, WebSocketRoutes, adapter, hub::Hub};
 ///
 /// # Examples
 /// ```
-/// use polyport_bootstrap::{Provide, Result};
+/// use polyport_bootstrap::{Fault, operation::App};
 /// use polyport_websocket::WebSocketApp;
 ///
-/// # use polyport_bootstrap as polyport;
-/// #[derive(Provide)]
-/// struct News {
-///     #[app]
-///     websocket: WebSocketApp,
-/// }
-///
-/// impl News {
-///     fn publish(&self, text: &str) -> Result<()> {
-///         self.websocket.room("news").emit("message", text)?;
-///         Ok(())
-///     }
+/// /// Served on any protocol; says how many it reached.
+/// async fn tick(App(websocket): App<WebSocketApp>) -> Result<usize, Fault> {
+///     Ok(websocket.room("clock").emit("tick", &1)?)
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -137,23 +130,9 @@ impl WebSocketApp {
         self.0.hub.members(room)
     }
 
-    /// Where clients of this machine connect to: `ws://127.0.0.1:7001/ws`. On a joined listener
-    /// that is known when the process serves, on a port of its own when that is bound.
-    #[must_use]
-    pub fn url(&self) -> Option<String> {
-        self.address().map(|address| format!("ws://{address}{}", self.0.path))
-    }
-
     /// The address that clients of this machine connect to.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        let mut address = *self.0.address.get()?;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address.ip() {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        Some(address)
+        self.0.address.get().copied().map(reachable)
     }
 
     pub(crate) fn set_address(&self, address: SocketAddr) {
@@ -164,6 +143,12 @@ impl WebSocketApp {
 impl Application for WebSocketApp {
     fn core(&self) -> &AppCore {
         &self.0.core
+    }
+
+    /// `ws://127.0.0.1:7001/ws`. On a joined listener it is known when the process serves, on a
+    /// port of its own when that is bound.
+    fn url(&self) -> Option<String> {
+        self.address().map(|address| format!("ws://{address}{}", self.0.path))
     }
 }
 

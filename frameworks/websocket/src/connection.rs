@@ -4,14 +4,10 @@
 //! what watches whether the client lives; so a ping is answered while an event is handled.
 
 use std::{
-    future::{Future, pending, poll_fn},
+    future::{Future, pending},
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::Poll,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -23,18 +19,19 @@ use polyport_bootstrap::{
     Context, Fault, FaultKind,
     operation::{RawInput, RequestId},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
 
 use crate::{
-    Closed, Socket, adapter,
+    Closed, Socket, WebSocketSettings, adapter,
     farewell::{End, say_farewell},
     gateway::Gateway,
     inbox::{Event, Inbound, Inbox},
     outbox::{Ending, Next},
+    pulse::Pulse,
     socket::close_frame,
 };
 
@@ -42,7 +39,7 @@ pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 pub(crate) type Reading = stream::SplitStream<WebSocket>;
 pub(crate) type Writing = stream::SplitSink<WebSocket, Message>;
 
-/// What the client said when it connected.
+/// What the client said when it connected; boxed, and kept for `on_connect` operations only.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     pub(crate) query: Option<PathAndQuery>,
@@ -54,7 +51,7 @@ pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     upgrade: OnUpgrade,
     peer: SocketAddr,
-    handshake: Handshake,
+    handshake: Option<Box<Handshake>>,
 ) {
     let upgraded = match upgrade.await {
         Ok(upgraded) => TokioIo::new(upgraded),
@@ -68,9 +65,10 @@ pub(crate) async fn serve(
         // Left in whatever way this task ends.
         socket: Connected(socket),
         inbox: Inbox::default(),
-        heard: AtomicBool::new(false),
+        pulse: Pulse::default(),
     };
-    connection.run(stream, handshake).await;
+    let (writing, reading) = stream.split();
+    connection.run(reading, writing, handshake).await;
 }
 
 /// A socket that leaves its rooms when it is dropped.
@@ -87,15 +85,18 @@ struct Connection<'a> {
     gateway: &'a Gateway,
     socket: Connected,
     inbox: Inbox,
-    /// Whether the client was heard of since this was last looked at.
-    heard: AtomicBool,
+    pulse: Pulse,
 }
 
 impl Connection<'_> {
-    async fn run(&self, stream: WebSocket, handshake: Handshake) {
+    async fn run(
+        &self,
+        mut reading: Reading,
+        mut writing: Writing,
+        handshake: Option<Box<Handshake>>,
+    ) {
         let socket = &self.socket.0;
         tracing::debug!(socket = %socket.id(), peer = %socket.peer(), "connected");
-        let (mut writing, mut reading) = stream.split();
         let mut handling = pin!(self.handle_all(handshake));
         let end = self.converse(&mut reading, &mut writing, handling.as_mut()).await;
         tracing::debug!(socket = %socket.id(), ?end, "disconnected");
@@ -114,7 +115,7 @@ impl Connection<'_> {
             // What was read is handled, even where nobody waits for the answers.
             join(farewell, async {
                 handling.await;
-                self.say_disconnected(closed).await;
+                Box::pin(self.say_disconnected(closed)).await;
             })
             .await;
         }
@@ -144,7 +145,7 @@ impl Connection<'_> {
                 Some(Err(error)) => return error.into(),
                 None => return End::Lost,
             };
-            self.heard.store(true, Relaxed);
+            self.pulse.beat();
             let message = match message {
                 Message::Text(text) => Inbound::Text(text),
                 Message::Binary(_) => Inbound::Binary,
@@ -157,9 +158,11 @@ impl Connection<'_> {
     }
 
     /// Handles one event after the other.
-    async fn handle_all(&self, handshake: Handshake) {
-        if let Err(fault) = self.say_connected(handshake).await {
-            self.refuse(&fault);
+    async fn handle_all(&self, handshake: Option<Box<Handshake>>) {
+        if let Some(handshake) = handshake
+            && let Err(refused) = Box::pin(self.say_connected(*handshake)).await
+        {
+            self.refuse(&refused);
             while self.inbox.next().await.is_some() {}
         }
         while let Some(event) = self.inbox.next().await {
@@ -171,7 +174,8 @@ impl Connection<'_> {
     async fn handle(&self, Event { message, call }: Event) {
         let socket = &self.socket.0;
         let answer = match call {
-            Some(_) => adapter::answer(self.gateway, socket, &message).await,
+            // Boxed, so that an idle connection stays small.
+            Some(_) => Box::pin(adapter::answer(self.gateway, socket, &message)).await,
             None => Some(adapter::stopping(self.gateway, &message)),
         };
         if let Some(text) = answer {
@@ -180,13 +184,9 @@ impl Connection<'_> {
     }
 
     async fn say_connected(&self, handshake: Handshake) -> Result<(), Refused> {
-        let hooks = &self.gateway.table().connect;
-        if hooks.is_empty() {
-            return Ok(());
-        }
         let _call = self.gateway.calls.enter();
         let Handshake { query, headers } = handshake;
-        for hook in hooks {
+        for hook in &self.gateway.table().connect {
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             let context = self.gateway.context_with(hook.info(), headers.clone(), extensions);
@@ -252,30 +252,13 @@ impl Connection<'_> {
         }
     }
 
-    /// Resolves when the client is silent in spite of a ping.
+    /// Resolves when the client is silent in spite of a ping. While nothing is read, nothing can be
+    /// heard.
     async fn watch(&self) -> End {
-        let settings = &self.gateway.settings;
-        if settings.ping_interval.is_zero() {
-            return pending().await;
-        }
-        loop {
-            sleep(settings.ping_interval).await;
-            if self.heard.swap(false, Relaxed) {
-                continue;
-            }
-            self.socket.0.outbox().ping();
-            let answered = timeout(settings.pong_timeout, self.answer()).await;
-            // While nothing is read, nothing can be heard.
-            if answered.is_err() && !self.inbox.is_full() {
-                return End::Lost;
-            }
-        }
-    }
-
-    /// Resolves when the client is heard of. It is read before this is polled.
-    async fn answer(&self) {
-        poll_fn(|_| if self.heard.swap(false, Relaxed) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        let WebSocketSettings { ping_interval, pong_timeout, .. } = self.gateway.settings;
+        let ping = || self.socket.0.outbox().ping();
+        self.pulse.lost(ping_interval, pong_timeout, ping, || self.inbox.is_full()).await;
+        End::Lost
     }
 }
 
@@ -289,21 +272,4 @@ struct Refused {
 async fn never_ending(future: Pin<&mut impl Future<Output = ()>>) {
     future.await;
     pending().await
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn tmp_size() {
-        fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
-            size_of::<F>()
-        }
-        use super::*;
-        panic!(
-            "serve {} ws {} outbox {} ",
-            size(serve),
-            size_of::<WebSocket>(),
-            size_of::<crate::outbox::Outbox>()
-        );
-    }
 }

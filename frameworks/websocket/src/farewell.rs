@@ -25,7 +25,7 @@ use crate::{
 
 /// How long a client may take to answer when the process stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(500);
-/// How long a client may take to end the connection after both have said goodbye.
+/// How long a client may be silent, after both have said goodbye, before it ends the connection.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// How a connection comes to its end.
@@ -143,7 +143,7 @@ async fn part(mut reading: Reading, mut writing: Writing, ours: Option<CloseFram
     // Reading has tungstenite send its answer to a close frame. After a violation it ends at once.
     while let Some(Ok(_)) = reading.next().await {}
     if let Ok(socket) = reading.reunite(writing) {
-        let _ = timeout(LINGER, linger(socket)).await;
+        linger(socket).await;
     }
 }
 
@@ -153,7 +153,7 @@ async fn linger(mut socket: WebSocket) {
     let io = socket.get_mut();
     let mut unwanted = Vec::with_capacity(1024);
     if io.shutdown().await.is_ok() {
-        while io.read_buf(&mut unwanted).await.is_ok_and(|read| read > 0) {
+        while let Ok(Ok(1..)) = timeout(LINGER, io.read_buf(&mut unwanted)).await {
             unwanted.clear();
         }
     }

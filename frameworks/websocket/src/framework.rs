@@ -13,9 +13,7 @@ use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Built, Endpoint, FrameworkContext, SettingsSource},
 };
-use polyport_listener::{
-    BoundListener, ListenerRegistry, ListenerSettings, Mount, Server, SharedListener,
-};
+use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -91,14 +89,14 @@ impl Framework for WebSocketFramework {
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
+        let host = settings.port.map(|_| ListenerHost::new(app.core()));
         let gateway = Gateway::new(app.clone(), settings, context.container().clone());
         let transport = WebSocketTransport {
             app: app.clone(),
             gateway: Arc::new(gateway),
             registry: context.shared(),
             paths: context.shared(),
-            bound: None,
-            server: None,
+            host,
             watcher: None,
         };
         Ok(Built { app, transport: Box::new(transport) })
@@ -125,9 +123,8 @@ struct WebSocketTransport {
     gateway: Arc<Gateway>,
     registry: Arc<ListenerRegistry>,
     paths: Arc<JoinedPaths>,
-    bound: Option<BoundListener>,
     /// Where it has a port of its own.
-    server: Option<Server>,
+    host: Option<ListenerHost>,
     watcher: Option<AbortOnDropHandle<()>>,
 }
 
@@ -185,11 +182,17 @@ impl WebSocketTransport {
         self.settings().close_jitter + STOP_GRACE + MARGIN
     }
 
-    async fn wait_for_connections(&self) -> usize {
+    /// On a joined listener, whose owner closes it.
+    async fn wait_for_connections(&self) -> Result<()> {
         let connections = &self.gateway.connections;
         connections.close();
-        let _ = tokio::time::timeout(self.grace(), connections.wait()).await;
-        connections.len()
+        match tokio::time::timeout(self.grace(), connections.wait()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::deadline(format!(
+                "{} connections are cut in the middle of a call",
+                connections.len()
+            ))),
+        }
     }
 }
 
@@ -201,8 +204,8 @@ impl Transport for WebSocketTransport {
     }
 
     fn link(&mut self) -> Result<()> {
-        let listener = match self.settings().port {
-            Some(_) => SharedListener::new(self.app.core().title()),
+        let listener = match &self.host {
+            Some(host) => host.listener().clone(),
             None => self.join()?,
         };
         let _ = self.gateway.listener.set(listener);
@@ -210,14 +213,9 @@ impl Transport for WebSocketTransport {
     }
 
     async fn bind(&mut self) -> Result<()> {
-        if let (Some(port), Some(listener)) = (self.settings().port, self.listener()) {
-            let bound = listener.bind(&self.settings().host, port).await.map_err(|error| {
-                let advice = error.advice();
-                let error = Error::connection(error.to_string());
-                advice.into_iter().fold(error, Error::advise)
-            })?;
-            self.app.core().set_local_addr(bound.local_addr());
-            self.bound = Some(bound);
+        let WebSocketSettings { host: address, port, .. } = &self.gateway.settings;
+        if let (Some(host), Some(port)) = (&mut self.host, port) {
+            host.bind(self.app.core(), address, *port).await?;
         }
         self.learn_address();
         Ok(())
@@ -226,46 +224,41 @@ impl Transport for WebSocketTransport {
     async fn serve(&mut self) -> Result<()> {
         self.learn_address();
         self.gateway.table();
-        let Some(listener) = self.listener().cloned() else { return Ok(()) };
-        if let Some(bound) = self.bound.take() {
-            let listening = bound.listen()?;
-            let settings = ListenerSettings::default();
-            self.server = Some(listener.serve(listening, self.entrance(), settings)?);
+        let entrance = self.entrance();
+        if let Some(host) = &mut self.host {
+            host.serve(entrance, ListenerSettings::default())?;
         }
-        let hub = Arc::clone(self.gateway.hub());
-        self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            listener.closing().cancelled().await;
-            hub.go_away();
-        })));
+        if let Some(listener) = self.listener().cloned() {
+            let hub = Arc::clone(self.gateway.hub());
+            self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                listener.closing().cancelled().await;
+                hub.go_away();
+            })));
+        }
         Ok(())
     }
 
     async fn stop_intake(&mut self) {
         self.gateway.calls.stop();
-        if let Some(server) = &self.server {
-            server.stop_intake().await;
+        if let Some(host) = &self.host {
+            host.stop_intake().await;
         }
     }
 
     async fn drain(&mut self) {
         self.gateway.calls.finished().await;
-        if let Some(server) = &self.server {
-            server.drain().await;
+        if let Some(host) = &self.host {
+            host.drain().await;
         }
     }
 
     async fn close(&mut self) -> Result<()> {
         self.gateway.calls.stop();
         self.gateway.hub().go_away();
-        let cut = match &self.server {
-            Some(server) => server.close(self.grace()).await,
+        let grace = self.grace();
+        match &mut self.host {
+            Some(host) => host.close(grace).await,
             None => self.wait_for_connections().await,
-        };
-        match cut {
-            0 => Ok(()),
-            cut => {
-                Err(Error::deadline(format!("{cut} connections were cut in the middle of a call")))
-            }
         }
     }
 

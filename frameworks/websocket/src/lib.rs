@@ -48,6 +48,7 @@ mod gateway;
 mod hub;
 mod inbox;
 mod outbox;
+mod pulse;
 mod routes;
 mod settings;
 mod socket;

@@ -63,13 +63,14 @@ fn answer(gateway: &Arc<Gateway>, mut request: Request<Incoming>) -> Response<Re
 fn begin(gateway: &Arc<Gateway>, request: &mut Request<Incoming>) {
     let upgrade = hyper::upgrade::on(&mut *request);
     let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
-    let handshake = Handshake {
-        query: request.uri().path_and_query().cloned(),
-        headers: std::mem::take(request.headers_mut()),
-    };
+    let handshake = (!gateway.table().connect.is_empty()).then(|| {
+        let query = request.uri().path_and_query().cloned();
+        Box::new(Handshake { query, headers: std::mem::take(request.headers_mut()) })
+    });
     if let Some(listener) = gateway.listener.get() {
         let connection = connection::serve(Arc::clone(gateway), upgrade, peer, handshake);
-        listener.spawn(gateway.connections.track_future(connection));
+        // Boxed, so that the tasks around it do not hold it twice.
+        listener.spawn(Box::pin(gateway.connections.track_future(connection)));
     }
 }
 
@@ -79,7 +80,7 @@ fn check<B>(path: &str, stopped: bool, request: &Request<B>) -> Result<HeaderVal
         let fault = Fault::not_found("NO_SUCH_PATH", format!("WebSocket is served at {path}"));
         return Err(Refusal(fault, Vec::new()));
     }
-    if request.version() > Version::HTTP_11 {
+    if request.version() != Version::HTTP_11 {
         let message = "WebSocket is served over HTTP/1.1";
         return Err(Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new()));
     }
@@ -196,7 +197,9 @@ mod tests {
         assert_eq!(refusal(false, &proper), None);
         assert_eq!(refusal(true, &proper), Some(503));
         assert_eq!(refusal(false, &handshake("/", Version::HTTP_11)), Some(404));
-        assert_eq!(refusal(false, &handshake("/ws", Version::HTTP_2)), Some(400));
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            assert_eq!(refusal(false, &handshake("/ws", version)), Some(400));
+        }
     }
 
     #[test]

@@ -129,7 +129,7 @@ async fn a_panic_in_a_constructor_is_an_error_and_can_be_tried_again() {
     });
     let first = container.get::<Pool>().await.unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Hook);
-    assert!(first.to_string().starts_with("Pool (module test): it panicked: "), "{first}");
+    assert!(first.to_string().starts_with("Pool (module test): panicked: "), "{first}");
     assert!(first.to_string().contains("before the future"), "{first}");
     let second = container.get::<Pool>().await.unwrap_err();
     assert!(second.to_string().contains("in the future"), "{second}");

@@ -72,7 +72,7 @@ async fn an_error_a_panic_and_a_hang_are_told_and_skip_nobody() {
         [
             "disposing of Idle (module test): it took longer than 5s, and was cut off",
             "disposing of Service (module test): busy",
-            "disposing of Repo (module test): it panicked: no more",
+            "disposing of Repo (module test): panicked: no more",
         ],
     );
     assert_eq!(log.entries(), ["pool"]);

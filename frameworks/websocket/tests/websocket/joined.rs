@@ -137,6 +137,5 @@ async fn a_start_that_fails_leaves_nothing_behind() {
     });
     create_bootstrap(bootstrap).await.unwrap_err();
     let handle = kept.lock().unwrap().take().unwrap();
-    let core: &dyn Application = &handle;
-    assert!(core.container().is_none(), "the container is kept alive");
+    assert!(handle.container().is_none(), "the container is kept alive");
 }

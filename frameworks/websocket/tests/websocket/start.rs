@@ -1,7 +1,8 @@
 //! What is found wrong before anything is served.
 
 use polyport_bootstrap::{
-    Bootstrap, ErrorKind, Fault, Module, ModuleBuilder, Result, testing::create_bootstrap,
+    Application, Bootstrap, ErrorKind, Fault, Module, ModuleBuilder, Result,
+    testing::create_bootstrap,
 };
 use polyport_websocket::{
     WebSocketApp, WebSocketFramework, WebSocketModule, WebSocketSettings, testing::WebSocketTest,
@@ -115,8 +116,7 @@ async fn the_handle_knows_its_url_and_keeps_nothing_alive() {
     assert!(url.starts_with("ws://127.0.0.1:") && url.ends_with("/chat"), "{url}");
     assert_eq!(app.websocket("/chat").await.close().await, 1000);
     app.close().await.unwrap();
-    let core: &dyn polyport_bootstrap::Application = &handle;
-    assert!(core.container().is_none(), "the container outlives the process");
+    assert!(handle.container().is_none(), "the container outlives the process");
 }
 
 #[tokio::test]

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use polyport_websocket::testing::{Received, WebSocketTest};
 use serde_json::json;
 
-use crate::support::{Chat, Raw, address, chat, eventually, start, within};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{
+    Chat, Raw, address, chat, close_code, eventually, narrow, receive_json, send, start, within,
+};
 
 #[tokio::test]
 async fn what_is_handled_is_answered_and_then_the_client_is_told() {
@@ -80,4 +84,26 @@ async fn an_event_that_never_ends_is_cut_and_reported() {
     assert_eq!(client.close_code().await, 1001);
     let error = within(stopped).await.unwrap().unwrap_err();
     assert!(format!("{error:?}").contains("1 calls were cut"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_drain_lasts_until_the_answers_are_written() {
+    let (app, gate) = start().await;
+    let mut client = narrow(&app).await;
+    let name = "x".repeat(500_000);
+    let hello = json!({ "event": "hello", "data": { "name": name } }).to_string();
+    for _ in 0..12 {
+        send(&mut client, Message::text(hello.clone())).await;
+    }
+    send(&mut client, Message::text(r#"{"event":"slow"}"#)).await;
+    gate.reached().await;
+    gate.open();
+    app.stop("test");
+    let early = tokio::time::timeout(Duration::from_millis(1500), app.wait()).await;
+    assert!(early.is_err(), "it stops before all is written: {early:?}");
+    for event in [["hello"; 12].as_slice(), &["slow"]].concat() {
+        assert_eq!(receive_json(&mut client).await["event"], event);
+    }
+    assert_eq!(close_code(&mut client).await, Some(1001));
+    within(app.wait()).await.unwrap();
 }

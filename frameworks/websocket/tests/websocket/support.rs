@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use garde::Validate;
 use polyport_bootstrap::{
-    Bootstrap, Fault, Module, ModuleBuilder, Result,
+    Application, Bootstrap, Fault, Module, ModuleBuilder, Result,
     operation::{Inject, Input},
     testing::{TestApp, TestBootstrap, create_bootstrap},
 };

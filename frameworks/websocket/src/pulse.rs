@@ -1,0 +1,111 @@
+//! Whether a client lives.
+
+use std::{
+    future::{pending, poll_fn},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+/// Whether a client was heard of since this was last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(AtomicBool);
+
+impl Pulse {
+    /// The client was heard of. Whoever says so runs in the task that polls [`lost`](Self::lost),
+    /// and before it.
+    pub(crate) fn beat(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Pings a client that was silent for `interval` (zero: never), and resolves when it is still
+    /// silent after `patience`. While it is `unheard`, nothing is known of it.
+    pub(crate) async fn lost(
+        &self,
+        interval: Duration,
+        patience: Duration,
+        ping: impl Fn(),
+        unheard: impl Fn() -> bool,
+    ) {
+        if interval.is_zero() {
+            return pending().await;
+        }
+        loop {
+            sleep(interval).await;
+            if self.take() {
+                continue;
+            }
+            ping();
+            if timeout(patience, self.felt()).await.is_err() && !unheard() {
+                return;
+            }
+        }
+    }
+
+    async fn felt(&self) {
+        poll_fn(|_| if self.take() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::future::join;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// After how long a client is lost that beats at these seconds, and how many pings it got.
+    async fn lost_after(beats: &[u64], unheard_until: u64) -> (u64, u32) {
+        let (pulse, pings, begun) = (Pulse::default(), Cell::new(0), Instant::now());
+        let unheard = || begun.elapsed().as_secs() < unheard_until;
+        let client = async {
+            for at in beats {
+                tokio::time::sleep_until(begun + Duration::from_secs(*at)).await;
+                pulse.beat();
+            }
+        };
+        let server = async {
+            pulse.lost(INTERVAL, PATIENCE, || pings.set(pings.get() + 1), unheard).await;
+            begun.elapsed().as_secs()
+        };
+        (join(client, server).await.1, pings.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_answers_no_ping_is_lost() {
+        assert_eq!(lost_after(&[], 0).await, (50, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_answers_goes_on_to_be_pinged() {
+        assert_eq!(lost_after(&[40, 75], 0).await, (125, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_busy_is_not_pinged() {
+        assert_eq!(lost_after(&[10, 40, 70], 0).await, (140, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_nobody_listens_to_is_not_lost() {
+        assert_eq!(lost_after(&[], 60).await, (100, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_interval_nobody_is_pinged() {
+        let pulse = Pulse::default();
+        let never = pulse.lost(Duration::ZERO, PATIENCE, || panic!("a ping"), || false);
+        assert!(timeout(INTERVAL * 10, never).await.is_err());
+    }
+}
