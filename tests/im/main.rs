@@ -7,6 +7,7 @@ mod amqp;
 mod grpc;
 mod http;
 mod process;
+mod rooms;
 mod support;
 mod websocket;
 mod whole;

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
@@ -33,21 +33,25 @@ use crate::support::{rabbitmq_vhost, unique};
 struct Program {
     child: Child,
     addresses: HashMap<String, SocketAddr>,
+    /// What it said until it was ready.
+    started: String,
     /// What it says after it is ready.
     rest: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Program {
-    /// Starts an example with these variables and waits until it is ready.
+    /// Starts an example with these variables and waits until it is ready. `cargo test` builds
+    /// them unless it is told which targets to build; `cargo build --examples` does, too.
     fn start(example: &str, variables: &[(&str, &str)]) -> Result<Self, (ExitStatus, String)> {
         let mut child = Command::new(example_path(example))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs([
                 ("POLYPORT__HTTP__PORT", "0"),
                 ("POLYPORT__GRPC__PORT", "0"),
-                ("POLYPORT__LOG__FORMAT", "json"),
                 ("POLYPORT__IM__DATABASE", ":memory:"),
             ])
+            // The other one's log is turned to JSON by a before-hook.
+            .envs((example == "im").then_some(("POLYPORT__LOG__FORMAT", "json")))
             .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
@@ -68,7 +72,7 @@ impl Program {
                 let rest = std::thread::spawn(move || {
                     lines.map_while(Result::ok).collect::<Vec<_>>().join("\n")
                 });
-                return Ok(Self { child, addresses, rest: Some(rest) });
+                return Ok(Self { child, addresses, started: said, rest: Some(rest) });
             }
             said.push_str(&line);
             said.push('\n');
@@ -123,6 +127,79 @@ async fn a_signal_stops_the_example_with_exit_code_0() {
         assert_eq!(status.code(), Some(0), "{said}");
         assert!(said.contains("\"message\":\"stopped\""), "{said}");
     }
+}
+
+/// A folder of its own, gone at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("polyport-{}", unique()));
+        std::fs::create_dir(&folder).expect("can be made");
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("is text").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn messages_survive_a_restart_and_the_pool_is_closed_after_everything_that_used_it() {
+    let folder = Folder::new();
+    let database = folder.file("im.sqlite");
+    let start = || Program::start("im", &[("POLYPORT__IM__DATABASE", &database)]).expect("starts");
+
+    let im = start();
+    let body = r#"{"from":"tom","text":"hi"}"#;
+    let posted = http(im.address("http"), "POST /rooms/lobby/messages", body).await;
+    assert!(posted.expect("is taken").starts_with("HTTP/1.1 202"));
+    let list = || http(im.address("http"), "GET /rooms/lobby/messages", "");
+    while !list().await.expect("is served").contains(r#""text":"hi""#) {
+        tokio::task::yield_now().await;
+    }
+    im.signal("-TERM");
+    let (status, said) = im.end().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    // SQLite removes its log when the last connection is closed in order.
+    assert!(!Path::new(&folder.file("im.sqlite-wal")).exists());
+
+    let im = start();
+    let listed = http(im.address("http"), "GET /rooms/lobby/messages", "").await.expect("is there");
+    assert_eq!(listed.matches(r#""text":"hi""#).count(), 1, "{listed}");
+}
+
+#[tokio::test]
+async fn the_environment_selects_its_file_and_production_wants_a_broker() {
+    let refused = |environment: &str| {
+        let started = Program::start("im", &[("POLYPORT_ENV", environment)]);
+        let (status, said) = started.err().expect("must not start");
+        assert_eq!(status.code(), Some(78), "{said}");
+        said
+    };
+    assert!(refused("prod").contains("amqp.url"));
+    assert!(refused("production").contains("POLYPORT_ENV=prod"));
+}
+
+#[tokio::test]
+async fn without_a_broker_the_example_says_in_one_line_what_it_uses() {
+    let im = Program::start("im", &[]).expect("starts");
+    let told = im.started.lines().filter(|line| line.contains("in-memory AMQP broker")).count();
+    assert_eq!(told, 1, "{}", im.started);
+}
+
+#[tokio::test]
+async fn a_misspelt_log_level_is_exit_code_78() {
+    let started = Program::start("im", &[("POLYPORT__LOG__LEVEL", "inof")]);
+    let (status, said) = started.err().expect("must not start");
+    assert_eq!(status.code(), Some(78), "{said}");
+    assert!(said.contains("\"inof\" is not a log level"), "{said}");
 }
 
 #[tokio::test]
@@ -266,7 +343,7 @@ async fn queue_depth(channel: &lapin::Channel, queue: &str) -> u32 {
     declared.expect("exists").message_count()
 }
 
-fn journal(path: &PathBuf) -> Vec<String> {
+fn journal(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
@@ -276,7 +353,8 @@ const REQUESTS: usize = 200;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_under_load_loses_no_call_on_any_protocol() {
     let Some(url) = rabbitmq_vhost() else { return };
-    let path = std::env::temp_dir().join(format!("polyport-{}.journal", unique()));
+    let folder = Folder::new();
+    let path = folder.0.join("journal");
     let journal_path = path.to_str().expect("is text");
     let slow = Program::start(
         "slow",
@@ -351,5 +429,4 @@ async fn sigterm_under_load_loses_no_call_on_any_protocol() {
     }
     let once: HashSet<_> = begun.iter().collect();
     assert_eq!(once.len(), begun.len(), "nothing was done twice");
-    let _ = std::fs::remove_file(path);
 }

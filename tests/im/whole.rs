@@ -81,20 +81,41 @@ async fn a_singleton_of_one_module_is_the_same_in_every_framework() {
     app.close().await.expect("stops cleanly");
 }
 
-#[tokio::test]
-async fn a_value_added_in_a_before_hook_decides_a_port() {
+fn free_port() -> u16 {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("is bound").port();
-    drop(free);
-    let bootstrap = Bootstrap::new()
-        .load(|config: &Config| HttpFramework::new().configure(config.section("remote.http")))
+    free.local_addr().expect("is bound").port()
+}
+
+#[tokio::test]
+async fn values_added_in_a_before_hook_decide_what_every_framework_is_built_from() {
+    let (http, grpc) = (free_port(), free_port());
+    let bootstrap = four_frameworks()
+        .load(|config: &Config| {
+            HttpFramework::named("remote").configure(config.section("remote.http"))
+        })
+        .module(module("count", |m| {
+            m.provide_value(Arc::new(Counter::default())).amqp(|q| q.consume("count", count));
+            Ok(())
+        }))
         .before(async move |container| {
-            container.config().add(json!({ "remote": { "http": { "port": port } } }))
+            container.config().add(json!({
+                "http": { "port": http },
+                "remote": { "http": { "port": 0, "envelope": "plain" } },
+                "grpc": { "port": grpc },
+                "websocket": { "path": "/chat" },
+                "amqp": { "envelope": "code-message-data" },
+            }))
         });
     let test = create_bootstrap(bootstrap).variables(NO_VARIABLES).configured_ports();
     let app = test.await.expect("starts");
-    assert_eq!(app.addresses()[0].address.expect("is bound").port(), port);
+    let port = |index: usize| app.addresses()[index].address.map(|address| address.port());
+    assert_eq!((port(0), port(2)), (Some(http), Some(grpc)));
     assert_eq!(app.http().get("/health/ready").await.status(), 200);
+    let plain = app.http_on("remote").get("/health/live").await;
+    assert_eq!(plain.text(), r#"{"status":"up"}"#);
+    app.websocket("/chat").await.close().await;
+    let reply: Value = app.amqp().request("count", &json!({})).await.json();
+    assert_eq!((&reply["code"], &reply["data"]), (&json!(0), &json!(1)));
     app.close().await.expect("stops cleanly");
 }
 
