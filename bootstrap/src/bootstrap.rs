@@ -2,13 +2,17 @@
 
 use std::{fmt, future::Future, path::PathBuf};
 
+use serde::Serialize;
+
 use crate::{
-    Result,
+    Graph, Result,
+    command::{self, Command},
     container::Container,
     framework::IntoFramework,
     hooks::{self, HookPoint},
     lifecycle::{self, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
     module::Module,
+    preset::Preset,
     signals,
 };
 
@@ -55,7 +59,8 @@ macro_rules! hook_methods {
                 F: FnOnce(Container) -> Fut + Send + 'static,
                 Fut: Future<Output = Result<()>> + Send + 'static,
             {
-                self.plan.hooks.add(HookPoint::$point, "the bootstrap", hooks::boxed(hook));
+                let owner = self.plan.presets.owner();
+                self.plan.hooks.add(HookPoint::$point, owner, hooks::boxed(hook));
                 self
             }
         )*
@@ -81,6 +86,33 @@ impl Bootstrap {
     #[must_use]
     pub fn module<M: Module>(mut self, module: M) -> Self {
         self.plan.modules.push(ModuleEntry::new(module));
+        self
+    }
+
+    /// Applies a preset: what it bundles is added here. The same preset twice is one.
+    #[must_use]
+    pub fn preset<P: Preset>(mut self, preset: P) -> Self {
+        if !self.plan.presets.begin::<P>(preset.name()) {
+            return self;
+        }
+        let mut applied = preset.apply(self);
+        applied.plan.presets.end();
+        applied
+    }
+
+    /// Values that hold unless a file, a before-hook or an environment variable says otherwise;
+    /// they stand above the defaults of modules. Of several the later one wins.
+    #[must_use]
+    pub fn default_config(mut self, values: impl Serialize) -> Self {
+        self.plan.presets.add_defaults(None, values);
+        self
+    }
+
+    /// As [`default_config`](Self::default_config), in this environment only; stands above
+    /// `config.default` and below `config.{environment}`.
+    #[must_use]
+    pub fn default_config_for(mut self, environment: &str, values: impl Serialize) -> Self {
+        self.plan.presets.add_defaults(Some(environment), values);
         self
     }
 
@@ -135,14 +167,35 @@ impl Bootstrap {
         lifecycle::start(self.plan, Lifecycle::default()).await
     }
 
+    /// Everything that is provided and served, and who needs whom, all of it checked. Modules
+    /// register what they bring; nothing else happens: no hook runs, nothing is built, opened or
+    /// connected to.
+    ///
+    /// # Errors
+    /// Returns one report of what does not fit together.
+    pub async fn graph(self) -> Result<Graph> {
+        lifecycle::graph(self.plan)
+    }
+
     /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
     /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once.
+    ///
+    /// In a `main` with `#[polyport::main]` it does what the command line asks for instead, where
+    /// there is one; it never reads the process's arguments itself.
     ///
     /// # Errors
     /// Returns one report of what went wrong at start or stop;
     /// [`Error::exit_code`](crate::Error::exit_code) is meant for the process.
     pub async fn run(mut self) -> Result<()> {
         self.plan.options.owns_process = true;
+        match command::given()? {
+            Command::Serve => self.serve().await,
+            Command::Help => command::print(&command::help()),
+            Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
+        }
+    }
+
+    async fn serve(self) -> Result<()> {
         let lifecycle = Lifecycle::default();
         let plan = self.plan;
         let serving = {

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Hook,
     /// Something took longer than its deadline (exit code 75).
     Deadline,
+    /// The command line asks for what there is not (exit code 64).
+    Usage,
     /// A signal, by its number, ended the process otherwise than by an ordered stop (exit code
     /// 128 + number).
     Signal(u8),
@@ -38,6 +40,7 @@ impl ErrorKind {
             Self::Connection => 69,
             Self::Hook => 71,
             Self::Deadline => 75,
+            Self::Usage => 64,
             Self::Signal(number) => number.saturating_add(128),
             Self::Other => 1,
         }

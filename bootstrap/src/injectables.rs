@@ -4,7 +4,7 @@ use crate::{
     Config, Health, Lifecycle, Result,
     application::FromApps,
     container::{Dependency, Injectable, Key, Resolver},
-    operation::App,
+    operation::{App, Context, Ctx},
 };
 
 macro_rules! injectable {
@@ -23,7 +23,18 @@ macro_rules! injectable {
     };
 }
 
-injectable!(Config, Health, Lifecycle);
+injectable!(Config, Health, Lifecycle, Context);
+
+/// For what belongs to a call.
+impl Injectable for Ctx {
+    fn dependencies(out: &mut Vec<Dependency>) {
+        Context::dependencies(out);
+    }
+
+    fn resolve(resolver: &Resolver) -> Result<Self> {
+        Context::resolve(resolver).map(Self)
+    }
+}
 
 impl<A: FromApps> Injectable for App<A> {
     fn dependencies(out: &mut Vec<Dependency>) {

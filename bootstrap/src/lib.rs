@@ -5,10 +5,13 @@
 
 mod application;
 mod bootstrap;
+mod command;
 pub mod config;
 pub mod container;
 mod error;
+mod family;
 pub mod framework;
+mod graph;
 mod health;
 mod hooks;
 mod injectables;
@@ -17,6 +20,7 @@ mod logging;
 mod module;
 pub mod operation;
 mod panics;
+mod preset;
 mod runtime;
 mod signals;
 #[cfg(any(test, feature = "testing"))]
@@ -28,6 +32,7 @@ pub use config::{Config, Environment};
 pub use container::{Container, Injectable, Provide};
 pub use error::{Error, ErrorKind, Result};
 pub use framework::{Framework, Transport};
+pub use graph::{Graph, GraphEdge, GraphModule, GraphOperation, GraphProvider};
 pub use health::{ComponentHealth, Health, Indicator, Readiness};
 pub use hooks::HookPoint;
 pub use lifecycle::{
@@ -35,11 +40,12 @@ pub use lifecycle::{
 };
 pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
-pub use polyport_macros::{Provide, main};
+pub use polyport_macros::{Provide, main, provide};
 pub use polyport_wire as wire;
+pub use preset::Preset;
 
 /// What the macros expand to; not meant to be called by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::runtime::run_main;
+    pub use crate::runtime::{run_main, run_main_alone};
 }

@@ -2,12 +2,18 @@
 
 use std::{future::Future, io::Write, process::ExitCode};
 
-use crate::{Error, Result};
+use crate::{Error, Result, command};
 
 /// Runs `main` on a multi-threaded runtime, prints the report of an error to standard error, and
-/// turns it into the exit code.
+/// turns it into the exit code. A bootstrap that runs in it obeys the process's arguments.
 #[must_use]
 pub fn run_main<E: Into<Error>>(main: impl Future<Output = Result<(), E>>) -> ExitCode {
+    run_main_alone(command::with(std::env::args_os().skip(1), main))
+}
+
+/// As [`run_main`], for a program whose arguments are its own.
+#[must_use]
+pub fn run_main_alone<E: Into<Error>>(main: impl Future<Output = Result<(), E>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

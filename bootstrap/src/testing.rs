@@ -61,6 +61,18 @@ impl TestBootstrap {
         self
     }
 
+    /// Replaces the `T` called `name`:
+    /// `.override_named::<Pool>("replica", Arc::new(Pool::fake()))`.
+    pub fn override_named<T: ?Sized + Send + Sync + 'static>(
+        mut self,
+        name: impl Into<String>,
+        value: Arc<T>,
+    ) -> Self {
+        let (options, name) = (&mut self.bootstrap.plan.options, name.into());
+        options.overrides.push(Box::new(move |builder| builder.override_named(&name, value)));
+        self
+    }
+
     /// Sets a configuration value above every other source: `.config("users.page_size", 5)`.
     pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();

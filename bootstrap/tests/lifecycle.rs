@@ -28,8 +28,8 @@ impl Module for Recorder {
         self.name
     }
 
-    fn depends_on(&self) -> &'static [&'static str] {
-        self.depends_on
+    fn depends_on(&self) -> Vec<&str> {
+        self.depends_on.to_vec()
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {

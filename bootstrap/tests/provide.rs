@@ -125,3 +125,79 @@ mod foreign {
 fn wrong_uses_are_errors_at_their_place() {
     trybuild::TestCases::new().compile_fail("tests/provide_ui/*.rs");
 }
+
+mod constructors {
+    use super::*;
+    use polyport::container::{Container, Dependency, Scope};
+
+    struct Pool(String, Option<Arc<u8>>);
+    struct Ticket;
+
+    #[polyport::provide(eager, dispose = close)]
+    async fn connect(
+        repo: Arc<dyn Repo>,
+        #[inject(name = "replica")] replica: Arc<String>,
+        nobody: Option<Arc<u8>>,
+    ) -> Result<Pool> {
+        tokio::task::yield_now().await;
+        Ok(Pool(format!("{} {replica}", repo.name()), nobody))
+    }
+
+    impl Pool {
+        #[allow(clippy::unused_async, reason = "the shape that the attribute asks for")]
+        async fn close(&self) -> std::io::Result<()> {
+            Err(std::io::Error::other(format!("{} is busy", self.0)))
+        }
+    }
+
+    #[polyport::provide(scope = "transient")]
+    async fn ticket(#[config("users.page_size")] _size: u32) -> std::io::Result<Ticket> {
+        Ok(Ticket)
+    }
+
+    #[polyport::provide]
+    async fn count(pool: Arc<Pool>) -> Result<Count> {
+        Ok(Count(pool.0.len()))
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Count(usize);
+
+    #[allow(clippy::expect_used, reason = "a test fails by panicking")]
+    fn container(register: impl FnOnce(&mut ContainerBuilder)) -> Container {
+        let mut builder = ContainerBuilder::new();
+        builder.bind::<dyn Repo, SqlRepo>(|repo| repo);
+        builder.provide_value(Arc::new("replica".to_owned())).named("replica");
+        builder.provide::<Pool>();
+        register(&mut builder);
+        builder.build().expect("fits together")
+    }
+
+    #[tokio::test]
+    async fn a_marked_function_provides_its_type() {
+        let container = container(|_| {});
+        let pool = container.get::<Pool>().await.unwrap();
+        assert_eq!((pool.0.as_str(), pool.1.is_none()), ("sql replica", true));
+        const { assert!(Pool::EAGER) }
+        assert_eq!(
+            Arc::clone(&pool).dispose().await.unwrap_err().to_string(),
+            "sql replica is busy"
+        );
+        assert_eq!(Ticket::SCOPE, Scope::Transient);
+        let needs: Vec<String> =
+            Ticket::dependencies().iter().map(|need: &Dependency| need.key().to_string()).collect();
+        assert_eq!(needs, ["Config"]);
+    }
+
+    #[tokio::test]
+    async fn given_as_a_factory_it_is_the_same() {
+        let marked = container(|builder| {
+            builder.provide::<Count>();
+        });
+        let given = container(|builder| {
+            builder.provide_with(count);
+        });
+        let (marked, given) = (marked.get::<Count>().await, given.get::<Count>().await);
+        assert_eq!(marked.unwrap(), given.unwrap());
+    }
+}

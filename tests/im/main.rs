@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 mod amqp;
+mod command_line;
 mod grpc;
 mod http;
 mod process;

@@ -110,7 +110,7 @@ impl Drop for Program {
 }
 
 /// Examples stand beside the folder of the test's own binary.
-fn example_path(name: &str) -> PathBuf {
+pub(crate) fn example_path(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("is known");
     let profile = own.ancestors().nth(2).expect("target/profile/deps/test");
     profile.join("examples").join(name)

@@ -2,18 +2,22 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Error, ItemFn, Path, Result, ReturnType, Signature, meta, parse::Parser};
+use syn::{Error, ItemFn, LitBool, Path, Result, ReturnType, Signature, meta, parse::Parser};
 
 use crate::options;
 
 /// Wraps `async fn main` into the process's `fn main`.
 pub(crate) fn expand(arguments: TokenStream, function: &ItemFn) -> Result<TokenStream> {
     check(&function.sig)?;
-    let polyport = crate_path(arguments)?;
+    let Options { polyport, command_line } = options(arguments)?;
+    let run = match command_line {
+        true => quote!(run_main),
+        false => quote!(run_main_alone),
+    };
     Ok(quote! {
         fn main() -> ::std::process::ExitCode {
             #function
-            #polyport::__private::run_main(main())
+            #polyport::__private::#run(main())
         }
     })
 }
@@ -29,17 +33,28 @@ pub(crate) fn refuse(function: &ItemFn, fault: &Error) -> TokenStream {
     quote!(#fault #main)
 }
 
-fn crate_path(arguments: TokenStream) -> Result<Path> {
-    let mut path = options::default_crate();
+/// What stands in the attribute.
+struct Options {
+    polyport: Path,
+    command_line: bool,
+}
+
+fn options(arguments: TokenStream) -> Result<Options> {
+    let mut given = Options { polyport: options::default_crate(), command_line: true };
     let parser = meta::parser(|meta| {
-        if !meta.path.is_ident("crate") {
-            return Err(meta.error("`#[polyport::main]` takes nothing but `crate = path`"));
+        if meta.path.is_ident("crate") {
+            given.polyport = options::crate_path(&meta)?;
+        } else if meta.path.is_ident("command_line") {
+            given.command_line = meta.value()?.parse::<LitBool>()?.value;
+        } else {
+            return Err(meta.error(
+                "`#[polyport::main]` takes nothing but `command_line = false` and `crate = path`",
+            ));
         }
-        path = options::crate_path(&meta)?;
         Ok(())
     });
     parser.parse2(arguments)?;
-    Ok(path)
+    Ok(given)
 }
 
 fn check(signature: &Signature) -> Result<()> {
@@ -50,7 +65,11 @@ fn check(signature: &Signature) -> Result<()> {
         return fault(signature.fn_token, "write `async fn main`: polyport brings the runtime");
     }
     if !signature.inputs.is_empty() {
-        return fault(&signature.inputs, "`main` takes no arguments; read `std::env::args` in it");
+        return fault(
+            &signature.inputs,
+            "`main` takes no arguments; write `#[polyport::main(command_line = false)]` and read \
+             `std::env::args` in it",
+        );
     }
     if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
         return fault(&signature.generics, "`main` cannot be generic");

@@ -6,13 +6,13 @@ mod options;
 mod provide;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemFn, parse_macro_input};
+use syn::{DeriveInput, Item, ItemFn, parse_macro_input};
 
 /// Lets the container build a struct: every field says where its value comes from.
 ///
 /// | field attribute | the value |
 /// |---|---|
-/// | `#[inject]` | what the container provides: `Arc<T>`, `Arc<dyn Trait>`, `Option<Arc<T>>`, or any other `Injectable` |
+/// | `#[inject]` | what the container provides: `Arc<T>`, `Arc<dyn Trait>`, `Option<Arc<T>>`, `Vec<Arc<T>>`, `Lazy<T>`, or any other `Injectable` |
 /// | `#[inject(name = "replica")]` | the one of that name |
 /// | `#[config("users.page_size")]` | the configuration value at that key, as the field's type |
 /// | `#[app]`, `#[app(name = "admin")]` | the handle of a framework that is loaded |
@@ -23,8 +23,10 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | struct attribute | meaning |
 /// |---|---|
 /// | `#[provide(eager)]` | is built at start even where nothing reaches it |
+/// | `#[provide(scope = "request")]` | is built once for each call that takes it, on any protocol; it may inject the call's `Context` |
+/// | `#[provide(scope = "transient")]` | is built for each constructor or operation that takes it |
 /// | `#[provide(init = connect)]` | calls `async fn connect(&mut self) -> Result<()>` (or `&self`) when the fields are set |
-/// | `#[provide(dispose = close)]` | calls `async fn close(&self) -> Result<()>` when the process stops and all that used the value is gone |
+/// | `#[provide(dispose = close)]` | calls `async fn close(&self) -> Result<()>` when the process stops (or the call ends) and all that used the value is gone |
 /// | `#[provide(crate = path)]` | where to find polyport, if not at `::polyport` |
 ///
 /// # Examples
@@ -90,8 +92,65 @@ pub fn derive_provide(input: TokenStream) -> TokenStream {
     provide::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
+/// Lets the container build a type by an async function: `m.provide::<T>()` calls it, for the `T`
+/// of its `Result<T>`. Of a type of another crate, give the function itself to
+/// `m.provide_with(…)`; where all its arguments are injectable the two are equal.
+///
+/// Each argument is taken from the container, unless an attribute says otherwise:
+/// `#[inject(name = "…")]`, `#[config("section.key")]`, `#[app]`, as on the fields of
+/// [`Provide`](macro@Provide). The options are those of `#[provide(…)]` there, but for `init`.
+///
+/// # Examples
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
+/// use std::sync::Arc;
+/// use polyport::{Result, container::ContainerBuilder};
+///
+/// struct Pool { url: String }
+///
+/// #[polyport::provide(eager, dispose = close)]
+/// async fn connect(#[inject(name = "database")] url: Arc<String>) -> Result<Pool> {
+///     Ok(Pool { url: url.to_string() })
+/// }
+///
+/// impl Pool {
+///     async fn close(&self) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// # #[polyport::main]
+/// # async fn main() -> Result<()> {
+/// let mut builder = ContainerBuilder::new();
+/// builder.provide::<Pool>();
+/// builder.provide_value(Arc::new("db://localhost".to_owned())).named("database");
+/// assert_eq!(builder.build()?.get::<Pool>().await?.url, "db://localhost");
+/// # Ok(())
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn provide(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    provide::expand_constructor(arguments.into(), item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
 /// Makes an `async fn main` the process's: it gets a runtime, and an error that it returns is
 /// printed as a report on standard error and decides the exit code.
+///
+/// It also gives the program a command line, which `Bootstrap::run` obeys where it is awaited in
+/// `main` itself (not in a task that `main` spawns):
+///
+/// | argument | what `run` does |
+/// |---|---|
+/// | none | starts and serves |
+/// | `--graph`, `--graph=mermaid` | prints the graph of the application as a Mermaid flowchart, and starts nothing |
+/// | `--graph=dot`, `--graph=json` | the same for Graphviz, or as data |
+/// | `--help` | lists the arguments |
+/// | any other | fails with exit code 64 and lists what there is |
+///
+/// `#[polyport::main(command_line = false)]` leaves the arguments to the program.
 ///
 /// # Examples
 /// ```

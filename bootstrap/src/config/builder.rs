@@ -89,6 +89,22 @@ impl ConfigBuilder {
         self.defaults(Layer::ModuleEnvironmentDefaults, module, value)
     }
 
+    /// What `preset` ("preset company", "the bootstrap") brings along: a table of sections.
+    #[must_use]
+    pub fn preset_defaults(self, preset: impl fmt::Display, value: impl Serialize) -> Self {
+        self.defaults(Layer::PresetDefaults, preset, value)
+    }
+
+    /// What `preset` brings along for this environment: a table of sections.
+    #[must_use]
+    pub fn preset_environment_defaults(
+        self,
+        preset: impl fmt::Display,
+        value: impl Serialize,
+    ) -> Self {
+        self.defaults(Layer::PresetEnvironmentDefaults, preset, value)
+    }
+
     /// Sets the value at a dotted key above all layers, for tests.
     #[must_use]
     pub fn override_value(mut self, key: &str, value: impl Serialize) -> Self {

@@ -214,6 +214,17 @@ impl Config {
         self.reads().changed(&layers)
     }
 
+    /// What `look` answers, and the keys that it reads to do so.
+    pub(crate) fn keys_read_by<T>(&self, look: impl FnOnce(&Self) -> T) -> (T, Vec<String>) {
+        let mut all = std::mem::take(&mut *self.reads());
+        let answer = look(self);
+        let mut reads = self.reads();
+        let keys = reads.keys();
+        all.extend(std::mem::take(&mut *reads));
+        *reads = all;
+        (answer, keys)
+    }
+
     /// Completes the configuration: from here on it does not change, and reads are not recorded.
     ///
     /// # Errors

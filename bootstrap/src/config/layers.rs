@@ -21,10 +21,14 @@ pub enum Layer {
     FrameworkDefaults,
     /// What a module brings along.
     ModuleDefaults,
+    /// What a preset brings along, or the bootstrap itself.
+    PresetDefaults,
     /// `config.default.toml`, `.yaml`, `.yml` or `.json`.
     DefaultFile,
     /// What a module brings along for this environment.
     ModuleEnvironmentDefaults,
+    /// What a preset brings along for this environment, or the bootstrap itself.
+    PresetEnvironmentDefaults,
     /// `config.{environment}.toml`, `.yaml`, `.yml` or `.json`.
     EnvironmentFile,
     /// What `before` hooks add.
@@ -40,8 +44,10 @@ impl fmt::Display for Layer {
         f.write_str(match self {
             Self::FrameworkDefaults => "framework defaults",
             Self::ModuleDefaults => "module defaults",
+            Self::PresetDefaults => "preset defaults",
             Self::DefaultFile => "default file",
             Self::ModuleEnvironmentDefaults => "module defaults for the environment",
+            Self::PresetEnvironmentDefaults => "preset defaults for the environment",
             Self::EnvironmentFile => "environment file",
             Self::Hook => "before-hook",
             Self::Variable => "environment variable",
@@ -203,7 +209,8 @@ fn clash(below: &Value, above: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// How what frameworks and modules bring along is called.
+/// How what frameworks, modules and presets bring along is called; the name of a preset says that
+/// it is one.
 pub(super) fn defaults_of(
     layer: Layer,
     name: impl fmt::Display,
@@ -214,6 +221,8 @@ pub(super) fn defaults_of(
         Layer::ModuleEnvironmentDefaults => {
             format!("defaults of module {name} for {environment}")
         }
+        Layer::PresetDefaults => format!("defaults of {name}"),
+        Layer::PresetEnvironmentDefaults => format!("defaults of {name} for {environment}"),
         _ => format!("defaults of module {name}"),
     }
 }

@@ -30,6 +30,23 @@ impl Reads {
         }
     }
 
+    /// The keys, each once, in the order in which they were first read.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = Vec::new();
+        for Read { key, .. } in &self.0 {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        keys
+    }
+
+    /// Adds the reads of `later`.
+    pub(super) fn extend(&mut self, later: Self) {
+        let new: Vec<_> = later.0.into_iter().filter(|read| !self.0.contains(read)).collect();
+        self.0.extend(new);
+    }
+
     /// A sentence for each read whose value is another one in `layers`.
     pub(super) fn changed(&self, layers: &Layers) -> Vec<String> {
         self.0.iter().filter_map(|read| read.changed(layers)).collect()

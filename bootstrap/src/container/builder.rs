@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Container, Dependency, Factory, Key, Provide, Registration, Root, assemble,
+    Container, Dependency, Factory, Key, Members, Provide, Registration, Root, Scope, assemble,
     erased::{Construct, Erased, dispose_with, erase},
+    family::Family,
     registration::{Entry, Source},
     report,
 };
@@ -35,7 +36,7 @@ use crate::{Result, container::graph::Stage};
 #[derive(Debug)]
 pub struct ContainerBuilder {
     module: Arc<str>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     overrides: Vec<Override>,
 }
 
@@ -82,7 +83,9 @@ impl ContainerBuilder {
         &mut self,
         value: Arc<T>,
     ) -> Registration<'_, T> {
-        Registration::new(self.add(Key::of::<T>(), Source::Value(erase(value)), Vec::new()))
+        let entry = self.add(Key::of::<T>(), Source::Value(erase(value)), Vec::new());
+        entry.is_view = is_view::<T>();
+        Registration::new(entry)
     }
 
     /// Provides what the async `factory` returns, built from its [`Injectable`] arguments.
@@ -93,10 +96,7 @@ impl ContainerBuilder {
         factory: F,
     ) -> Registration<'_, F::Output> {
         let dependencies = factory.dependencies();
-        let construct: Construct = Box::new(move |resolver| {
-            let value = factory.call(&resolver);
-            Box::pin(async move { Ok(erase(Arc::new(value.await?))) })
-        });
+        let construct: Construct = Box::new(move |resolver| factory.call_erased(&resolver));
         let key = Key::of::<F::Output>();
         Registration::new(self.add(key, Source::Factory(construct), dependencies))
     }
@@ -116,11 +116,15 @@ impl ContainerBuilder {
             Box::pin(async move { value })
         });
         let target = vec![Dependency::required(Key::of::<T>())];
-        Registration::new(self.add(Key::of::<D>(), Source::Alias(construct), target))
+        let entry = self.add(Key::of::<D>(), Source::Alias(construct), target);
+        entry.is_view = is_view::<D>();
+        Registration::new(entry)
     }
 
     /// [Provides](Self::provide) a `T`, unless it is provided in another way, now or later, and
-    /// makes it the `D`.
+    /// makes it the `D`. Several types may be bound to one trait: whoever takes `Vec<Arc<D>>` has
+    /// them all, in the order of registration, and whoever takes `Arc<D>` is told at start that it
+    /// is ambiguous.
     pub fn bind<D, T>(
         &mut self,
         view: impl Fn(Arc<T>) -> Arc<D> + Send + Sync + 'static,
@@ -151,6 +155,27 @@ impl ContainerBuilder {
     /// Promises one more `T`, with or without a name: it is known when it comes.
     pub fn announce_open<T: ?Sized + Send + Sync + 'static>(&mut self, when: impl Into<String>) {
         self.add(Key::of::<T>(), Source::Open(when.into()), Vec::new());
+    }
+
+    /// Promises a `T` that somebody fetches at run time and
+    /// [inserts](Container::insert); `when` as in [`announce`](Self::announce).
+    pub fn expect<T: ?Sized + Send + Sync + 'static>(&mut self, when: impl Into<String>) {
+        self.add(Key::of::<T>(), Source::Expected(when.into()), Vec::new());
+    }
+
+    /// Provides a `T` under each name that is known when the configuration is complete.
+    pub(crate) fn provide_family<M: Members>(
+        &mut self,
+        members: M,
+        dependencies: Vec<Dependency>,
+    ) -> Registration<'_, M::Member> {
+        let source = Source::Family(Family::new(members));
+        Registration::new(self.add(Key::of::<M::Member>(), source, dependencies))
+    }
+
+    /// Promises a `T` that every call brings along.
+    pub(crate) fn expect_of_calls<T: Send + Sync + 'static>(&mut self) {
+        self.add(Key::of::<T>(), Source::Call, Vec::new()).scope = Scope::Request;
     }
 
     /// Replaces whatever is provided as a `T`, which is then never built.
@@ -190,6 +215,7 @@ impl ContainerBuilder {
         });
         let entry = self.add(Key::of::<T>(), source(construct), T::dependencies());
         entry.eager = T::EAGER;
+        entry.scope = T::SCOPE;
         entry.dispose = Some(dispose_with(T::dispose));
         entry
     }
@@ -198,4 +224,9 @@ impl ContainerBuilder {
         let entry = Entry::new(key, Arc::clone(&self.module), source).needs(dependencies);
         self.entries.push_mut(entry)
     }
+}
+
+/// A pointer to a trait object is as wide as two.
+const fn is_view<T: ?Sized>() -> bool {
+    size_of::<*const T>() > size_of::<usize>()
 }

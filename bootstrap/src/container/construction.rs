@@ -14,12 +14,12 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::{
-    Container, Key, Resolver,
+    Container, DependencyKind, Key, Resolver, Scope,
     erased::Erased,
     report,
     table::{Edge, Origin, Slot},
 };
-use crate::{Error, ErrorKind, panics};
+use crate::{Error, ErrorKind, Result, panics};
 
 /// How long a constructor took, without what it waited for.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn at(slot: usize, error: Error) -> Self {
+    pub(super) fn at(slot: usize, error: Error) -> Self {
         Self { path: vec![slot], error }
     }
 
@@ -66,7 +66,7 @@ impl Failure {
         self.path.last().copied().unwrap_or_default()
     }
 
-    fn through(mut self, slot: usize) -> Self {
+    pub(super) fn through(mut self, slot: usize) -> Self {
         self.path.insert(0, slot);
         self
     }
@@ -124,13 +124,16 @@ impl Container {
         let slot = self.table().slot(index);
         let needed = self.table().edges(&slot.dependencies);
         self.ensure_all(&needed).await.map_err(|failure| failure.through(index))?;
+        let locals = self.locals(&slot.dependencies, None).await;
+        let locals = locals.map_err(|failure| failure.through(index))?;
         let (Origin::Constructor(construct) | Origin::Alias(construct)) = &slot.origin else {
             return Ok(());
         };
         let declared = Arc::clone(&slot.dependencies);
-        let resolver = Resolver::new(self.downgrade(), slot.key().to_string(), declared);
+        let resolver = Resolver::of_slot(self.downgrade(), index, declared, locals);
         let started = Instant::now();
         let attempt = AssertUnwindSafe(async { construct(resolver).await }).catch_unwind();
+        let attempt = Constructing::scope(self, index, self.in_time(attempt));
         let value = attempt.await.unwrap_or_else(|panic| Err(panics::error(&*panic)));
         let value = value.map_err(|error| Failure::at(index, error.or_kind(ErrorKind::Hook)))?;
         let timed = matches!(slot.origin, Origin::Constructor(_));
@@ -138,10 +141,27 @@ impl Container {
         Ok(())
     }
 
-    /// Returns when all `edges` lead to a value, leaving out what is optional and still to come.
+    /// Gives a constructor its deadline.
+    async fn in_time(
+        &self,
+        attempt: impl Future<Output = std::thread::Result<Result<Erased>>> + Send,
+    ) -> std::thread::Result<Result<Erased>> {
+        let Some(deadline) = self.build_deadline() else {
+            return attempt.await;
+        };
+        tokio::time::timeout(deadline, attempt).await.unwrap_or_else(|_| Ok(Err(hung(deadline))))
+    }
+
+    /// Returns when the singletons that `edges` lead to have a value, leaving out what is lazy and
+    /// what is optional and still to come.
     pub(super) async fn ensure_all(&self, edges: &[Edge]) -> Outcome {
-        let needed =
-            edges.iter().filter(|edge| edge.required || !self.table().slot(edge.slot).is_awaited());
+        let needed = edges.iter().filter(|edge| {
+            let slot = self.table().slot(edge.slot);
+            let optional = edge.kind != DependencyKind::Required;
+            slot.scope == Scope::Singleton
+                && edge.kind != DependencyKind::Lazy
+                && !(optional && slot.is_awaited())
+        });
         let outcomes = join_all(needed.map(|edge| self.ensure(edge.slot))).await;
         outcomes.into_iter().collect()
     }
@@ -166,6 +186,36 @@ impl Container {
 
 pub(super) fn running(slot: &Slot) -> MutexGuard<'_, Option<Running>> {
     slot.running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+tokio::task_local! {
+    /// What is being built in this task.
+    static CONSTRUCTING: Constructing;
+}
+
+/// A singleton whose constructor runs, and the container that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Constructing {
+    container: usize,
+    slot: usize,
+}
+
+impl Constructing {
+    async fn scope<T>(container: &Container, slot: usize, work: impl Future<Output = T>) -> T {
+        let constructing = Self { container: container.address(), slot };
+        CONSTRUCTING.scope(constructing, work).await
+    }
+
+    /// The slot of `container` whose constructor this task runs, if it runs one.
+    pub(super) fn in_this_task(container: &Container) -> Option<usize> {
+        let here = |found: &Self| (found.container == container.address()).then_some(found.slot);
+        CONSTRUCTING.try_with(here).ok().flatten()
+    }
+}
+
+fn hung(deadline: std::time::Duration) -> Error {
+    Error::deadline(format!("its constructor is not finished after {deadline:?}, and was cut off"))
+        .advise("raise startup.singleton, or look at what the constructor waits for")
 }
 
 fn stopping() -> Error {

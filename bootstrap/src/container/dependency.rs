@@ -12,6 +12,10 @@ pub enum DependencyKind {
     Required,
     /// It takes what is there, and does without where nobody provides it.
     Optional,
+    /// It takes a handle, and asks for the value only after its own construction.
+    Lazy,
+    /// It takes all that have the type, with and without a name; none is fine too.
+    All,
 }
 
 /// One thing that a provider, an operation or a hook needs from the container.
@@ -33,6 +37,18 @@ impl Dependency {
     #[must_use]
     pub fn optional(key: Key) -> Self {
         Self { key, kind: DependencyKind::Optional, advice: None }
+    }
+
+    /// Needs `key`, but not before it is built itself.
+    #[must_use]
+    pub fn lazy(key: Key) -> Self {
+        Self { key, kind: DependencyKind::Lazy, advice: None }
+    }
+
+    /// Takes every value of the key's type, whatever its name.
+    #[must_use]
+    pub fn all(key: Key) -> Self {
+        Self { key, kind: DependencyKind::All, advice: None }
     }
 
     /// Replaces the usual advice of the report in case that nobody provides it: `"load an
@@ -61,8 +77,26 @@ impl Dependency {
         self.advice.as_deref()
     }
 
-    pub(super) fn is_required(&self) -> bool {
-        self.kind == DependencyKind::Required
+    /// Whether it is a fault that nobody provides it.
+    pub(super) fn must_exist(&self) -> bool {
+        matches!(self.kind, DependencyKind::Required | DependencyKind::Lazy)
+    }
+
+    /// What is needed, as it stands in the code of whoever needs it.
+    pub(super) fn spelled(&self) -> String {
+        self.kind.spell(&self.key)
+    }
+}
+
+impl DependencyKind {
+    /// `Lazy<Pool>`, `Option<Pool>`, `Vec<dyn Check>`; what is required stands for itself.
+    pub(super) fn spell(self, key: &Key) -> String {
+        match self {
+            Self::Required => key.to_string(),
+            Self::Optional => format!("Option<{key}>"),
+            Self::Lazy => format!("Lazy<{key}>"),
+            Self::All => format!("Vec<{key}>"),
+        }
     }
 }
 
@@ -75,12 +109,22 @@ pub struct Root {
     pub description: String,
     /// What it needs.
     pub dependencies: Vec<Dependency>,
+    /// Whether it takes them anew for each call, so that values of the request scope are among
+    /// what it can have.
+    pub per_call: bool,
 }
 
 impl Root {
     /// What is known as `description` and needs `dependencies`.
     pub fn new(description: impl Into<String>, dependencies: Vec<Dependency>) -> Self {
-        Self { description: description.into(), dependencies }
+        Self { description: description.into(), dependencies, per_call: false }
+    }
+
+    /// Takes them anew for each call: an operation.
+    #[must_use]
+    pub fn per_call(mut self) -> Self {
+        self.per_call = true;
+        self
     }
 
     /// What is known as `description` and takes an `I`.

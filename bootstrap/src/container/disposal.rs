@@ -9,12 +9,13 @@ use tracing::Instrument;
 use super::{
     Container,
     construction::{Built, Running, running},
+    order,
 };
 use crate::{Error, ErrorKind, panics};
 
 impl Container {
-    /// Disposes of every value that exists, in reverse of the order in which they were built, so
-    /// that nobody outlives what it uses. Each has `deadline`; one that fails, panics or hangs is
+    /// Disposes of every value that exists, so that nobody outlives what it uses, lazily or not;
+    /// otherwise in reverse of the order in which they were built. Each has `deadline`; one that fails, panics or hangs is
     /// in the returned errors and skips nobody. From now on nothing more is built. Once more does
     /// nothing.
     ///
@@ -24,10 +25,16 @@ impl Container {
         let _one_at_a_time = self.inner().disposal.lock().await;
         self.inner().closed.store(true, Ordering::SeqCst);
         let mut errors = self.finish_builds(deadline).await;
+        self.order_for_disposal();
         while let Some(built) = self.take_last() {
             errors.extend(self.dispose(built, deadline).await.err());
         }
         errors
+    }
+
+    fn order_for_disposal(&self) {
+        let mut built = self.built();
+        *built = order::for_disposal(self.table(), &built);
     }
 
     fn take_last(&self) -> Option<Built> {
@@ -36,7 +43,7 @@ impl Container {
 
     /// Waits for what is being built, and stops what takes too long.
     async fn finish_builds(&self, deadline: Duration) -> Vec<Error> {
-        let slots = self.table().slots().iter().enumerate();
+        let slots = self.table().slots().enumerate();
         let builds = slots.filter_map(|(index, slot)| Some((index, running(slot).clone()?)));
         let builds: Vec<_> =
             builds.map(|(index, build)| self.finish_build(index, build, deadline)).collect();

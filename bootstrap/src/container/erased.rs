@@ -7,8 +7,9 @@ use futures_util::future::BoxFuture;
 use super::Resolver;
 use crate::Result;
 
-/// An `Arc<T>`, `T` possibly a trait object, behind one type.
-pub(super) type Erased = Box<dyn Any + Send + Sync>;
+/// An `Arc<T>`, `T` possibly a trait object, behind one type. Shared, so that a constructor can be
+/// handed values that stand in no table.
+pub(super) type Erased = Arc<dyn Any + Send + Sync>;
 
 /// Builds a value out of what was declared for it.
 pub(super) type Construct =
@@ -18,11 +19,11 @@ pub(super) type Construct =
 pub(super) type Dispose = Arc<dyn Fn(&Erased) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 pub(super) fn erase<T: ?Sized + Send + Sync + 'static>(value: Arc<T>) -> Erased {
-    Box::new(value)
+    Arc::new(value)
 }
 
 pub(super) fn reveal<T: ?Sized + Send + Sync + 'static>(erased: &Erased) -> Option<Arc<T>> {
-    (**erased).downcast_ref::<Arc<T>>().map(Arc::clone)
+    erased.downcast_ref::<Arc<T>>().map(Arc::clone)
 }
 
 pub(super) fn dispose_with<T, F, Fut>(dispose: F) -> Dispose

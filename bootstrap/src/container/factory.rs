@@ -1,8 +1,10 @@
 //! Async functions that build a value out of what they take as arguments.
 
+use std::{any::Any, sync::Arc};
+
 use futures_util::future::BoxFuture;
 
-use super::{Dependency, Injectable, Resolver};
+use super::{Dependency, Injectable, Resolver, erased::erase};
 use crate::Result;
 
 /// An async function or closure of up to twelve [`Injectable`] arguments that returns a
@@ -25,6 +27,16 @@ pub trait Factory<Marker>: Send + Sync + 'static {
 
     /// Takes the arguments and builds the value.
     fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Self::Output>>;
+
+    /// [`call`](Self::call) for the container's table.
+    #[doc(hidden)]
+    fn call_erased(
+        &self,
+        resolver: &Resolver,
+    ) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> {
+        let value = self.call(resolver);
+        Box::pin(async move { Ok(erase(Arc::new(value.await?))) })
+    }
 }
 
 macro_rules! factory {
@@ -50,6 +62,16 @@ macro_rules! factory {
                 let start = || Ok(self($($argument::resolve(resolver)?),*));
                 let started: Result<Returned> = start();
                 Box::pin(async move { started?.await })
+            }
+
+            #[allow(unused_variables, reason = "a factory without arguments takes nothing")]
+            fn call_erased(
+                &self,
+                resolver: &Resolver,
+            ) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> {
+                let start = || Ok(self($($argument::resolve(resolver)?),*));
+                let started: Result<Returned> = start();
+                Box::pin(async move { Ok(erase(Arc::new(started?.await?))) })
             }
         }
     };

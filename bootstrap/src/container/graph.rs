@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Dependency, Root,
+    Dependency, DependencyKind, Root, Scope,
     construction::Failure,
     table::{Edge, Origin, Table},
 };
@@ -29,8 +29,33 @@ pub(super) enum Consumer {
 pub(super) struct Lack<'a> {
     pub(super) consumer: Consumer,
     pub(super) dependency: &'a Dependency,
-    /// The slot, where it was announced and has not come.
-    pub(super) awaited: Option<usize>,
+    pub(super) why: Why<'a>,
+}
+
+/// Why a dependency cannot be met.
+#[derive(Debug)]
+pub(super) enum Why<'a> {
+    /// Nobody provides it.
+    Missing,
+    /// It was announced for that moment, and has not come.
+    Late(&'a str),
+    /// These slots provide it.
+    Ambiguous(&'a [usize]),
+}
+
+/// A value of a call in the hands of somebody who outlives the call.
+#[derive(Debug)]
+pub(super) struct Captive {
+    pub(super) holder: Consumer,
+    /// What stands between, and the value at the end.
+    pub(super) way: Vec<Edge>,
+}
+
+impl Captive {
+    /// Whether it is asked for when the call may be over.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.way.iter().any(|edge| edge.kind == DependencyKind::Lazy)
+    }
 }
 
 /// The table seen from the roots.
@@ -38,12 +63,12 @@ pub(super) struct Graph<'a> {
     table: &'a Table,
     roots: &'a [Root],
     /// Who leads to each slot on the shortest way from a root, where there is one.
-    before: Vec<Option<Consumer>>,
+    before: Vec<Option<(Consumer, DependencyKind)>>,
 }
 
 impl<'a> Graph<'a> {
     pub(super) fn new(table: &'a Table, roots: &'a [Root]) -> Self {
-        let before = vec![None; table.slots().len()];
+        let before = vec![None; table.len()];
         let mut graph = Self { table, roots, before };
         graph.walk();
         graph
@@ -54,12 +79,12 @@ impl<'a> Graph<'a> {
         let mut queue = VecDeque::new();
         for (index, root) in self.roots.iter().enumerate() {
             for edge in self.table.edges(&root.dependencies) {
-                self.step(Consumer::Root(index), edge.slot, &mut queue);
+                self.step(Consumer::Root(index), edge, &mut queue);
             }
         }
         while let Some(index) = queue.pop_front() {
             for edge in self.edges(index) {
-                self.step(Consumer::Slot(index), edge.slot, &mut queue);
+                self.step(Consumer::Slot(index), edge, &mut queue);
             }
         }
     }
@@ -68,10 +93,15 @@ impl<'a> Graph<'a> {
         self.table.edges(&self.table.slot(slot).dependencies)
     }
 
-    fn step(&mut self, from: Consumer, to: usize, queue: &mut VecDeque<usize>) {
-        if self.before[to].is_none() {
-            self.before[to] = Some(from);
-            queue.push_back(to);
+    /// What stands in the way of the build of a slot.
+    fn awaited_edges(&self, slot: usize) -> impl Iterator<Item = Edge> {
+        self.edges(slot).into_iter().filter(|edge| edge.kind != DependencyKind::Lazy)
+    }
+
+    fn step(&mut self, from: Consumer, edge: Edge, queue: &mut VecDeque<usize>) {
+        if self.before[edge.slot].is_none() {
+            self.before[edge.slot] = Some((from, edge.kind));
+            queue.push_back(edge.slot);
         }
     }
 
@@ -84,35 +114,88 @@ impl<'a> Graph<'a> {
             .map(|(index, root)| (Consumer::Root(index), root.dependencies.as_slice()));
         let of_slots = table
             .slots()
-            .iter()
             .enumerate()
             .map(|(index, slot)| (Consumer::Slot(index), &*slot.dependencies));
         let mut lacks = Vec::new();
         for (consumer, dependencies) in of_roots.chain(of_slots) {
             for (place, dependency) in dependencies.iter().enumerate() {
-                let repeated = dependencies[..place].iter().any(|d| d.key() == dependency.key());
-                if !repeated && dependency.is_required() {
-                    lacks.extend(self.lack(consumer, dependency, stage));
+                let lack = self.lack(dependency, stage);
+                let told =
+                    |d: &Dependency| d.key() == dependency.key() && self.lack(d, stage).is_some();
+                if lack.is_some() && !dependencies[..place].iter().any(told) {
+                    lacks.extend(lack.map(|why| Lack { consumer, dependency, why }));
                 }
             }
         }
         lacks
     }
 
-    fn lack(
-        &self,
-        consumer: Consumer,
-        dependency: &'a Dependency,
-        stage: Stage,
-    ) -> Option<Lack<'a>> {
-        let awaited = match self.table.find(dependency.key()) {
-            None => None,
-            found @ Some(slot) => {
-                let absent = stage == Stage::Complete && self.table.slot(slot).is_awaited();
-                absent.then_some(found)?
-            }
+    /// Why that cannot be met, if it cannot.
+    fn lack(&self, dependency: &Dependency, stage: Stage) -> Option<Why<'a>> {
+        if dependency.kind() == DependencyKind::All {
+            return None;
+        }
+        let rivals = self.table.rivals(dependency.key());
+        if !rivals.is_empty() {
+            return Some(Why::Ambiguous(rivals));
+        }
+        if !dependency.must_exist() {
+            return None;
+        }
+        let Some(found) = self.table.find(dependency.key()) else {
+            return Some(Why::Missing);
         };
-        Some(Lack { consumer, dependency, awaited })
+        let slot = self.table.slot(found);
+        let late = stage == Stage::Complete && slot.is_awaited();
+        late.then(|| slot.announced().map(Why::Late)).flatten()
+    }
+
+    /// Every value of a call that somebody takes who outlives it.
+    pub(super) fn captives(&self) -> Vec<Captive> {
+        let roots = self.roots.iter().enumerate().filter(|(_, root)| !root.per_call);
+        let roots = roots.map(|(index, root)| (Consumer::Root(index), &*root.dependencies, false));
+        let slots = self.table.slots().enumerate();
+        let slots = slots.map(|(index, slot)| {
+            (Consumer::Slot(index), &*slot.dependencies, slot.scope != Scope::Singleton)
+        });
+        let mut captives = Vec::new();
+        for (holder, dependencies, may_hold) in roots.chain(slots) {
+            self.capture(holder, dependencies, may_hold, &mut captives);
+        }
+        captives
+    }
+
+    /// Follows what is built for the holder alone; with `may_hold`, only what it takes lazily is
+    /// a fault.
+    fn capture(
+        &self,
+        holder: Consumer,
+        dependencies: &[Dependency],
+        may_hold: bool,
+        captives: &mut Vec<Captive>,
+    ) {
+        let mut seen = Vec::new();
+        let mut open: Vec<Vec<Edge>> = vec![Vec::new()];
+        while let Some(way) = open.pop() {
+            let edges = match way.last() {
+                None => self.table.edges(dependencies),
+                Some(last) => self.edges(last.slot),
+            };
+            for edge in edges {
+                let lazy = |edge: &Edge| edge.kind == DependencyKind::Lazy;
+                let fault = !may_hold || lazy(&edge) || way.iter().any(lazy);
+                let scope = self.table.slot(edge.slot).scope;
+                if scope == Scope::Singleton || seen.contains(&edge.slot) || !fault {
+                    continue;
+                }
+                seen.push(edge.slot);
+                let way = [way.as_slice(), &[edge]].concat();
+                match scope {
+                    Scope::Request => captives.push(Captive { holder, way }),
+                    _ => open.push(way),
+                }
+            }
+        }
     }
 
     /// A shortest circle through every slot that is on one, each slot in at least one of them.
@@ -135,11 +218,12 @@ impl<'a> Graph<'a> {
     /// The slots that are left when those are taken away, again and again, that need nobody or
     /// that nobody needs.
     fn core(&self) -> Vec<bool> {
-        let count = self.table.slots().len();
+        let count = self.table.len();
         let mut forward = vec![Vec::new(); count];
         let mut backward = vec![Vec::new(); count];
-        for (index, slot) in self.table.slots().iter().enumerate() {
-            for edge in self.table.edges(&slot.dependencies) {
+        for (index, slot) in self.table.slots().enumerate() {
+            let edges = self.table.edges(&slot.dependencies);
+            for edge in edges.iter().filter(|edge| edge.kind != DependencyKind::Lazy) {
                 forward[index].push(edge.slot);
                 backward[edge.slot].push(index);
             }
@@ -154,7 +238,7 @@ impl<'a> Graph<'a> {
         let mut before = vec![None; core.len()];
         let mut queue = VecDeque::from([start]);
         while let Some(index) = queue.pop_front() {
-            for edge in self.edges(index) {
+            for edge in self.awaited_edges(index) {
                 if edge.slot == start {
                     return Some(way(&before, start, index));
                 }
@@ -189,13 +273,29 @@ impl<'a> Graph<'a> {
                     None
                 }
                 Consumer::Slot(index) => {
-                    path.push(self.table.slot(index).key().to_string());
-                    self.before[index]
+                    let (before, kind) = self.before[index].unzip();
+                    let kind = kind.unwrap_or(DependencyKind::Required);
+                    path.push(kind.spell(self.table.slot(index).key()));
+                    before
                 }
             };
         }
         path.reverse();
         path
+    }
+
+    /// What `from` takes of `to`, as it stands in its code.
+    pub(super) fn step_name(&self, from: usize, to: usize) -> String {
+        let kind = self.awaited_edges(from).find(|edge| edge.slot == to).map(|edge| edge.kind);
+        kind.unwrap_or(DependencyKind::Required).spell(self.table.slot(to).key())
+    }
+
+    /// The name of whoever needs something.
+    pub(super) fn name(&self, consumer: Consumer) -> String {
+        match consumer {
+            Consumer::Root(index) => self.roots[index].description.clone(),
+            Consumer::Slot(index) => self.table.slot(index).key().to_string(),
+        }
     }
 
     /// The names on the way to a build that failed: from a root, where one leads there.
@@ -212,9 +312,10 @@ impl<'a> Graph<'a> {
 
     /// The slots to build: those that a root reaches, and those that are eager.
     pub(super) fn wanted(&self) -> Vec<usize> {
-        let slots = self.table.slots().iter().enumerate();
+        let slots = self.table.slots().enumerate();
         let wanted = slots.filter(|(index, slot)| {
-            let built = !matches!(slot.origin, Origin::Value) && !slot.is_awaited();
+            let is_singleton = slot.scope == Scope::Singleton;
+            let built = is_singleton && !matches!(slot.origin, Origin::Value) && !slot.is_awaited();
             built && (slot.eager || self.before[*index].is_some())
         });
         wanted.map(|(index, _)| index).collect()

@@ -4,12 +4,14 @@ use std::{
     any::type_name,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicBool},
+    time::Duration,
 };
 
 use super::{
-    Dependency, Injectable, Key, Resolver,
+    Dependency, DependencyKind, Injectable, Key, Resolver,
     construction::{Built, Failure},
     dependency::dependencies_of,
+    erased::reveal,
     key::without_paths,
     report,
     table::{Origin, Table},
@@ -19,7 +21,8 @@ use crate::{Error, Result};
 /// The one registry of singletons that everything in a process shares. Cloning it is cheap.
 ///
 /// A singleton is built when it is first needed, with what it needs, exactly once; during start
-/// all that operations, hooks and frameworks reach is. See [`ContainerBuilder`] for how it is
+/// all that operations, hooks and frameworks reach is. A transient value is new at each call of
+/// [`get`](Self::get); one of the request scope is had only within a call. See [`ContainerBuilder`] for how it is
 /// filled.
 ///
 /// [`ContainerBuilder`]: super::ContainerBuilder
@@ -34,11 +37,12 @@ pub(super) struct Inner {
     /// Nothing is built any more.
     pub(super) closed: AtomicBool,
     pub(super) disposal: tokio::sync::Mutex<()>,
+    build_deadline: Mutex<Option<Duration>>,
 }
 
 impl Container {
     pub(super) fn new(table: Table) -> Self {
-        let slots = table.slots().iter().enumerate();
+        let slots = table.slots().enumerate();
         let values = slots.filter(|(_, slot)| matches!(slot.origin, Origin::Value));
         let built = values.map(|(slot, _)| Built { slot, duration: None }).collect();
         Self(Arc::new(Inner {
@@ -47,6 +51,7 @@ impl Container {
             sealed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             disposal: tokio::sync::Mutex::new(()),
+            build_deadline: Mutex::default(),
         }))
     }
 
@@ -106,14 +111,20 @@ impl Container {
     /// As [`get`](Self::get).
     pub async fn resolve<I: Injectable>(&self) -> Result<I> {
         let dependencies = dependencies_of::<I>();
-        let absent = |key: &Key| self.table().find(key).is_none();
-        if let Some(lack) = dependencies.iter().find(|d| d.is_required() && absent(d.key())) {
+        let lacks = |d: &&Dependency| {
+            let found = || self.table().find(d.key()).is_some();
+            !self.table().rivals(d.key()).is_empty() && d.kind() != DependencyKind::All
+                || d.must_exist() && !found()
+        };
+        if let Some(lack) = dependencies.iter().find(lacks) {
             return Err(report::missing(self.table(), lack));
         }
         let needed = self.table().edges(&dependencies);
         self.ensure_all(&needed).await.map_err(|failure| self.failed(&failure))?;
+        let locals = self.locals(&dependencies, None).await;
+        let locals = locals.map_err(|failure| self.failed(&failure))?;
         let owner = without_paths(type_name::<I>());
-        I::resolve(&Resolver::new(self.downgrade(), owner, dependencies.into()))
+        I::resolve(&Resolver::new(self.downgrade(), owner, dependencies.into(), locals))
     }
 
     /// A handle that does not keep the container alive: for everything that the container holds.
@@ -125,12 +136,25 @@ impl Container {
     async fn build_and_get<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
         let missing = || report::missing(self.table(), &Dependency::required(key.clone()));
         let index = self.table().find(&key).ok_or_else(missing)?;
-        self.ensure(index).await.map_err(|failure| self.failed(&failure))?;
-        self.value(key.name())
-            .ok_or_else(|| Error::wiring(format!("{key}: what is stored there has another type")))
+        let value = self.obtain(index, None).await.map_err(|failure| self.failed(&failure))?;
+        reveal(&value).ok_or_else(|| report::other_type(&key))
     }
 
-    fn failed(&self, failure: &Failure) -> Error {
+    /// Gives every constructor of a singleton that long; without this call there is no limit.
+    pub(crate) fn set_build_deadline(&self, deadline: Duration) {
+        *self.0.build_deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+    }
+
+    pub(super) fn build_deadline(&self) -> Option<Duration> {
+        *self.0.build_deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells this container from others.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    pub(super) fn failed(&self, failure: &Failure) -> Error {
         let way = failure.path.iter().map(|&slot| self.table().slot(slot).key().to_string());
         self.explain(failure, way.collect())
     }
@@ -157,7 +181,7 @@ impl Container {
 
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let providers = self.table().slots().len();
+        let providers = self.table().len();
         write!(f, "Container({providers} providers, {} built)", self.built().len())
     }
 }

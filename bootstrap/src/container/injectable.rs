@@ -8,7 +8,8 @@ use crate::Result;
 /// A value that can be taken from the container: as an `#[inject]` field, or as an argument of a
 /// factory.
 ///
-/// `Arc<T>` and `Option<Arc<T>>` are. Implement it for your own cheap handles:
+/// `Arc<T>`, `Option<Arc<T>>`, [`Lazy<T>`](super::Lazy) and `Vec<Arc<T>>` are: the last takes all
+/// that are provided as a `T`, in the order of registration. Implement it for your own cheap handles:
 ///
 /// # Examples
 /// ```
@@ -99,5 +100,15 @@ impl<T: ?Sized + Send + Sync + 'static> InjectableNamed for Option<Arc<T>> {
 
     fn resolve_named(name: &'static str, resolver: &Resolver) -> Result<Self> {
         resolver.find(Some(name))
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> Injectable for Vec<Arc<T>> {
+    fn dependencies(out: &mut Vec<Dependency>) {
+        out.push(Dependency::all(Key::of::<T>()));
+    }
+
+    fn resolve(resolver: &Resolver) -> Result<Self> {
+        resolver.all()
     }
 }

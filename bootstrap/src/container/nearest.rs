@@ -6,10 +6,12 @@ const CANDIDATES: usize = 3;
 
 /// The providers whose names come nearest to `key`, best first, as `dyn UserRepo (module user)`.
 pub(super) fn nearest(table: &Table, key: &Key) -> Vec<String> {
+    if key.name().is_some() && table.all(key.type_id()).next().is_some() {
+        return nearest_name(table, key);
+    }
     let wanted = bare(key);
     let mut candidates: Vec<(usize, String)> = table
         .slots()
-        .iter()
         .filter(|slot| slot.key() != key)
         .filter_map(|slot| {
             let rank = if slot.key().type_id() == key.type_id() {
@@ -22,6 +24,25 @@ pub(super) fn nearest(table: &Table, key: &Key) -> Vec<String> {
         .collect();
     candidates.sort();
     candidates.into_iter().take(CANDIDATES).map(|(_, text)| text).collect()
+}
+
+/// The value whose name comes nearest, where the type is right.
+fn nearest_name(table: &Table, key: &Key) -> Vec<String> {
+    let wanted = key.name().unwrap_or_default().to_lowercase();
+    let slots = table.all(key.type_id()).map(|index| table.slot(index));
+    let ranked = slots.filter_map(|slot| {
+        let rank = rank(&wanted, &slot.key().name()?.to_lowercase())?;
+        Some((rank, describe(slot.key(), &slot.module, key)))
+    });
+    ranked.min().map(|(_, text)| text).into_iter().collect()
+}
+
+/// Every value of that type, where a name was asked for that none of them has.
+pub(super) fn siblings(table: &Table, key: &Key) -> Vec<String> {
+    if key.name().is_none() {
+        return Vec::new();
+    }
+    table.all(key.type_id()).map(|index| table.slot(index).key().to_string()).collect()
 }
 
 fn describe(key: &Key, module: &str, wanted: &Key) -> String {

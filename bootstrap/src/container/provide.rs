@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dependency, Resolver};
+use super::{Dependency, Resolver, Scope};
 use crate::Result;
 
 /// A type that the container can build: it says what it needs, and how it is made of that.
@@ -37,13 +37,18 @@ pub trait Provide: Sized + Send + Sync + 'static {
     /// Whether it is built at start even where nothing reaches it.
     const EAGER: bool = false;
 
+    /// How long a value lives.
+    const SCOPE: Scope = Scope::Singleton;
+
     /// What the constructor takes from its resolver; all of it is built before.
     fn dependencies() -> Vec<Dependency>;
 
-    /// Builds the value, once in the life of a container.
+    /// Builds the value: once in the life of a container, unless [`SCOPE`](Self::SCOPE) says
+    /// otherwise.
     fn construct(resolver: Resolver) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Gives back what the value holds, when the process stops and all that used it is gone.
+    /// Gives back what the value holds, when the process stops (or the call ends that it belongs
+    /// to) and all that used it is gone. Never called for a transient value.
     fn dispose(self: Arc<Self>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

@@ -3,8 +3,9 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use super::{
-    Dependency, Key,
+    Dependency, Key, Scope,
     erased::{Construct, Dispose, Erased, dispose_with},
+    family::Family,
 };
 use crate::Result;
 
@@ -50,8 +51,25 @@ impl<'a, T: ?Sized + Send + Sync + 'static> Registration<'a, T> {
         self
     }
 
-    /// Disposes of the value, when the process stops and all that used it is gone; in place of
-    /// what its type does for that.
+    /// Builds a value for each call that takes it, on any protocol: [`Scope::Request`].
+    #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
+    pub fn request(self) -> Self {
+        self.scope(Scope::Request)
+    }
+
+    /// Builds a value for each constructor or operation that takes it: [`Scope::Transient`].
+    #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
+    pub fn transient(self) -> Self {
+        self.scope(Scope::Transient)
+    }
+
+    fn scope(self, scope: Scope) -> Self {
+        self.entry.scope = scope;
+        self
+    }
+
+    /// Disposes of the value, when the process stops (or the call ends that it belongs to) and all
+    /// that used it is gone; in place of what its type does for that.
     #[allow(clippy::return_self_not_must_use, reason = "the registration is kept in its builder")]
     pub fn on_dispose<F, Fut>(self, dispose: F) -> Self
     where
@@ -59,6 +77,7 @@ impl<'a, T: ?Sized + Send + Sync + 'static> Registration<'a, T> {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         self.entry.dispose = Some(dispose_with(dispose));
+        self.entry.has_own_disposal = true;
         self
     }
 }
@@ -69,8 +88,13 @@ pub(super) struct Entry {
     pub(super) module: Arc<str>,
     pub(super) source: Source,
     pub(super) dependencies: Vec<Dependency>,
+    pub(super) scope: Scope,
     pub(super) eager: bool,
     pub(super) dispose: Option<Dispose>,
+    /// By `on_dispose`.
+    pub(super) has_own_disposal: bool,
+    /// A trait object, of which several may stand under one key: whoever takes one is told.
+    pub(super) is_view: bool,
 }
 
 /// What was registered.
@@ -89,11 +113,27 @@ pub(super) enum Source {
     Announced(String),
     /// A value to come under a name that is not known yet, and when.
     Open(String),
+    /// A value that is fetched at run time, and when.
+    Expected(String),
+    /// A value that every call brings along.
+    Call,
+    /// Values under names that are not known yet.
+    Family(Family),
 }
 
 impl Entry {
     pub(super) fn new(key: Key, module: Arc<str>, source: Source) -> Self {
-        Self { key, module, source, dependencies: Vec::new(), eager: false, dispose: None }
+        Self {
+            key,
+            module,
+            source,
+            dependencies: Vec::new(),
+            scope: Scope::Singleton,
+            eager: false,
+            dispose: None,
+            has_own_disposal: false,
+            is_view: false,
+        }
     }
 
     pub(super) fn needs(mut self, dependencies: Vec<Dependency>) -> Self {

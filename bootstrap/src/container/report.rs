@@ -1,10 +1,10 @@
 //! What a person reads when the application does not fit together.
 
 use super::{
-    Dependency, Key, Root,
-    graph::{Consumer, Graph, Lack, Stage},
-    nearest::nearest,
-    table::Table,
+    Dependency, Key, Root, Scope,
+    graph::{Captive, Consumer, Graph, Lack, Stage, Why},
+    nearest::{nearest, siblings},
+    table::{Origin, Table},
 };
 use crate::{Error, Result};
 
@@ -13,13 +13,15 @@ pub(super) fn all(faults: Vec<Error>) -> Result<()> {
     Error::all(format!("the application does not fit together: {} faults", faults.len()), faults)
 }
 
-/// What is missing and what runs in a circle, with the way that leads there.
+/// What is missing or ambiguous, what outlives its call and what runs in a circle, with the way
+/// that leads there.
 pub(super) fn faults(table: &Table, roots: &[Root], stage: Stage) -> Vec<Error> {
     let graph = Graph::new(table, roots);
     let lacks = graph.lacks(stage);
-    let missing = lacks.iter().map(|lack| lacking(&graph, lack));
-    let circles = graph.circles();
-    missing.chain(circles.iter().map(|circle| circular(&graph, circle))).collect()
+    let mut faults: Vec<Error> = lacks.iter().map(|lack| lacking(&graph, lack)).collect();
+    faults.extend(graph.captives().iter().map(|captive| held_captive(&graph, captive)));
+    faults.extend(graph.circles().iter().map(|circle| circular(&graph, circle)));
+    faults
 }
 
 /// `UserService → dyn UserRepo`.
@@ -27,8 +29,12 @@ pub(super) fn arrows(path: &[String]) -> String {
     path.join(" → ")
 }
 
-/// Somebody asked for what nobody provides.
+/// Somebody asked for what nobody provides, or for one where several do.
 pub(super) fn missing(table: &Table, dependency: &Dependency) -> Error {
+    let rivals = table.rivals(dependency.key());
+    if !rivals.is_empty() {
+        return ambiguous(table, &dependency.key().to_string(), dependency.key(), rivals);
+    }
     Error::wiring(format!("{}: nobody provides it", dependency.key()))
         .advise(advice(table, dependency, None))
 }
@@ -37,6 +43,61 @@ pub(super) fn missing(table: &Table, dependency: &Dependency) -> Error {
 pub(super) fn awaited(when: &str) -> Error {
     Error::wiring(format!("it does not exist yet; it comes {when}"))
         .advise("ask for it after that, or let what is built after that depend on it")
+}
+
+/// Somebody asked for a value of a call outside of any.
+pub(super) fn no_call() -> Error {
+    Error::wiring("it exists once for each call, and there is no call here")
+        .advise("take it in an operation (Inject<…>) or in what belongs to a call too")
+}
+
+/// A slot that stays empty.
+pub(super) fn no_value() -> Error {
+    Error::wiring("nobody has brought its value")
+}
+
+pub(super) fn other_type(key: &Key) -> Error {
+    Error::wiring(format!("{key}: what is stored there has another type"))
+}
+
+pub(super) fn unexpected(key: &Key) -> Error {
+    let short = super::key::without_paths(key.type_name());
+    Error::wiring(format!("{key} cannot be inserted: no module expects it")).advise(format!(
+        "declare it, so that the graph can be checked: m.expects::<{short}>(\"when it comes\")"
+    ))
+}
+
+pub(super) fn scope_of_value(key: &Key, module: &str, scope: Scope) -> Error {
+    Error::wiring(format!(
+        "{key} (module {module}) is a finished value and cannot be {}",
+        scoped(scope)
+    ))
+    .advise("provide a type or a factory: those can be built more than once")
+}
+
+pub(super) fn scope_of_alias(
+    key: &Key,
+    module: &str,
+    scope: Scope,
+    target: Option<&Dependency>,
+) -> Error {
+    let target = target.map_or_else(String::new, Dependency::spelled);
+    let scope = scoped(scope);
+    Error::wiring(format!("{key} (module {module}) only shows {target} and cannot be {scope}"))
+        .advise(format!("make {target} {scope}: what shows it lives as long"))
+}
+
+fn scoped(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Singleton => "a singleton",
+        Scope::Request => "request-scoped",
+        Scope::Transient => "transient",
+    }
+}
+
+pub(super) fn disposal_of_transient(key: &Key, module: &str) -> Error {
+    Error::wiring(format!("{key} (module {module}) is transient, so nobody would dispose of it"))
+        .advise("let it be request-scoped, or give back what it holds in Drop")
 }
 
 pub(super) fn provided_twice(key: &Key, first: &str, second: &str) -> Error {
@@ -53,7 +114,12 @@ pub(super) fn unknown_override(table: &Table, key: &Key) -> Error {
     let error =
         Error::wiring(format!("the override of {key} replaces nothing: nobody provides it"));
     match nearest(table, key) {
-        near if near.is_empty() => error.advise("override by the type that a module provides"),
+        near if near.is_empty() => match siblings(table, key) {
+            others if others.is_empty() => {
+                error.advise("override by the type that a module provides")
+            }
+            others => error.advise(format!("there is {}", others.join(", "))),
+        },
         near => error.advise(format!("did you mean {}?", near.join(", "))),
     }
 }
@@ -61,10 +127,14 @@ pub(super) fn unknown_override(table: &Table, key: &Key) -> Error {
 fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
     let table = graph.table();
     let mut path = graph.path(lack.consumer);
-    path.push(lack.dependency.key().to_string());
+    path.push(lack.dependency.spelled());
     let path = arrows(&path);
-    if let Some(when) = lack.awaited.and_then(|slot| table.slot(slot).announced()) {
-        return Error::wiring(format!("{path}: it has not come, though promised {when}"));
+    match lack.why {
+        Why::Late(when) => {
+            return Error::wiring(format!("{path}: it has not come, though promised {when}"));
+        }
+        Why::Ambiguous(rivals) => return ambiguous(table, &path, lack.dependency.key(), rivals),
+        Why::Missing => {}
     }
     let module = match lack.consumer {
         Consumer::Slot(index) => Some(&*table.slot(index).module),
@@ -77,14 +147,59 @@ fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
     ))
 }
 
+fn ambiguous(table: &Table, path: &str, key: &Key, rivals: &[usize]) -> Error {
+    let rivals: Vec<String> = rivals.iter().map(|&rival| implementation(table, rival)).collect();
+    let short = super::key::without_paths(key.type_name());
+    Error::wiring(format!("{path}: ambiguous, since it is {}", rivals.join(" and "))).advise(
+        format!(
+            "keep one of them, give each a name (.named(\"…\")) and ask for that, or take them \
+             all: Vec<Arc<{short}>>"
+        ),
+    )
+}
+
+/// `SqlRepo (module user)`.
+fn implementation(table: &Table, slot: usize) -> String {
+    let slot = table.slot(slot);
+    match (&slot.origin, slot.target()) {
+        (Origin::Alias(_), Some(target)) => format!("{target} (module {})", slot.module),
+        _ => format!("a value (module {})", slot.module),
+    }
+}
+
+fn held_captive(graph: &Graph<'_>, captive: &Captive) -> Error {
+    let table = graph.table();
+    let mut path = graph.path(captive.holder);
+    path.extend(captive.way.iter().map(|edge| edge.kind.spell(table.slot(edge.slot).key())));
+    let (path, holder) = (arrows(&path), graph.name(captive.holder));
+    let value = captive.way.last().map(|edge| table.slot(edge.slot).key().to_string());
+    let value = value.unwrap_or_default();
+    if captive.is_lazy() {
+        return Error::wiring(format!(
+            "{path}: {value} belongs to a call, and what is lazy may be asked for after it"
+        ))
+        .advise(format!("take Arc<{value}> in something that belongs to the call too"));
+    }
+    match captive.holder {
+        Consumer::Root(_) => Error::wiring(format!("{path}: {value} exists only within a call"))
+            .advise(format!("make {value} a singleton, or take it in an operation")),
+        Consumer::Slot(_) => Error::wiring(format!(
+            "{path}: {holder} is one for the process, and {value} ends with its call"
+        ))
+        .advise(format!(
+            "make {holder} request-scoped too (scope = \"request\", or .request()), or give it \
+             what it needs of {value} as an argument of its methods"
+        )),
+    }
+}
+
 fn circular(graph: &Graph<'_>, circle: &[usize]) -> Error {
-    let names = circle.iter().chain(circle.first());
-    let names = names.map(|&slot| graph.table().slot(slot).key().to_string());
     let mut path = circle.first().map_or_else(Vec::new, |&slot| graph.path(Consumer::Slot(slot)));
-    path.pop();
-    path.extend(names);
-    Error::wiring(format!("{}: a circle, nobody in it can be built first", arrows(&path)))
-        .advise("let one of them do without the next, or move what both need into a third")
+    let onwards = circle.iter().skip(1).chain(circle.first());
+    path.extend(circle.iter().zip(onwards).map(|(&from, &to)| graph.step_name(from, to)));
+    Error::wiring(format!("{}: a circle, nobody in it can be built first", arrows(&path))).advise(
+        "let one of them take the next lazily (Lazy<…>), or move what both need into a third",
+    )
 }
 
 fn advice(table: &Table, dependency: &Dependency, module: Option<&str>) -> String {
@@ -93,10 +208,19 @@ fn advice(table: &Table, dependency: &Dependency, module: Option<&str>) -> Strin
         Some(advice) => advice.to_owned(),
         None => remedy(dependency.key(), module),
     };
-    if near.is_empty() {
-        return remedy;
+    let family = table.family_of(dependency.key().type_id()).zip(dependency.key().name());
+    let remedy = family.map_or(remedy, |(family, name)| family.remedy(name));
+    let others = siblings(table, dependency.key());
+    match (near.as_slice(), others.as_slice()) {
+        ([], []) => remedy,
+        ([], others) => format!("there is {}. Otherwise {remedy}", others.join(", ")),
+        (near, []) => format!("did you mean {}? Otherwise {remedy}", near.join(", ")),
+        (near, others) => format!(
+            "did you mean {}? There is {}. Otherwise {remedy}",
+            near.join(", "),
+            others.join(", ")
+        ),
     }
-    format!("did you mean {}? Otherwise {remedy}", near.join(", "))
 }
 
 fn remedy(key: &Key, module: Option<&str>) -> String {

@@ -14,7 +14,7 @@ use super::{
     erased::erase,
     graph::{Graph, Stage},
     report,
-    table::Origin,
+    table::{Origin, Slot},
 };
 use crate::{Error, Result};
 
@@ -37,6 +37,36 @@ impl Container {
         value: Arc<T>,
     ) -> Result<()> {
         self.supply_key(&Key::of::<T>().named(name), value)
+    }
+
+    /// Adds a `T` that a module expects (`m.expects::<T>("…")`), once: for values that are fetched
+    /// at run time. Where a test has replaced it, nothing happens.
+    ///
+    /// # Errors
+    /// No module expects it, it has come already, or everything is being served already.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use polyport_bootstrap::container::ContainerBuilder;
+    ///
+    /// struct Licence(&'static str);
+    ///
+    /// let mut builder = ContainerBuilder::new();
+    /// builder.expect::<Licence>("with the answer of the licence server");
+    /// let container = builder.build()?;
+    /// container.insert(Arc::new(Licence("gold")))?;
+    /// assert_eq!(container.try_get::<Licence>().map(|licence| licence.0), Some("gold"));
+    /// # Ok::<(), polyport_bootstrap::Error>(())
+    /// ```
+    pub fn insert<T: ?Sized + Send + Sync + 'static>(&self, value: Arc<T>) -> Result<()> {
+        let key = Key::of::<T>();
+        let slot = self.table().find(&key).map(|index| self.table().slot(index));
+        let expected = |slot: &Slot| slot.overridden || matches!(slot.origin, Origin::Expected(_));
+        if !slot.is_some_and(expected) {
+            return Err(report::unexpected(&key));
+        }
+        self.supply_key(&key, value)
     }
 
     fn supply_key<T: ?Sized + Send + Sync + 'static>(
@@ -67,7 +97,8 @@ impl Container {
     /// Checks that all that `roots` and the providers need is there.
     ///
     /// # Errors
-    /// One report of all that is missing or runs in a circle, each with the path that leads there.
+    /// One report of all that is missing, ambiguous, of too short a life or runs in a circle, each
+    /// with the path that leads there.
     pub(crate) fn check(&self, roots: &[Root]) -> Result<()> {
         report::all(report::faults(self.table(), roots, Stage::Complete))
     }
@@ -97,7 +128,7 @@ impl Container {
 
     /// What is being built at this moment: whom to name when it takes too long.
     pub(crate) fn under_construction(&self) -> Vec<Key> {
-        let slots = self.table().slots().iter();
+        let slots = self.table().slots();
         slots.filter(|slot| running(slot).is_some()).map(|slot| slot.key.clone()).collect()
     }
 

@@ -8,9 +8,11 @@ use std::{
 };
 
 use super::{
-    Dependency, Key,
+    Dependency, DependencyKind, Key,
     construction::Running,
     erased::{Construct, Dispose, Erased, reveal},
+    family::{self, Family},
+    scope::Scope,
 };
 
 /// One provider, and its value once it is built.
@@ -21,6 +23,7 @@ pub(super) struct Slot {
     pub(super) module: Arc<str>,
     pub(super) origin: Origin,
     pub(super) dependencies: Arc<[Dependency]>,
+    pub(super) scope: Scope,
     pub(super) eager: bool,
     /// Replaced by a test.
     pub(super) overridden: bool,
@@ -42,13 +45,19 @@ pub(super) enum Origin {
     Announced(String),
     /// So it is, under a name that nobody knows yet.
     Open(String),
+    /// So it is, by whoever fetches it at run time.
+    Expected(String),
+    /// Every call brings its own.
+    Call,
+    /// It stands for values under names that the configuration tells.
+    Family(Family),
 }
 
 /// A dependency on another slot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Edge {
     pub(super) slot: usize,
-    pub(super) required: bool,
+    pub(super) kind: DependencyKind,
 }
 
 impl Slot {
@@ -59,7 +68,8 @@ impl Slot {
     /// When it comes, where it was announced.
     pub(super) fn announced(&self) -> Option<&str> {
         match &self.origin {
-            Origin::Announced(when) | Origin::Open(when) => Some(when),
+            Origin::Announced(when) | Origin::Open(when) | Origin::Expected(when) => Some(when),
+            Origin::Family(_) => Some(family::WHEN),
             _ => None,
         }
     }
@@ -67,6 +77,19 @@ impl Slot {
     /// Announced, and not yet supplied.
     pub(super) fn is_awaited(&self) -> bool {
         self.announced().is_some() && self.value.get().is_none()
+    }
+
+    /// One for the process, and its constructor has not ended.
+    pub(super) fn is_unbuilt_singleton(&self) -> bool {
+        self.scope == Scope::Singleton && self.value.get().is_none()
+    }
+
+    /// What an alias shows, or nothing.
+    pub(super) fn target(&self) -> Option<&Key> {
+        match self.origin {
+            Origin::Alias(_) => self.dependencies.first().map(Dependency::key),
+            _ => None,
+        }
     }
 
     /// May still become the value of any name.
@@ -81,21 +104,45 @@ struct Unnamed {
     value: Arc<OnceLock<Erased>>,
 }
 
-/// Every provider, by key. Nothing is added or taken once it is assembled.
+/// What is added once, when the configuration is complete.
+#[derive(Default)]
+struct Late {
+    slots: Vec<Slot>,
+    names: HashMap<TypeId, HashMap<Arc<str>, usize>, ByTypeId>,
+}
+
+/// Every provider, by key. Nothing is taken once it is assembled, and only the members of families
+/// are added.
 pub(super) struct Table {
     slots: Vec<Slot>,
+    /// The members of families, since their names are known.
+    late: OnceLock<Late>,
     unnamed: HashMap<TypeId, Unnamed, ByTypeId>,
     named: HashMap<TypeId, HashMap<Arc<str>, usize>, ByTypeId>,
     open: HashMap<TypeId, Vec<usize>, ByTypeId>,
+    /// Every slot of a type, in the order of registration.
+    by_type: HashMap<TypeId, Vec<usize>, ByTypeId>,
+    /// The slots of a key that several have.
+    rivals: HashMap<Key, Vec<usize>>,
 }
 
 impl Table {
-    /// Indexes `slots`, whose keys differ.
+    /// Indexes `slots`. A key that several have finds none of them.
     pub(super) fn new(slots: Vec<Slot>) -> Self {
         let mut unnamed = HashMap::default();
         let mut named: HashMap<_, HashMap<_, _>, _> = HashMap::default();
         let mut open: HashMap<_, Vec<_>, _> = HashMap::default();
+        let mut by_type: HashMap<_, Vec<_>, _> = HashMap::default();
+        let rivals = rivals(&slots);
         for (index, Slot { key, origin, value, .. }) in slots.iter().enumerate() {
+            if matches!(origin, Origin::Family(_)) {
+                open.entry(key.type_id()).or_default().push(index);
+                continue;
+            }
+            by_type.entry(key.type_id()).or_default().push(index);
+            if rivals.contains_key(key) {
+                continue;
+            }
             match (origin, key.shared_name()) {
                 (Origin::Open(_), _) => open.entry(key.type_id()).or_default().push(index),
                 (_, Some(name)) => {
@@ -107,15 +154,33 @@ impl Table {
                 }
             }
         }
-        Self { slots, unnamed, named, open }
+        Self { slots, late: OnceLock::new(), unnamed, named, open, by_type, rivals }
     }
 
-    pub(super) fn slots(&self) -> &[Slot] {
-        &self.slots
+    /// Adds the members of families; the second time changes nothing.
+    pub(super) fn add_members(&self, members: Vec<Slot>) {
+        let mut names: HashMap<_, HashMap<_, _>, _> = HashMap::default();
+        for (member, index) in members.iter().zip(self.slots.len()..) {
+            let of_type: &mut HashMap<_, _> = names.entry(member.key.type_id()).or_default();
+            of_type.extend(member.key.shared_name().map(|name| (name, index)));
+        }
+        let _ = self.late.set(Late { slots: members, names });
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().chain(self.late_slots())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() + self.late_slots().len()
     }
 
     pub(super) fn slot(&self, index: usize) -> &Slot {
-        &self.slots[index]
+        self.slots.get(index).unwrap_or_else(|| &self.late_slots()[index - self.slots.len()])
+    }
+
+    fn late_slots(&self) -> &[Slot] {
+        self.late.get().map_or(&[], |late| &late.slots)
     }
 
     /// The slot of that key, or one that may still become it.
@@ -138,16 +203,43 @@ impl Table {
         name: Option<&str>,
     ) -> Option<Arc<T>> {
         let index = self.find_type(TypeId::of::<T>(), name)?;
-        self.slots[index].value.get().and_then(reveal)
+        self.slot(index).value.get().and_then(reveal)
     }
 
     /// The slots behind `dependencies`, as far as they exist at this moment.
     pub(super) fn edges(&self, dependencies: &[Dependency]) -> Vec<Edge> {
-        let edge = |dependency: &Dependency| {
-            let slot = self.find(dependency.key())?;
-            Some(Edge { slot, required: dependency.is_required() })
-        };
-        dependencies.iter().filter_map(edge).collect()
+        let mut edges = Vec::new();
+        for dependency in dependencies {
+            let (key, kind) = (dependency.key(), dependency.kind());
+            let edge = |slot| Edge { slot, kind };
+            match kind {
+                DependencyKind::All => edges.extend(self.all(key.type_id()).map(edge)),
+                _ => edges.extend(self.find(key).map(edge)),
+            }
+        }
+        edges
+    }
+
+    /// Every slot of that type, in the order of registration.
+    pub(super) fn all(&self, type_id: TypeId) -> impl Iterator<Item = usize> {
+        let late = (self.slots.len()..self.len()).filter(move |&index| {
+            let slot = self.slot(index);
+            slot.key.type_id() == type_id
+        });
+        self.by_type.get(&type_id).into_iter().flatten().copied().chain(late)
+    }
+
+    /// What somebody can do who misses a member of a family.
+    pub(super) fn family_of(&self, type_id: TypeId) -> Option<&Family> {
+        self.open.get(&type_id)?.iter().find_map(|&index| match &self.slots[index].origin {
+            Origin::Family(family) => Some(family),
+            _ => None,
+        })
+    }
+
+    /// The slots that share `key`, where several do.
+    pub(super) fn rivals(&self, key: &Key) -> &[usize] {
+        self.rivals.get(key).map_or(&[], Vec::as_slice)
     }
 
     fn find_type(&self, type_id: TypeId, name: Option<&str>) -> Option<usize> {
@@ -155,7 +247,17 @@ impl Table {
             None => self.unnamed.get(&type_id).map(|unnamed| unnamed.slot),
             Some(name) => self.named.get(&type_id).and_then(|names| names.get(name)).copied(),
         };
-        found.or_else(|| self.find_open(type_id, name))
+        found.or_else(|| self.find_open(type_id, name)).or_else(|| self.find_member(type_id, name))
+    }
+
+    /// A member of a family, or what stands for all of them until they are known.
+    fn find_member(&self, type_id: TypeId, name: Option<&str>) -> Option<usize> {
+        let name = name?;
+        if let Some(late) = self.late.get() {
+            return late.names.get(&type_id)?.get(name).copied();
+        }
+        let is_family = |&&index: &&usize| matches!(self.slots[index].origin, Origin::Family(_));
+        self.open.get(&type_id)?.iter().find(is_family).copied()
     }
 
     /// What has come under that name, or else what may still come under it.
@@ -167,6 +269,17 @@ impl Table {
         let may_come = || open.iter().find(|&&index| self.slots[index].is_nameless());
         open.iter().find(has_come).or_else(may_come).copied()
     }
+}
+
+fn rivals(slots: &[Slot]) -> HashMap<Key, Vec<usize>> {
+    let mut places: HashMap<Key, Vec<usize>> = HashMap::with_capacity(slots.len());
+    for (index, slot) in slots.iter().enumerate() {
+        if !matches!(slot.origin, Origin::Open(_)) {
+            places.entry(slot.key.clone()).or_default().push(index);
+        }
+    }
+    places.retain(|_, slots| slots.len() > 1);
+    places
 }
 
 type ByTypeId = BuildHasherDefault<TypeIdHasher>;

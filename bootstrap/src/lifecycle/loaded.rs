@@ -14,6 +14,9 @@ pub(crate) trait Loaded: Send {
     /// Says which handle will come.
     fn announce(&self, builder: &mut ContainerBuilder);
 
+    /// Whether it is a framework of this kind and may have this name.
+    fn may_be(&self, kind: &str, name: &str) -> bool;
+
     /// What the framework wants to be left out of the log.
     fn log_directives(&self) -> &'static str;
 
@@ -66,6 +69,11 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
             Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
             Some(name) => builder.announce_named::<App<L, M>>(name, when),
         }
+    }
+
+    fn may_be(&self, kind: &str, name: &str) -> bool {
+        let same_kind = <<L as IntoFramework<M>>::Framework as Framework>::App::KIND == kind;
+        same_kind && self.0.name().is_none_or(|known| known == name)
     }
 
     fn log_directives(&self) -> &'static str {

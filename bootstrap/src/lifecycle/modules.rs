@@ -1,8 +1,8 @@
-//! Which modules there are, and in which order.
+//! Which modules there are, which of them are on, and in which order.
 
 use std::any::TypeId;
 
-use crate::{Error, Result, module::Module};
+use crate::{Config, Error, Result, module::Module};
 
 pub(crate) struct ModuleEntry {
     type_id: TypeId,
@@ -13,36 +13,77 @@ impl ModuleEntry {
     pub(crate) fn new<M: Module>(module: M) -> Self {
         Self { type_id: TypeId::of::<M>(), module: Box::new(module) }
     }
+
+    fn name(&self) -> &str {
+        self.module.name()
+    }
 }
 
-/// Orders modules so that each stands behind those that it depends on; otherwise the order of
-/// registration stays. The same module twice is one.
-pub(crate) fn in_order(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
-    let modules = unique(entries)?;
-    let names: Vec<_> = modules.iter().map(|module| module.name()).collect();
-    let mut order = Order {
-        modules: &modules,
-        names: &names,
-        done: Vec::new(),
-        failed: Vec::new(),
-        path: Vec::new(),
-    };
-    let errors = (0..modules.len()).filter_map(|index| order.visit(index).err()).collect();
-    let done = std::mem::take(&mut order.done);
-    Error::all("modules do not fit together", errors)?;
+/// The modules of one start.
+pub(crate) struct Modules {
+    /// Each stands behind those that it depends on; otherwise the order of registration stays.
+    pub(crate) on: Vec<Box<dyn Module>>,
+    /// Those that said that they are off.
+    pub(crate) off: Vec<Off>,
+}
+
+/// A module that is off.
+#[derive(Debug, Clone)]
+pub(crate) struct Off {
+    pub(crate) name: String,
+    /// Ends the sentence "it is off …".
+    pub(crate) why: String,
+}
+
+/// Asks every module whether it is on, and puts those that are in order. The same module twice is
+/// one.
+pub(crate) fn in_order(entries: Vec<ModuleEntry>, config: &Config) -> Result<Modules> {
+    let (on, off) = decide(entries, config);
+    let modules = unique(on)?;
+    let order = ordered(&modules, &off)?;
     let mut slots: Vec<_> = modules.into_iter().map(Some).collect();
-    Ok(done.into_iter().filter_map(|index| slots[index].take()).collect())
+    let on = order.into_iter().filter_map(|index| slots[index].take()).collect();
+    Ok(Modules { on, off })
+}
+
+/// Which modules are on, and which are not.
+fn decide(entries: Vec<ModuleEntry>, config: &Config) -> (Vec<ModuleEntry>, Vec<Off>) {
+    let (mut on, mut off) = (Vec::new(), Vec::<Off>::new());
+    for entry in entries {
+        let (enabled, keys) = config.keys_read_by(|config| entry.module.enabled(config));
+        if enabled {
+            on.push(entry);
+        } else if off.iter().all(|known| known.name != entry.name()) {
+            off.push(Off { name: entry.name().to_owned(), why: why_off(config, &keys) });
+        }
+    }
+    // One of that name is on: whoever depends on it has what it needs.
+    off.retain(|off| on.iter().all(|entry| entry.name() != off.name));
+    (on, off)
+}
+
+/// What a module looked at before it said that it is off.
+fn why_off(config: &Config, keys: &[String]) -> String {
+    let mut why = format!("in environment \"{}\"", config.environment());
+    for (index, key) in keys.iter().enumerate() {
+        why.push_str(if index == 0 { ": " } else { ", " });
+        why.push_str(&match config.explain(key) {
+            Some(found) => format!("{key} is {} ({})", found.winner().value(), found.winner()),
+            None => format!("{key} is not set"),
+        });
+    }
+    why
 }
 
 fn unique(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
     let mut kept: Vec<ModuleEntry> = Vec::new();
     let mut errors = Vec::new();
     for entry in entries {
-        match kept.iter().find(|known| known.module.name() == entry.module.name()) {
+        match kept.iter().find(|known| known.name() == entry.name()) {
             None => kept.push(entry),
             Some(known) if known.type_id == entry.type_id => {}
             Some(_) => errors.push(
-                Error::wiring(format!("two modules are named \"{}\"", entry.module.name()))
+                Error::wiring(format!("two modules are named \"{}\"", entry.name()))
                     .advise("rename one of them: a module's name must be its own"),
             ),
         }
@@ -51,16 +92,23 @@ fn unique(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
     Ok(kept.into_iter().map(|entry| entry.module).collect())
 }
 
+fn ordered(modules: &[Box<dyn Module>], off: &[Off]) -> Result<Vec<usize>> {
+    let mut order = Order { modules, off, done: Vec::new(), failed: Vec::new(), path: Vec::new() };
+    let errors = (0..modules.len()).filter_map(|index| order.visit(index).err()).collect();
+    Error::all("modules do not fit together", errors)?;
+    Ok(order.done)
+}
+
 struct Order<'a> {
     modules: &'a [Box<dyn Module>],
-    names: &'a [&'static str],
+    off: &'a [Off],
     done: Vec<usize>,
     /// Each fault is told once, not again for every module that depends on it.
     failed: Vec<usize>,
     path: Vec<usize>,
 }
 
-impl Order<'_> {
+impl<'a> Order<'a> {
     fn visit(&mut self, index: usize) -> Result<()> {
         if self.done.contains(&index) || self.failed.contains(&index) {
             return Ok(());
@@ -69,32 +117,73 @@ impl Order<'_> {
             return Err(self.cycle(start));
         }
         self.path.push(index);
-        let dependencies = self.modules[index].depends_on();
-        let visited = dependencies.iter().try_for_each(|name| {
-            let dependency = self.find(name, index)?;
-            self.visit(dependency)
-        });
+        let visited = self.visit_dependencies(index);
         self.path.pop();
-        if visited.is_err() {
-            self.failed.push(index);
+        match visited {
+            Ok(()) => self.done.push(index),
+            Err(_) => self.failed.push(index),
         }
-        visited?;
-        self.done.push(index);
+        visited
+    }
+
+    fn visit_dependencies(&mut self, index: usize) -> Result<()> {
+        let module = &self.modules[index];
+        for name in module.depends_on() {
+            let dependency = self.position(name).ok_or_else(|| self.absent(name, index))?;
+            self.visit(dependency)?;
+        }
+        for name in module.optionally_depends_on() {
+            match self.position(name) {
+                Some(dependency) => self.visit(dependency)?,
+                None => self.warn_of_absent(name, index),
+            }
+        }
         Ok(())
     }
 
-    fn find(&self, name: &str, needed_by: usize) -> Result<usize> {
-        self.names.iter().position(|known| *known == name).ok_or_else(|| {
-            Error::wiring(format!(
-                "module \"{}\" depends on module \"{name}\", which is not loaded",
-                self.names[needed_by]
-            ))
-            .advise(format!("add it to the bootstrap; loaded are: {}", self.names.join(", ")))
-        })
+    fn position(&self, name: &str) -> Option<usize> {
+        self.modules.iter().position(|module| module.name() == name)
+    }
+
+    fn off(&self, name: &str) -> Option<&'a Off> {
+        self.off.iter().find(|off| off.name == name)
+    }
+
+    fn absent(&self, name: &str, needed_by: usize) -> Error {
+        let needed_by = self.modules[needed_by].name();
+        let depends = format!("module \"{needed_by}\" depends on module \"{name}\", which is");
+        match self.off(name) {
+            Some(off) => Error::wiring(format!("{depends} off {}", off.why)).advise(format!(
+                "turn \"{name}\" on, let \"{needed_by}\" be off with it (Module::enabled), or \
+                 depend on it only optionally (Module::optionally_depends_on)"
+            )),
+            None => Error::wiring(format!("{depends} not loaded")).advise(format!(
+                "add it to the bootstrap; loaded are: {}",
+                self.names().join(", ")
+            )),
+        }
+    }
+
+    fn warn_of_absent(&self, name: &str, wanted_by: usize) {
+        let module = self.modules[wanted_by].name();
+        let why = self
+            .off(name)
+            .map_or("it is not loaded".to_owned(), |off| format!("it is off {}", off.why));
+        tracing::warn!(
+            module,
+            absent = name,
+            why,
+            "the module does without another that it would use"
+        );
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.modules.iter().map(|module| module.name()).collect()
     }
 
     fn cycle(&self, start: usize) -> Error {
-        let mut names: Vec<_> = self.path[start..].iter().map(|&index| self.names[index]).collect();
+        let all = self.names();
+        let mut names: Vec<_> = self.path[start..].iter().map(|&index| all[index]).collect();
         names.push(names[0]);
         Error::wiring(format!("modules depend on each other in a circle: {}", names.join(" → ")))
             .advise("move what both need into a third module")
@@ -103,18 +192,61 @@ impl Order<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+
     use super::*;
-    use crate::ModuleBuilder;
+    use crate::{
+        ModuleBuilder,
+        config::{ConfigBuilder, Environment},
+    };
 
-    struct Named<const ID: usize>(&'static str, &'static [&'static str]);
+    /// A module; different `ID`s are different types.
+    #[derive(Default)]
+    struct Named<const ID: usize> {
+        name: String,
+        needs: Vec<String>,
+        likes: Vec<String>,
+        /// The key that says whether it is on.
+        switch: Option<&'static str>,
+    }
 
-    impl<const ID: usize> Module for Named<ID> {
-        fn name(&self) -> &'static str {
-            self.0
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    impl<const ID: usize> Named<ID> {
+        fn new(name: &str, needs: &[&str]) -> Self {
+            Self { name: name.to_owned(), needs: owned(needs), ..Self::default() }
         }
 
-        fn depends_on(&self) -> &'static [&'static str] {
-            self.1
+        fn likes(mut self, names: &[&str]) -> Self {
+            self.likes = owned(names);
+            self
+        }
+
+        fn switch(mut self, key: &'static str) -> Self {
+            self.switch = Some(key);
+            self
+        }
+    }
+
+    impl<const ID: usize> Module for Named<ID> {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn depends_on(&self) -> Vec<&str> {
+            self.needs.iter().map(String::as_str).collect()
+        }
+
+        fn optionally_depends_on(&self) -> Vec<&str> {
+            self.likes.iter().map(String::as_str).collect()
+        }
+
+        fn enabled(&self, config: &Config) -> bool {
+            self.switch.is_none_or(|key| config.get_or_default(key).expect("a switch"))
         }
 
         fn configure(&self, _: &mut ModuleBuilder<'_>) -> Result<()> {
@@ -122,9 +254,22 @@ mod tests {
         }
     }
 
-    fn order(entries: Vec<ModuleEntry>) -> Result<Vec<&'static str>, String> {
-        match in_order(entries) {
-            Ok(modules) => Ok(modules.iter().map(|module| module.name()).collect()),
+    fn entry<const ID: usize>(module: Named<ID>) -> ModuleEntry {
+        ModuleEntry::new(module)
+    }
+
+    fn plain(name: &str, needs: &[&str]) -> ModuleEntry {
+        entry(Named::<0>::new(name, needs))
+    }
+
+    fn config() -> Config {
+        let builder = ConfigBuilder::new(Environment::unittest(), "no/such/folder");
+        builder.module_defaults("test", json!({ "yes": true, "no": false })).build().expect("fits")
+    }
+
+    fn order(entries: Vec<ModuleEntry>) -> Result<Vec<String>, String> {
+        match in_order(entries, &config()) {
+            Ok(modules) => Ok(modules.on.iter().map(|module| module.name().to_owned()).collect()),
             Err(error) => Err(format!("{error:?}")),
         }
     }
@@ -132,21 +277,70 @@ mod tests {
     #[test]
     fn dependencies_come_first_and_the_rest_keeps_its_order() {
         let entries = vec![
-            ModuleEntry::new(Named::<0>("chat", &["store", "user"])),
-            ModuleEntry::new(Named::<0>("user", &["store"])),
-            ModuleEntry::new(Named::<0>("store", &[])),
-            ModuleEntry::new(Named::<0>("last", &[])),
+            plain("chat", &["store", "user"]),
+            plain("user", &["store"]),
+            plain("store", &[]),
+            plain("last", &[]),
         ];
         assert_eq!(order(entries).expect("fits"), ["store", "user", "chat", "last"]);
     }
 
     #[test]
+    fn an_optional_dependency_comes_first_where_it_is_there() {
+        let chat = || entry(Named::<0>::new("chat", &[]).likes(&["audit", "mail"]));
+        let with = order(vec![chat(), plain("audit", &[])]);
+        assert_eq!(with.expect("fits"), ["audit", "chat"]);
+        assert_eq!(order(vec![chat()]).expect("fits"), ["chat"]);
+    }
+
+    /// What is logged meanwhile.
+    fn logged(during: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+
+        impl std::io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, during);
+        let lines = lines.0.lock().unwrap().clone();
+        String::from_utf8(lines).expect("is text")
+    }
+
+    #[test]
+    fn an_optional_dependency_that_is_absent_or_off_is_a_warning_that_says_so() {
+        let chat = Named::<0>::new("chat", &[]).likes(&["audit", "mail"]);
+        let entries = vec![entry(chat), entry(Named::<0>::new("mail", &[]).switch("no"))];
+        let log = logged(|| assert_eq!(order(entries).expect("fits"), ["chat"]));
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+        assert_eq!(warnings.len(), 2, "{log}");
+        let audit = "module=\"chat\" absent=\"audit\" why=\"it is not loaded\"";
+        assert!(warnings[0].contains(audit), "{log}");
+        let mail = "absent=\"mail\" why=\"it is off in environment \\\"unittest\\\": no is false";
+        assert!(warnings[1].contains(mail), "{log}");
+    }
+
+    #[test]
+    fn an_optional_dependency_is_part_of_a_circle_like_any_other() {
+        let entries = vec![entry(Named::<0>::new("a", &[]).likes(&["b"])), plain("b", &["a"])];
+        assert!(order(entries).expect_err("circle").contains("a → b → a"));
+    }
+
+    #[test]
     fn the_same_module_twice_is_one_and_two_of_one_name_are_an_error() {
-        let same =
-            vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<0>("a", &[]))];
+        let same = vec![plain("a", &[]), plain("a", &[])];
         assert_eq!(order(same).expect("one"), ["a"]);
-        let two =
-            vec![ModuleEntry::new(Named::<0>("a", &[])), ModuleEntry::new(Named::<1>("a", &[]))];
+        let two = vec![plain("a", &[]), entry(Named::<1>::new("a", &[]))];
         assert_eq!(
             order(two).expect_err("two"),
             "two modules are named \"a\"\n  help: rename one of them: a module's name must be its own\n",
@@ -154,15 +348,54 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_and_an_absent_dependency_are_named() {
-        let circle = vec![
-            ModuleEntry::new(Named::<0>("a", &["b"])),
-            ModuleEntry::new(Named::<0>("b", &["a"])),
+    fn instances_of_one_type_are_told_apart_by_their_names() {
+        let entries = vec![
+            plain("user", &["replica", "database"]),
+            plain("database", &[]),
+            plain("replica", &[]),
         ];
-        assert!(order(circle).expect_err("circle").contains("a → b → a"));
-        let absent = vec![ModuleEntry::new(Named::<0>("a", &["x"]))];
-        assert!(
-            order(absent).expect_err("absent").contains("module \"a\" depends on module \"x\"")
+        assert_eq!(order(entries).expect("fits"), ["replica", "database", "user"]);
+    }
+
+    #[test]
+    fn a_module_that_is_off_is_left_out_and_another_may_take_its_name() {
+        let entries = vec![
+            entry(Named::<0>::new("store", &[]).switch("no")),
+            entry(Named::<1>::new("store", &[]).switch("yes")),
+            entry(Named::<0>::new("audit", &[]).switch("no")),
+            entry(Named::<0>::new("user", &["store"]).likes(&["audit"])),
+        ];
+        let modules = in_order(entries, &config()).expect("fits");
+        let on: Vec<_> = modules.on.iter().map(|module| module.name()).collect();
+        assert_eq!(on, ["store", "user"]);
+        let off: Vec<_> = modules.off.iter().map(|off| off.name.as_str()).collect();
+        assert_eq!(off, ["audit"]);
+    }
+
+    #[test]
+    fn what_depends_on_a_module_that_is_off_is_told_why_it_is_off() {
+        let of = |switch| {
+            order(vec![
+                entry(Named::<0>::new("store", &[]).switch(switch)),
+                plain("user", &["store"]),
+            ])
+            .expect_err("needs what is off")
+        };
+        assert_eq!(
+            of("no"),
+            "module \"user\" depends on module \"store\", which is off in environment \"unittest\": \
+             no is false (defaults of module test)\n  help: turn \"store\" on, let \"user\" be off \
+             with it (Module::enabled), or depend on it only optionally \
+             (Module::optionally_depends_on)\n",
         );
+        assert!(of("store.on").contains(": store.on is not set\n"));
+    }
+
+    #[test]
+    fn a_circle_and_an_absent_dependency_are_named() {
+        let circle = vec![plain("a", &["b"]), plain("b", &["a"])];
+        assert!(order(circle).expect_err("circle").contains("a → b → a"));
+        let absent = order(vec![plain("a", &["x"])]).expect_err("absent");
+        assert!(absent.contains("module \"a\" depends on module \"x\""), "{absent}");
     }
 }

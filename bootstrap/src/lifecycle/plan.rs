@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use super::{loaded::Loaded, modules::ModuleEntry};
+use super::{loaded::Loaded, modules::ModuleEntry, presets::Presets};
 use crate::{
     Config, Error, Result,
     config::{ConfigBuilder, Environment},
@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) frameworks: Vec<Box<dyn Loaded>>,
     pub(crate) modules: Vec<ModuleEntry>,
+    pub(crate) presets: Presets,
     pub(crate) before: Vec<HookFn>,
     pub(crate) hooks: Hooks,
     pub(crate) options: Options,
@@ -37,7 +38,7 @@ pub(crate) struct Options {
 pub(crate) type Replace = Box<dyn FnOnce(&mut ContainerBuilder) + Send>;
 
 /// Stage 1: the environment, the base directory, files and variables.
-pub(super) fn load_config(options: &mut Options) -> Result<Config> {
+pub(super) fn load_config(options: &mut Options, presets: Presets) -> Result<Config> {
     let variables = match options.variables.take() {
         Some(variables) => variables,
         None => std::env::vars_os().collect(),
@@ -51,7 +52,8 @@ pub(super) fn load_config(options: &mut Options) -> Result<Config> {
         Some(root) => root,
         None => application_root(&text)?,
     };
-    let mut builder = ConfigBuilder::new(environment, root).variables(variables);
+    let builder = ConfigBuilder::new(environment.clone(), root).variables(variables);
+    let mut builder = presets.configure(builder, &environment)?;
     for (key, value) in options.config.drain(..) {
         builder = builder.override_value(&key, value);
     }

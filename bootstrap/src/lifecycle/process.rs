@@ -12,8 +12,10 @@ use crate::{
     Config, Error, ErrorKind, Health, Result,
     container::Container,
     framework::{Endpoint, Transport},
+    graph::GraphModule,
     hooks::{HookPoint, Hooks},
     logging::Log,
+    module::Private,
     operation::Exposures,
     panics,
 };
@@ -25,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) exposures: Exposures,
     pub(crate) hooks: Hooks,
+    pub(crate) modules: Arc<[GraphModule]>,
+    pub(crate) private: Arc<Private>,
     pub(crate) members: Vec<Member>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
@@ -41,9 +45,11 @@ impl Process {
 
     /// Completes the configuration; the kernel's own settings may have come from a before-hook.
     pub(crate) fn seal_config(&mut self) -> Result<()> {
+        self.container.settle_families()?;
         self.config.seal()?;
         self.startup = self.config.get_or_default("startup")?;
         self.shutdown = self.config.get_or_default("shutdown")?;
+        self.container.set_build_deadline(self.startup.singleton);
         self.log.as_ref().map_or(Ok(()), |log| log.apply(&self.config))
     }
 
@@ -87,7 +93,9 @@ impl Process {
     /// Checks the whole graph; routes that come later are checked as they are added.
     pub(crate) fn check(&self) -> Result<()> {
         self.exposures.check_from_now_on(self.container.downgrade());
-        self.container.check(&self.exposures.roots())
+        let mut faults = self.private.faults(&self.container, &self.exposures.all());
+        faults.extend(self.container.check(&self.exposures.roots()).err());
+        Error::all("the application does not fit together", faults)
     }
 
     pub(crate) async fn build_singletons(&mut self) -> Result<()> {

@@ -9,11 +9,15 @@ pub struct StartupSettings {
     /// The longest time from the first hook to the last; default 60 s.
     #[serde(with = "humantime_serde")]
     pub deadline: Duration,
+    /// The longest time for the constructor of one singleton, without what it waits for; default
+    /// 30 s.
+    #[serde(with = "humantime_serde")]
+    pub singleton: Duration,
 }
 
 impl Default for StartupSettings {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(60) }
+        Self { deadline: Duration::from_secs(60), singleton: Duration::from_secs(30) }
     }
 }
 

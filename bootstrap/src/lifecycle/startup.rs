@@ -8,21 +8,20 @@ use std::{
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    Lifecycle, Phase,
+    Lifecycle, Phase, StartupSettings,
     loaded::{Configured, Loaded},
-    modules,
-    plan::{Plan, load_config},
+    plan::Plan,
     process::Process,
+    register::register,
     supervisor::RunningBootstrap,
 };
 use crate::{
-    Config, Error, Health, Result,
-    application::{Application, title},
-    container::{Container, ContainerBuilder, Key},
+    Error, Result,
+    application::title,
+    container::{Container, Key},
     framework::{FrameworkContext, Shared},
-    hooks::{self, HookFn, HookPoint, Hooks},
-    logging::Log,
-    module::{ModuleBuilder, Registrations},
+    hooks::{self, HookFn, HookPoint},
+    module::Registrations,
     operation::Exposures,
     panics,
 };
@@ -108,69 +107,34 @@ fn too_long(process: &Process) -> Error {
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
 fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    if plan.frameworks.is_empty() {
-        return Err(Error::wiring("no framework is loaded").advise(
-            "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
-        ));
-    }
-    let mut options = plan.options;
-    let config = load_config(&mut options)?;
-    let log = match options.owns_process {
-        true => Some(set_up_log(&config, &plan.frameworks)?),
-        false => None,
-    };
-    let health = Health::default();
-    let mut builder = ContainerBuilder::new();
-    builder.set_module("polyport");
-    builder.provide_value(Arc::new(config.clone()));
-    builder.provide_value(Arc::new(health.clone()));
-    builder.provide_value(Arc::new(lifecycle.clone()));
-    builder.announce::<dyn Application>("when the frameworks are built, after the before-hooks");
-    plan.frameworks.iter().for_each(|framework| framework.announce(&mut builder));
-
-    let mut hooks = Hooks::default();
-    let mut registrations = Registrations::default();
-    for module in modules::in_order(plan.modules)? {
-        let mut module_builder = ModuleBuilder::new(
-            module.name(),
-            &config,
-            &mut builder,
-            &mut hooks,
-            &mut registrations,
-        );
-        module
-            .configure(&mut module_builder)
-            .map_err(|error| error.context(format!("module {}", module.name())))?;
-        module_builder.finish()?;
-    }
-    hooks.append(plan.hooks);
-    options.overrides.into_iter().for_each(|replace| replace(&mut builder));
-    let container = builder.build()?;
+    let mut told = register(plan, &lifecycle)?;
+    let container = told.providers.build()?;
+    let private = Arc::new(told.registrations.take_private());
+    Error::all("modules do not fit together", private.faults(&container, &[]))?;
+    let startup: StartupSettings = told.config.peek_or_default("startup")?;
+    container.set_build_deadline(startup.singleton);
     let process = Process {
-        startup: config.peek_or_default("startup")?,
-        shutdown: config.peek_or_default("shutdown")?,
-        config,
+        startup,
+        shutdown: told.config.peek_or_default("shutdown")?,
+        config: told.config,
         container,
-        health,
+        health: told.health,
         lifecycle,
         exposures: Exposures::default(),
-        hooks,
+        hooks: told.hooks,
+        modules: told.modules,
+        private,
         members: Vec::new(),
         stage: "configuration",
-        log,
+        log: told.log,
     };
     let pending = Pending {
-        frameworks: plan.frameworks,
-        before: plan.before,
-        registrations,
-        free_ports: options.free_ports,
+        frameworks: told.frameworks,
+        before: told.before,
+        registrations: told.registrations,
+        free_ports: told.free_ports,
     };
     Ok((process, pending))
-}
-
-fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Result<Log> {
-    let directives = frameworks.iter().map(|framework| framework.log_directives());
-    Log::set_up(config, &directives.filter(|one| !one.is_empty()).collect::<Vec<_>>())
 }
 
 /// Stages 3 to 9, within the deadline as it is configured; before-hooks may still change it.

@@ -11,6 +11,8 @@ use crate::{
     application::{Application, FromApps},
     container::Container,
     framework::BoundAddress,
+    graph::{self, Graph, GraphModule},
+    module::Private,
     operation::Exposures,
 };
 
@@ -20,6 +22,8 @@ pub struct RunningBootstrap {
     apps: Vec<Arc<dyn Application>>,
     container: Container,
     exposures: Exposures,
+    modules: Arc<[GraphModule]>,
+    private: Arc<Private>,
     lifecycle: Lifecycle,
     outcome: Shared<BoxFuture<'static, Result<()>>>,
 }
@@ -39,6 +43,8 @@ impl RunningBootstrap {
         let apps = process.members.iter().map(|member| Arc::clone(&member.app)).collect();
         let container = process.container.clone();
         let exposures = process.exposures.clone();
+        let modules = Arc::clone(&process.modules);
+        let private = Arc::clone(&process.private);
         let lifecycle = process.lifecycle.clone();
         let watched = lifecycle.clone();
         let task = tokio::spawn(async move {
@@ -55,7 +61,7 @@ impl RunningBootstrap {
             })
             .boxed()
             .shared();
-        Self { apps, container, exposures, lifecycle, outcome }
+        Self { apps, container, exposures, modules, private, lifecycle, outcome }
     }
 
     /// The main framework's handle.
@@ -96,6 +102,15 @@ impl RunningBootstrap {
     #[must_use]
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
+    }
+
+    /// Everything that is provided and served, and who needs whom; with the build times of what is
+    /// built.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        let config = self.container.config();
+        let exposures = self.exposures.all();
+        graph::graph(&config, &self.modules, &self.private, &self.container, &exposures)
     }
 
     /// Where each framework is bound, in load order.

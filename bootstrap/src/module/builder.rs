@@ -1,18 +1,19 @@
 use std::{future::Future, sync::Arc};
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Registrations, RouteSet};
 use crate::{
     Error, Result,
     config::{Config, Layer},
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
+    family::ConfigFamily,
     hooks::{self, HookPoint, Hooks},
 };
 
 /// Takes what a module brings.
 pub struct ModuleBuilder<'a> {
-    module: &'static str,
+    module: Arc<str>,
     config: &'a Config,
     container: &'a mut ContainerBuilder,
     hooks: &'a mut Hooks,
@@ -45,13 +46,14 @@ macro_rules! hook_methods {
 
 impl<'a> ModuleBuilder<'a> {
     pub(crate) fn new(
-        module: &'static str,
+        module: &str,
         config: &'a Config,
         container: &'a mut ContainerBuilder,
         hooks: &'a mut Hooks,
         registrations: &'a mut Registrations,
     ) -> Self {
-        container.set_module(module);
+        let module: Arc<str> = module.into();
+        container.set_module(Arc::clone(&module));
         Self { module, config, container, hooks, registrations, errors: Vec::new() }
     }
 
@@ -64,7 +66,7 @@ impl<'a> ModuleBuilder<'a> {
 
     /// Values that hold unless a file, a before-hook or an environment variable says otherwise.
     pub fn default_config(&mut self, values: impl Serialize) -> &mut Self {
-        let added = self.config.add_defaults(Layer::ModuleDefaults, self.module, values);
+        let added = self.config.add_defaults(Layer::ModuleDefaults, &self.module, values);
         self.errors.extend(added.err());
         self
     }
@@ -74,9 +76,41 @@ impl<'a> ModuleBuilder<'a> {
     pub fn default_config_for(&mut self, environment: &str, values: impl Serialize) -> &mut Self {
         if self.config.environment().as_str() == environment {
             let layer = Layer::ModuleEnvironmentDefaults;
-            let added = self.config.add_defaults(layer, self.module, values);
+            let added = self.config.add_defaults(layer, &self.module, values);
             self.errors.extend(added.err());
         }
+        self
+    }
+
+    /// The container's own builder, for whatever has no method of its own here. What is registered
+    /// with it belongs to this module.
+    pub fn providers(&mut self) -> &mut ContainerBuilder {
+        self.container
+    }
+
+    /// Keeps what is provided in `register` to this module: its own providers and operations can
+    /// take it, and those of other modules that do are an error at start. Only what is declared is
+    /// held to this; hooks may get everything. A key is still one for the whole process: two
+    /// modules cannot each have a private value of one type and name.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use polyport_bootstrap::module;
+    ///
+    /// struct Pool;
+    ///
+    /// let store = module("store", |m| {
+    ///     m.private(|m| {
+    ///         m.provide_value(Arc::new(Pool));
+    ///     });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn private(&mut self, register: impl FnOnce(&mut Self)) -> &mut Self {
+        let earlier = self.container.registered();
+        register(self);
+        self.registrations.private.add(&self.module, self.container.keys_since(earlier));
         self
     }
 
@@ -119,6 +153,57 @@ impl<'a> ModuleBuilder<'a> {
         self
     }
 
+    /// Provides a `T` for each entry of `{section}.clients` in the configuration, under its name:
+    /// `#[inject(name = "db1")] db: Arc<Pool>` is the one of `{section}.clients.db1`, over which
+    /// `{section}.default` is laid where the entry itself says nothing. They are known when the
+    /// configuration is complete, and are all built at start. The shape is that of Egg's
+    /// `app.addSingleton`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use polyport_bootstrap::{Bootstrap, module};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Settings { host: String, port: u16 }
+    ///
+    /// struct Pool(String);
+    ///
+    /// let bootstrap = Bootstrap::new().module(module("database", |m| {
+    ///     m.family("mysql", async |settings: Settings, _name: String| {
+    ///         Ok(Pool(format!("{}:{}", settings.host, settings.port)))
+    ///     })
+    ///     .on_dispose(async |pool: Arc<Pool>| { drop(pool); Ok(()) });
+    ///     Ok(())
+    /// }));
+    /// ```
+    pub fn family<T, S, F, Fut>(
+        &mut self,
+        section: impl Into<String>,
+        build: F,
+    ) -> Registration<'_, T>
+    where
+        T: Send + Sync + 'static,
+        S: DeserializeOwned + 'static,
+        F: Fn(S, String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        type Of<T, S, F> = ConfigFamily<T, S, F>;
+        let members = ConfigFamily::new(self.config.clone(), section.into(), build);
+        self.container.provide_family(members, Of::<T, S, F>::dependencies())
+    }
+
+    /// Promises a `T` that is fetched at run time: a before-hook puts it in with
+    /// [`Container::insert`]. `when` ends the sentence "it comes …" in the report of a start where
+    /// it has not come: `"with the answer of the licence server"`.
+    pub fn expects<T: ?Sized + Send + Sync + 'static>(
+        &mut self,
+        when: impl Into<String>,
+    ) -> &mut Self {
+        self.container.expect::<T>(when);
+        self
+    }
+
     hook_methods! {
         /// Runs when the configuration is complete and no framework is built yet.
         config_did_load => ConfigDidLoad;
@@ -145,7 +230,7 @@ impl<'a> ModuleBuilder<'a> {
         framework: &str,
         routes: impl FnOnce(R) -> R,
     ) -> &mut Self {
-        let module = self.module;
+        let module = Arc::clone(&self.module);
         self.registrations.add(module, framework, routes(R::default()));
         self
     }

@@ -1,14 +1,15 @@
 //! Modules: mini applications that can be added to any.
 
 mod builder;
+mod private;
 mod registrations;
 
-pub(crate) use self::registrations::Registrations;
 pub use self::{
     builder::ModuleBuilder,
     registrations::{Registered, RouteSet, exposures},
 };
-use crate::Result;
+pub(crate) use self::{private::Private, registrations::Registrations};
+use crate::{Config, Result};
 
 /// A mini application that can be added to any: providers, operations, hooks and default
 /// configuration. What Nest calls a module, Egg a plugin and Midway a component.
@@ -22,7 +23,7 @@ use crate::Result;
 /// struct GreeterModule;
 ///
 /// impl Module for GreeterModule {
-///     fn name(&self) -> &'static str {
+///     fn name(&self) -> &str {
 ///         "greeter"
 ///     }
 ///
@@ -36,13 +37,69 @@ use crate::Result;
 ///     }
 /// }
 /// ```
+///
+/// One type can be several modules, each an instance with a name and settings of its own:
+///
+/// ```
+/// use polyport_bootstrap::{Module, ModuleBuilder, Result};
+///
+/// struct Pool(String);
+///
+/// struct DatabaseModule {
+///     name: String,
+///     url: String,
+/// }
+///
+/// impl DatabaseModule {
+///     fn with(url: &str) -> Self {
+///         Self { name: "database".to_owned(), url: url.to_owned() }
+///     }
+///
+///     fn named(mut self, name: &str) -> Self {
+///         self.name = name.to_owned();
+///         self
+///     }
+/// }
+///
+/// impl Module for DatabaseModule {
+///     fn name(&self) -> &str {
+///         &self.name
+///     }
+///
+///     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
+///         // `#[inject(name = "replica")] pool: Arc<Pool>` takes the replica's.
+///         let pool = Pool(self.url.clone());
+///         m.providers().provide_value(std::sync::Arc::new(pool)).named(self.name.as_str());
+///         Ok(())
+///     }
+/// }
+///
+/// let replica = DatabaseModule::with("postgres://replica").named("replica");
+/// assert_eq!(replica.name(), "replica");
+/// ```
 pub trait Module: Send + Sync + 'static {
-    /// The module's name; two different modules of one name are an error.
-    fn name(&self) -> &'static str;
+    /// The module's name. The same type twice under one name is one module, the first; different
+    /// types of one name are an error, unless at most one of them is on.
+    fn name(&self) -> &str;
 
-    /// The names of the modules that must be configured before this one.
-    fn depends_on(&self) -> &'static [&'static str] {
-        &[]
+    /// The names of the modules that must be there, and are configured before this one.
+    fn depends_on(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The names of modules that are configured before this one where they are there; one that is
+    /// not is a warning.
+    fn optionally_depends_on(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Whether the module is on; one that is off brings nothing, and what depends on it is an
+    /// error. `config` holds files, environment variables and the defaults of presets, not those
+    /// of modules; what is read with [`Config::get`] (or `get_or_default`) must not be changed by
+    /// a before-hook, and is named by the report as the reason why the module is off.
+    fn enabled(&self, config: &Config) -> bool {
+        let _ = config;
+        true
     }
 
     /// Registers what the module brings.
@@ -65,15 +122,15 @@ pub trait Module: Send + Sync + 'static {
 ///     Ok(())
 /// }));
 /// ```
-pub fn module<F>(name: &'static str, configure: F) -> impl Module
+pub fn module<F>(name: impl Into<String>, configure: F) -> impl Module
 where
     F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
 {
-    FnModule { name, configure }
+    FnModule { name: name.into(), configure }
 }
 
 struct FnModule<F> {
-    name: &'static str,
+    name: String,
     configure: F,
 }
 
@@ -81,8 +138,8 @@ impl<F> Module for FnModule<F>
 where
     F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
 {
-    fn name(&self) -> &'static str {
-        self.name
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {

@@ -3,6 +3,7 @@ use std::{
     sync::Arc,
 };
 
+use super::Private;
 use crate::{
     application::title,
     operation::{Exposure, OperationInfo, Protocol},
@@ -22,8 +23,8 @@ pub trait RouteSet: Default + Send + 'static {
 /// What one module registered.
 #[derive(Debug)]
 pub struct Registered<R> {
-    /// The module.
-    pub module: &'static str,
+    /// The module's name.
+    pub module: Arc<str>,
     /// What it registered.
     pub routes: R,
 }
@@ -32,7 +33,7 @@ impl<R: RouteSet> Registered<R> {
     /// The entries for the registry of operations, as served by the framework of this name.
     #[must_use]
     pub fn exposures(&self, framework: &str) -> Vec<Exposure> {
-        exposures(&self.routes, self.module, framework)
+        exposures(&self.routes, &self.module, framework)
     }
 }
 
@@ -51,33 +52,64 @@ pub fn exposures<R: RouteSet>(routes: &R, module: &str, framework: &str) -> Vec<
         .collect()
 }
 
-/// Everything that modules registered for frameworks.
+fn erased_exposures<R: RouteSet>(
+    routes: &(dyn Any + Send),
+    module: &str,
+    framework: &str,
+) -> Vec<Exposure> {
+    let routes = routes.downcast_ref::<R>();
+    routes.map_or_else(Vec::new, |routes| exposures(routes, module, framework))
+}
+
+/// Everything that modules registered for frameworks, and what they keep to themselves.
 #[derive(Default)]
-pub(crate) struct Registrations(Vec<Entry>);
+pub(crate) struct Registrations {
+    entries: Vec<Entry>,
+    pub(crate) private: Private,
+}
 
 struct Entry {
-    module: &'static str,
+    module: Arc<str>,
     kind: &'static str,
     framework: String,
     type_id: TypeId,
     routes: Box<dyn Any + Send>,
+    exposures: fn(&(dyn Any + Send), &str, &str) -> Vec<Exposure>,
 }
 
 impl Registrations {
-    pub(super) fn add<R: RouteSet>(&mut self, module: &'static str, framework: &str, routes: R) {
-        self.0.push(Entry {
+    pub(super) fn add<R: RouteSet>(&mut self, module: Arc<str>, framework: &str, routes: R) {
+        self.entries.push(Entry {
             module,
             kind: R::KIND,
             framework: framework.to_owned(),
             type_id: TypeId::of::<R>(),
             routes: Box::new(routes),
+            exposures: erased_exposures::<R>,
         });
+    }
+
+    /// Takes what modules keep to themselves.
+    pub(crate) fn take_private(&mut self) -> Private {
+        std::mem::take(&mut self.private)
+    }
+
+    /// Takes everything that is for a framework of which `is_loaded` (kind, name) holds, and says
+    /// which operations it consists of.
+    pub(crate) fn take_exposures(
+        &mut self,
+        is_loaded: impl Fn(&str, &str) -> bool,
+    ) -> Vec<Exposure> {
+        self.entries
+            .extract_if(.., |entry| is_loaded(entry.kind, &entry.framework))
+            .flat_map(|entry| (entry.exposures)(&*entry.routes, &entry.module, &entry.framework))
+            .collect()
     }
 
     pub(crate) fn take<R: RouteSet>(&mut self, framework: &str) -> Vec<Registered<R>> {
         let wanted =
             |entry: &mut Entry| entry.type_id == TypeId::of::<R>() && entry.framework == framework;
-        self.0
+        self.entries
             .extract_if(.., wanted)
             .filter_map(|entry| {
                 let routes = entry.routes.downcast::<R>().ok()?;
@@ -88,10 +120,10 @@ impl Registrations {
 
     /// Says what nobody took: its framework is not loaded.
     pub(crate) fn warn_of_rest(&self) {
-        for entry in &self.0 {
+        for entry in &self.entries {
             let framework = title(entry.kind, &entry.framework);
             tracing::warn!(
-                module = entry.module,
+                module = &*entry.module,
                 framework,
                 "the module registers operations for a framework that is not loaded; they are not served"
             );

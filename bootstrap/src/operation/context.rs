@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{OperationInfo, Protocol};
-use crate::container::Container;
+use crate::container::{CallScope, Container};
 
 /// The longest request id that is taken from a peer, in bytes.
 const MAX_PEER_ID: usize = 128;
@@ -109,13 +109,19 @@ impl Call {
 
 /// What belongs to one call: request id, deadline, metadata. A cheap handle.
 #[derive(Debug, Clone)]
-pub struct Context(Arc<Call>);
+pub struct Context(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    call: Call,
+    scope: CallScope,
+}
 
 impl Context {
     /// Seals the parts.
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self(Arc::new(call))
+        Self(Arc::new(Inner { call, scope: CallScope::default() }))
     }
 
     /// What only this call's protocol has: the socket, the delivery.
@@ -123,13 +129,17 @@ impl Context {
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
     }
+
+    pub(super) fn call_scope(&self) -> &CallScope {
+        &self.0.scope
+    }
 }
 
 impl Deref for Context {
     type Target = Call;
 
     fn deref(&self) -> &Call {
-        &self.0
+        &self.0.call
     }
 }
 

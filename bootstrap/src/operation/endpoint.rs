@@ -4,7 +4,9 @@ use futures_util::{FutureExt, future::BoxFuture};
 use polyport_wire::Envelope;
 use serde::Serialize;
 
-use super::{Bind, Context, Fault, FaultKind, Operation, OperationInfo, RawInput};
+use super::{
+    Bind, Context, Fault, FaultKind, Operation, OperationInfo, RawInput, scope::EndOfCall,
+};
 use crate::Error;
 
 /// An operation made callable by a framework: the protocol's input in, the protocol's answer out.
@@ -127,7 +129,9 @@ fn encode_json<T: Serialize + 'static>(
     Ok(Answer { body: out, has_value })
 }
 
-/// Runs a call under its deadline, turns a panic into a fault, and logs the fault it ends in.
+/// Runs a call under its deadline, turns a panic into a fault, and logs the fault it ends in. When
+/// the answer is made, what belongs to the call is disposed of, and then it is returned; each value
+/// has 5 s for that, and what fails there is logged and changes no answer.
 ///
 /// # Errors
 /// Returns the call's fault, or that of its panic or deadline.
@@ -135,6 +139,7 @@ pub async fn answered<T>(
     context: &Context,
     call: impl Future<Output = Result<T, Fault>> + Send,
 ) -> Result<T, Fault> {
+    let end = EndOfCall(context);
     let result = AssertUnwindSafe(within_deadline(context, call))
         .catch_unwind()
         .await
@@ -142,6 +147,7 @@ pub async fn answered<T>(
     if let Err(fault) = &result {
         log(context, fault);
     }
+    end.reached().await;
     result
 }
 

@@ -100,9 +100,10 @@ impl State {
     }
 }
 
-fn roots(entries: &[Exposure]) -> Vec<Root> {
+/// What `entries` need of the container.
+pub(crate) fn roots(entries: &[Exposure]) -> Vec<Root> {
     entries
         .iter()
-        .map(|entry| Root::new(entry.title(), entry.operation.dependencies().to_vec()))
+        .map(|entry| Root::new(entry.title(), entry.operation.dependencies().to_vec()).per_call())
         .collect()
 }

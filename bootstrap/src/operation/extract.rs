@@ -78,7 +78,8 @@ pub struct NoPayload;
 #[derive(Debug, Clone, Copy)]
 pub struct Takes<T>(std::marker::PhantomData<fn() -> T>);
 
-/// A singleton from the container.
+/// A value from the container: the process's, or the call's own where it is request-scoped. The
+/// values of a call are built when they are first taken, and a call that takes none pays nothing.
 ///
 /// # Examples
 /// ```
@@ -113,7 +114,7 @@ impl<T: ?Sized + Send + Sync + 'static> FromContext for Inject<T> {
     async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
         match context.container.try_get::<T>() {
             Some(value) => Ok(Self(value)),
-            None => Ok(Self(context.container.get::<T>().await?)),
+            None => Ok(Self(context.container.get_in::<T>(context).await?)),
         }
     }
 

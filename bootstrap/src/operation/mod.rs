@@ -13,12 +13,14 @@ mod fault;
 mod handler;
 mod info;
 mod merge;
+mod scope;
 mod values;
 
 pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
 pub use context::{Call, Context, RequestId};
 pub use endpoint::{Answer, Endpoint, JsonCall, JsonEndpoint, answered};
 pub use exposures::Exposures;
+pub(crate) use exposures::roots;
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};

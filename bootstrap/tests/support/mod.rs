@@ -1,11 +1,14 @@
 //! A framework that serves nothing and writes down what is asked of it.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use polyport_bootstrap::{
-    AppCore, AppHandle, Application, Error, Framework, Result, Transport,
+    AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
     framework::{Built, Endpoint, FrameworkContext},
+    operation::{Operation, OperationInfo, Protocol},
 };
 
 /// What happened, in order.
@@ -37,6 +40,34 @@ impl Application for FakeApp {
 
 impl AppHandle for FakeApp {
     const KIND: &'static str = "fake";
+}
+
+/// What modules register for the fake framework: its operations are never called.
+#[derive(Debug, Default)]
+pub(crate) struct FakeRoutes(Vec<(String, Arc<OperationInfo>)>);
+
+impl RouteSet for FakeRoutes {
+    const KIND: &'static str = "fake";
+    const PROTOCOL: Protocol = Protocol::new("fake");
+
+    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+        self.0.clone()
+    }
+}
+
+/// Registers an operation for the fake framework of this name.
+pub(crate) fn serve<M, O: Operation<M>>(
+    m: &mut ModuleBuilder<'_>,
+    framework: &str,
+    route: &str,
+    operation: O,
+) {
+    let info = Arc::new(operation.info());
+    let route = route.to_owned();
+    m.register(framework, |mut routes: FakeRoutes| {
+        routes.0.push((route, info));
+        routes
+    });
 }
 
 /// How a fake framework behaves.
@@ -95,8 +126,11 @@ impl Framework for Fake {
         self.title()
     }
 
-    fn build(self, context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
+    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
         self.step("build")?;
+        for registered in context.take::<FakeRoutes>() {
+            context.exposures().add(registered.exposures(self.title()))?;
+        }
         let app = FakeApp(Arc::new(context.core()));
         Ok(Built { app, transport: Box::new(self) })
     }

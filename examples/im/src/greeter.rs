@@ -22,7 +22,7 @@ async fn say_hello(Input(hello): Input<HelloRequest>) -> Result<HelloReply, Faul
 pub(crate) struct GreeterModule;
 
 impl Module for GreeterModule {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "greeter"
     }
 

@@ -78,12 +78,12 @@ impl Chat {
 pub(crate) struct MessageModule;
 
 impl Module for MessageModule {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "message"
     }
 
-    fn depends_on(&self) -> &'static [&'static str] {
-        &["store"]
+    fn depends_on(&self) -> Vec<&str> {
+        vec!["store"]
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {

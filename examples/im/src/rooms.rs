@@ -33,7 +33,7 @@ async fn leave(socket: Socket, Input(input): Input<Room>) -> Result<Room, Fault>
 pub(crate) struct RoomModule;
 
 impl Module for RoomModule {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "room"
     }
 

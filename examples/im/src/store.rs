@@ -12,7 +12,7 @@ use sqlx::{
 pub(crate) struct StoreModule;
 
 impl Module for StoreModule {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "store"
     }
 

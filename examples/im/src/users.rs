@@ -67,12 +67,12 @@ async fn get_user(
 pub(crate) struct UserModule;
 
 impl Module for UserModule {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "user"
     }
 
-    fn depends_on(&self) -> &'static [&'static str] {
-        &["store"]
+    fn depends_on(&self) -> Vec<&str> {
+        vec!["store"]
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {

@@ -73,7 +73,7 @@ impl Framework for GrpcFramework {
         let app = GrpcApp::new(context.core(), context.exposures().clone());
         let mut errors = Vec::new();
         for registered in context.take::<GrpcRoutes>() {
-            let added = app.add(registered.module, registered.routes);
+            let added = app.add(&registered.module, registered.routes);
             let place = || format!("module {}", registered.module);
             errors.extend(added.err().map(|error| error.context(place())));
         }

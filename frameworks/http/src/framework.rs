@@ -101,7 +101,7 @@ fn add_routes(
 ) -> Result<()> {
     let mut errors = Vec::from_iter(app.add(OWN_MODULE, health::routes(&settings.health)).err());
     for registered in context.take::<HttpRoutes>() {
-        errors.extend(app.add(registered.module, registered.routes).err());
+        errors.extend(app.add(&registered.module, registered.routes).err());
     }
     Error::all("routes do not fit", errors)
 }

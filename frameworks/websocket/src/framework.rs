@@ -87,7 +87,7 @@ impl Framework for WebSocketFramework {
         let exposures = context.exposures().clone();
         let app = WebSocketApp::new(context.core(), exposures, settings.path.clone());
         let registered = context.take::<WebSocketRoutes>().into_iter();
-        let added = registered.map(|registered| app.add(registered.module, registered.routes));
+        let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
         let host = settings.port.map(|_| ListenerHost::new(app.core()));
         let gateway = Gateway::new(app.clone(), settings, context.container().clone());

@@ -3,7 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Error, Expr, Ident, LitStr, Meta, Path, Result, Type, parse_quote, spanned::Spanned,
+    Attribute, Error, Expr, Ident, LitStr, Meta, PatType, Path, Result, Type, parse_quote,
+    spanned::Spanned,
 };
 
 use crate::options;
@@ -53,6 +54,25 @@ impl Field {
         Ok(Self { name, kind: field.ty, source })
     }
 
+    /// An argument of a constructor: what it does not say otherwise, the container provides.
+    pub(super) fn of_argument(name: Ident, argument: &mut PatType) -> Result<Self> {
+        let is_source = |a: &Attribute| SOURCES.iter().any(|name| a.path().is_ident(name));
+        let sources: Vec<Attribute> = argument.attrs.extract_if(.., |a| is_source(a)).collect();
+        let source = match sources.as_slice() {
+            [] => Source::Inject(None),
+            [attribute] => Source::parse(attribute, &argument.ty)?,
+            [_, second, ..] => {
+                let message = "an argument takes its value from one place: keep one attribute";
+                return Err(Error::new_spanned(second, message));
+            }
+        };
+        if let (Source::Default(_), [attribute]) = (&source, sources.as_slice()) {
+            let message = "a constructor makes its own state: leave the argument out";
+            return Err(Error::new_spanned(attribute, message));
+        }
+        Ok(Self { name, kind: (*argument.ty).clone(), source })
+    }
+
     /// Adds what the field needs to the list.
     pub(super) fn dependencies(&self, names: &FieldNames) -> TokenStream {
         let FieldNames { polyport, dependencies: out, .. } = names;
@@ -82,10 +102,16 @@ impl Field {
 
     /// `name: value`.
     pub(super) fn value(&self, names: &FieldNames) -> TokenStream {
+        let (name, value) = (&self.name, self.expression(names));
+        quote!(#name: #value)
+    }
+
+    /// The value.
+    pub(super) fn expression(&self, names: &FieldNames) -> TokenStream {
         let FieldNames { polyport, resolver, .. } = names;
         let container = quote!(#polyport::container);
-        let (name, kind) = (&self.name, &self.kind);
-        let value = match &self.source {
+        let kind = &self.kind;
+        match &self.source {
             Source::Inject(None) => quote_spanned! {kind.span()=>
                 <#kind as #container::Injectable>::resolve(&#resolver)?
             },
@@ -102,8 +128,7 @@ impl Field {
                 }
             }
             Source::Default(value) => quote!(#value),
-        };
-        quote!(#name: #value)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `#[derive(Provide)]`.
 
+mod constructor;
 mod container;
 mod field;
 
@@ -7,6 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, Path, Result, punctuated::Punctuated};
 
+pub(crate) use self::constructor::expand as expand_constructor;
 use self::{
     container::Options,
     field::{Field, FieldNames},
@@ -109,6 +111,11 @@ impl Options {
                 const EAGER: bool = true;
             )
         });
+        let scope = self.scope.as_ref().map(|scope| {
+            quote! {
+                const SCOPE: #polyport::container::Scope = #polyport::container::Scope::#scope;
+            }
+        });
         let dispose = self.dispose.as_ref().map(|dispose| {
             quote! {
                 async fn dispose(self: ::std::sync::Arc<Self>) -> #polyport::Result<()> {
@@ -117,6 +124,6 @@ impl Options {
                 }
             }
         });
-        quote!(#eager #dispose)
+        quote!(#eager #scope #dispose)
     }
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const LAYERS: [Layer; 8] = [
+const LAYERS: [Layer; 10] = [
     Layer::FrameworkDefaults,
     Layer::ModuleDefaults,
+    Layer::PresetDefaults,
     Layer::DefaultFile,
     Layer::ModuleEnvironmentDefaults,
+    Layer::PresetEnvironmentDefaults,
     Layer::EnvironmentFile,
     Layer::Hook,
     Layer::Variable,
@@ -24,26 +26,32 @@ fn of_layers(layers: &[usize]) -> Config {
     };
     let mut builder = folder.builder();
     if sets(Layer::Override) {
-        builder = builder.override_value("a.b", 7);
+        builder = builder.override_value("a.b", 9);
     }
     if sets(Layer::Variable) {
-        builder = builder.variables([("POLYPORT__A__B", "6")]);
+        builder = builder.variables([("POLYPORT__A__B", "8")]);
     }
     if sets(Layer::EnvironmentFile) {
-        file("config.unittest.toml", 4);
+        file("config.unittest.toml", 6);
     }
     if sets(Layer::ModuleEnvironmentDefaults) {
-        builder = builder.module_environment_defaults("m", json!({ "a": { "b": 3 } }));
+        builder = builder.module_environment_defaults("m", json!({ "a": { "b": 4 } }));
+    }
+    if sets(Layer::PresetEnvironmentDefaults) {
+        builder = builder.preset_environment_defaults("preset p", json!({ "a": { "b": 5 } }));
+    }
+    if sets(Layer::PresetDefaults) {
+        builder = builder.preset_defaults("preset p", json!({ "a": { "b": 2 } }));
     }
     if sets(Layer::DefaultFile) {
-        file("config.default.toml", 2);
+        file("config.default.toml", 3);
     }
     if sets(Layer::ModuleDefaults) {
         builder = builder.module_defaults("m", json!({ "a": { "b": 1 } }));
     }
     let config = builder.build().unwrap();
     if sets(Layer::Hook) {
-        config.add(json!({ "a": { "b": 5 } })).unwrap();
+        config.add(json!({ "a": { "b": 7 } })).unwrap();
     }
     if sets(Layer::FrameworkDefaults) {
         config.add_defaults(Layer::FrameworkDefaults, "http", json!({ "a": { "b": 0 } })).unwrap();
@@ -68,7 +76,7 @@ fn every_layer_beats_each_one_below_it() {
 
 #[test]
 fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
-    let config = of_layers(&[0, 1, 2, 3, 4, 5, 6, 7]);
+    let config = of_layers(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let provenance = config.explain("a.b").unwrap();
     assert_eq!(provenance.key(), "a.b");
     assert_eq!(provenance.winner().to_string(), "override of a.b");
@@ -80,8 +88,10 @@ fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
         losers[2..],
         [
             "config/config.unittest.toml:1",
+            "defaults of preset p for unittest",
             "defaults of module m for unittest",
             "config/config.default.toml:1",
+            "defaults of preset p",
             "defaults of module m",
             "defaults of framework http",
         ]

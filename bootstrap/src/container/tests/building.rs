@@ -375,3 +375,70 @@ async fn a_weak_handle_does_not_keep_the_container() {
 fn needs<T: 'static>() -> Dependency {
     Dependency::required(Key::of::<T>())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_constructor_that_hangs_is_named_and_whoever_waits_for_it_is_not() {
+    let container = container(|b| {
+        b.provide_with(async || {
+            let () = std::future::pending().await;
+            Ok(Pool(0))
+        });
+        b.provide_with(service);
+    });
+    container.set_build_deadline(std::time::Duration::from_secs(30));
+    let root = Root::of::<Arc<Service>>("GET /");
+    let error = container.build_reachable(&[root]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert_eq!(
+        format!("{error:?}"),
+        "GET / → Service → Pool (module test): its constructor is not finished after 30s, and was \
+         cut off\n  help: raise startup.singleton, or look at what the constructor waits for\n",
+    );
+    assert!(container.under_construction().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_expected_can_be_inserted_once_and_nothing_else() {
+    let container = container(|b| {
+        b.expect::<Pool>("with the answer of the registry");
+        b.announce::<Other>("when the frameworks are built");
+        b.provide_with(service);
+    });
+    assert_eq!(
+        container.check(&[]).unwrap_err().to_string(),
+        "Service → Pool: it has not come, though promised with the answer of the registry",
+    );
+    container.insert(Arc::new(Pool(5))).unwrap();
+    container.check(&[]).unwrap();
+    assert_eq!(container.get::<Service>().await.unwrap().0.0, 5);
+    let twice = container.insert(Arc::new(Pool(6))).unwrap_err();
+    assert_eq!(twice.to_string(), "Pool cannot be supplied: it has come already");
+    for refused in [container.insert(Arc::new(Other)), container.insert(Arc::new(7_u8))] {
+        let error = refused.unwrap_err();
+        assert!(error.to_string().ends_with("cannot be inserted: no module expects it"), "{error}");
+    }
+    assert_eq!(
+        format!("{:?}", container.insert(Arc::new(7_u8)).unwrap_err()),
+        "u8 cannot be inserted: no module expects it\n  help: declare it, so that the graph can be \
+         checked: m.expects::<u8>(\"when it comes\")\n",
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_name_is_told_with_the_names_that_exist() {
+    let container = container(|b| {
+        b.provide_value(Arc::new(Pool(1)));
+        b.provide_value(Arc::new(Pool(2))).named("primary");
+        b.provide_value(Arc::new(Pool(3))).named("replica");
+    });
+    assert_eq!(
+        format!("{:?}", container.get_named::<Pool>("replcia").await.unwrap_err()),
+        "Pool \"replcia\": nobody provides it\n  help: did you mean Pool \"replica\" (module \
+         test)? There is Pool, Pool \"primary\", Pool \"replica\". Otherwise provide it in a \
+         module: .provide::<Pool>().named(\"replcia\"), or .provide_value(…) or .provide_with(…)\n",
+    );
+    assert!(
+        format!("{:?}", container.get_named::<Pool>("x").await.unwrap_err())
+            .contains("help: there is Pool, Pool \"primary\", Pool \"replica\". Otherwise"),
+    );
+}

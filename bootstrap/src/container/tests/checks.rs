@@ -69,7 +69,8 @@ fn a_circle_is_told_as_one() {
     assert_eq!(
         report,
         "A → B → C → A: a circle, nobody in it can be built first\n  \
-         help: let one of them do without the next, or move what both need into a third\n",
+         help: let one of them take the next lazily (Lazy<…>), or move what both need into a \
+         third\n",
     );
 }
 

@@ -4,9 +4,12 @@ mod building;
 mod checks;
 mod derive;
 mod disposal;
+mod lazy;
+mod many;
 mod overrides;
 mod random;
 mod registering;
+mod scopes;
 
 use std::{
     sync::{Arc, Mutex},

@@ -105,7 +105,7 @@ fn an_override_of_what_nobody_provides_is_an_error_with_what_is_near() {
     assert_eq!(
         report,
         "the override of dyn Repo \"replica\" replaces nothing: nobody provides it\n  \
-         help: did you mean dyn Repo (module test)?\n",
+         help: there is dyn Repo\n",
     );
 }
 

@@ -1,22 +1,30 @@
-//! Any graph: each value is built once, after what it needs, and disposed of before that.
+//! Any graph: each value is built once, after what it needs, and disposed of before that; a fault
+//! in it is told, and no other.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::Index};
 
 use super::{Log, PATIENCE};
 use crate::{
-    Result,
+    Error, Result,
     container::{Container, ContainerBuilder, Dependency, Factory, Key, Resolver, Root},
 };
 
+/// The most providers in a graph.
+const MOST: usize = 500;
+
 struct Node;
 
-/// Node `number`, built from the nodes in `needs`.
+trait Tag: Send + Sync {}
+
+impl Tag for Node {}
+
+/// Node `number`, built from what it needs.
 struct Build {
     number: usize,
-    needs: Vec<usize>,
+    needs: Vec<Dependency>,
     log: Log,
 }
 
@@ -24,7 +32,7 @@ impl Factory<()> for Build {
     type Output = Node;
 
     fn dependencies(&self) -> Vec<Dependency> {
-        self.needs.iter().map(|&node| Dependency::required(key(node))).collect()
+        self.needs.clone()
     }
 
     fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Node>> {
@@ -32,8 +40,9 @@ impl Factory<()> for Build {
         let (number, log) = (self.number, self.log.clone());
         Box::pin(async move {
             tokio::task::yield_now().await;
-            for need in needs {
-                resolver.get_named::<Node>(&need.to_string())?;
+            let awaited = needs.iter().filter(|need| need.kind() == required().kind());
+            for name in awaited.filter_map(|need| need.key().name()) {
+                resolver.get_named::<Node>(name)?;
             }
             log.add(number.to_string());
             Ok(Node)
@@ -45,35 +54,83 @@ fn key(node: usize) -> Key {
     Key::of::<Node>().named(node.to_string())
 }
 
-fn register(
-    needs: &[Vec<usize>],
-    order: &[usize],
-    built: &Log,
-    disposed: &Log,
-) -> ContainerBuilder {
-    let mut builder = ContainerBuilder::new();
-    for &number in order {
-        let disposed = disposed.clone();
-        builder
-            .provide_with(Build { number, needs: needs[number].clone(), log: built.clone() })
-            .named(number.to_string())
-            .on_dispose(move |_: Arc<Node>| {
-                disposed.add(number.to_string());
-                async { Ok(()) }
-            });
-    }
-    builder
+fn required() -> Dependency {
+    Dependency::required(Key::of::<Node>())
 }
 
-/// For each node the ones before it that it needs, and an order of registration.
-fn acyclic() -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<usize>)> {
-    (1_usize..=60).prop_flat_map(|count| {
-        let needs = (0..count).map(|node| {
-            proptest::collection::btree_set(0..node.max(1), 0..=node.min(4))
-                .prop_map(move |set| set.into_iter().filter(|&need| need < node).collect())
-        });
+/// For each node those that it needs, and those that it takes lazily; the order of registration.
+#[derive(Debug, Clone)]
+struct Plan {
+    needs: Vec<Vec<usize>>,
+    lazily: Vec<Vec<usize>>,
+    order: Vec<usize>,
+}
+
+impl Plan {
+    fn len(&self) -> usize {
+        self.needs.len()
+    }
+
+    /// Registers every node; `planted` is one more dependency of a node.
+    fn register(
+        &self,
+        planted: Option<(usize, Dependency)>,
+        built: &Log,
+        disposed: &Log,
+    ) -> ContainerBuilder {
+        let mut builder = ContainerBuilder::new();
+        for &number in &self.order {
+            let disposed = disposed.clone();
+            let mut needs: Vec<Dependency> =
+                self.needs[number].iter().map(|&node| Dependency::required(key(node))).collect();
+            needs.extend(self.lazily[number].iter().map(|&node| Dependency::lazy(key(node))));
+            let planted = planted.iter().filter(|(node, _)| *node == number);
+            needs.extend(planted.map(|(_, dependency)| dependency.clone()));
+            builder
+                .provide_with(Build { number, needs, log: built.clone() })
+                .named(number.to_string())
+                .on_dispose(move |_: Arc<Node>| {
+                    disposed.add(number.to_string());
+                    async { Ok(()) }
+                });
+        }
+        builder
+    }
+
+    fn roots(&self) -> Vec<Root> {
+        let root = |node| Root::new(format!("root {node}"), vec![Dependency::required(key(node))]);
+        (0..self.len()).map(root).collect()
+    }
+
+    /// Whether `from` leads to `to`, lazily or not.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.len()];
+        let mut open = vec![from];
+        while let Some(node) = open.pop() {
+            if node == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[node], true) {
+                open.extend(self.needs[node].iter().chain(&self.lazily[node]));
+            }
+        }
+        false
+    }
+}
+
+/// Each node needs some of those before it, and takes any lazily.
+fn acyclic(most_lazy: usize) -> impl Strategy<Value = Plan> {
+    (1_usize..=MOST).prop_flat_map(move |count| {
+        let needs: Vec<_> = (0..count)
+            .map(|node| {
+                proptest::collection::btree_set(0..node.max(1), 0..=node.min(4))
+                    .prop_map(move |set| set.into_iter().filter(|&need| need < node).collect())
+            })
+            .collect();
+        let lazily =
+            proptest::collection::vec(proptest::collection::vec(0..count, 0..=most_lazy), count);
         let order = Just((0..count).collect::<Vec<usize>>()).prop_shuffle();
-        (needs.collect::<Vec<_>>(), order)
+        (needs, lazily, order).prop_map(|(needs, lazily, order)| Plan { needs, lazily, order })
     })
 }
 
@@ -89,36 +146,84 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await.unwrap() })
 }
 
+/// Builds everything while others ask for it, and disposes of it; the order of building.
+fn build_and_dispose(plan: &Plan, built: &Log, disposed: &Log) -> Vec<String> {
+    let container = plan.register(None, built, disposed).build().unwrap();
+    let (roots, count) = (plan.roots(), plan.len());
+    on_runtime(async {
+        container.check(&roots).unwrap();
+        let racing: Vec<_> = (0..4)
+            .map(|number| {
+                let (one, node) = (container.clone(), (count - 1) * number / 3);
+                tokio::spawn(async move { one.get_named::<Node>(&node.to_string()).await.is_ok() })
+            })
+            .collect();
+        container.build_reachable(&roots).await.unwrap();
+        for racer in racing {
+            assert!(racer.await.unwrap());
+        }
+        let finished = finished(&container);
+        assert!(container.dispose_all(PATIENCE).await.is_empty());
+        finished
+    })
+}
+
+/// Where each node stands in a log that has each once.
+fn places(log: &Log) -> HashMap<usize, usize> {
+    let nodes = log.entries();
+    nodes.iter().enumerate().map(|(place, node)| (node.parse().unwrap(), place)).collect()
+}
+
+/// What is planted, and how its report begins.
+fn plant(fault: usize, node: usize, count: usize) -> (Dependency, String) {
+    let start = format!("Node \"{node}\" → ");
+    match fault {
+        0 => (
+            Dependency::required(key(count)),
+            format!("{start}Node \"{count}\": nobody provides it"),
+        ),
+        1 => (Dependency::required(key(node)), format!("{start}Node \"{node}\": a circle")),
+        2 => (
+            Dependency::required(Key::of::<u64>()),
+            format!("{start}u64: Node \"{node}\" is one for the process"),
+        ),
+        3 => (
+            Dependency::required(Key::of::<dyn Tag>()),
+            format!(
+                "{start}dyn Tag: ambiguous, since it is a value (module application) and a value"
+            ),
+        ),
+        _ => (
+            Dependency::lazy(key(count)),
+            format!("{start}Lazy<Node \"{count}\">: nobody provides it"),
+        ),
+    }
+}
+
+fn refused(plan: &Plan, node: usize, planted: Dependency) -> Error {
+    let (built, disposed) = (Log::default(), Log::default());
+    let mut builder = plan.register(Some((node, planted)), &built, &disposed);
+    builder.expect_of_calls::<u64>();
+    builder.provide_value::<dyn Tag>(Arc::new(Node));
+    builder.provide_value::<dyn Tag>(Arc::new(Node));
+    let error = builder.build().unwrap_err();
+    assert!(built.entries().is_empty());
+    error
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn acyclic_graphs_are_built_in_order_and_disposed_of_in_reverse(
-        (needs, order) in acyclic(),
-    ) {
+    fn acyclic_graphs_are_built_in_order_and_disposed_of_in_reverse(plan in acyclic(0)) {
         let (built, disposed) = (Log::default(), Log::default());
-        let container = register(&needs, &order, &built, &disposed).build().unwrap();
-        let roots: Vec<Root> = (0..needs.len())
-            .map(|node| Root::new(format!("root {node}"), vec![Dependency::required(key(node))]))
-            .collect();
-        let finished = on_runtime(async {
-            container.check(&roots).unwrap();
-            let one = container.clone();
-            let last = (needs.len() - 1).to_string();
-            let racing = tokio::spawn(async move { one.get_named::<Node>(&last).await.is_ok() });
-            container.build_reachable(&roots).await.unwrap();
-            assert!(racing.await.unwrap());
-            let finished = finished(&container);
-            assert!(container.dispose_all(PATIENCE).await.is_empty());
-            finished
-        });
-        let entries = built.entries();
-        prop_assert_eq!(finished.len(), needs.len());
-        prop_assert_eq!(entries.len(), needs.len());
-        let place = |node: usize| entries.iter().position(|entry| *entry == node.to_string());
-        for (node, needs) in needs.iter().enumerate() {
-            for &need in needs {
-                prop_assert!(place(need).unwrap() < place(node).unwrap());
+        let finished = build_and_dispose(&plan, &built, &disposed);
+        let places = places(&built);
+        prop_assert_eq!((finished.len(), built.entries().len()), (plan.len(), plan.len()));
+        prop_assert_eq!(places.len(), plan.len(), "each once");
+        for (node, needs) in plan.needs.iter().enumerate() {
+            for need in needs {
+                prop_assert!(places[need] < places[&node]);
             }
         }
         let backwards: Vec<String> = finished.into_iter().rev().collect();
@@ -126,22 +231,49 @@ proptest! {
     }
 
     #[test]
-    fn a_planted_fault_is_told_and_no_other(
-        (mut needs, order) in acyclic(),
-        pick in any::<proptest::sample::Index>(),
-        circle in any::<bool>(),
-    ) {
-        let node = pick.index(needs.len());
-        let planted = if circle { node } else { needs.len() };
-        needs[node].push(planted);
+    fn lazy_values_outlive_their_holders_wherever_that_can_be(plan in acyclic(2)) {
         let (built, disposed) = (Log::default(), Log::default());
-        let error = register(&needs, &order, &built, &disposed).build().unwrap_err();
-        let expected = match circle {
-            true => format!("Node \"{node}\" → Node \"{node}\": a circle"),
-            false => format!("Node \"{node}\" → Node \"{planted}\": nobody provides it"),
-        };
+        build_and_dispose(&plan, &built, &disposed);
+        let gone = places(&disposed);
+        prop_assert_eq!(gone.len(), plan.len());
+        for node in 0..plan.len() {
+            for need in &plan.needs[node] {
+                prop_assert!(gone[&node] < gone[need]);
+            }
+            for lazy in &plan.lazily[node] {
+                prop_assert!(gone[&node] <= gone[lazy] || plan.reaches(*lazy, node));
+            }
+        }
+    }
+
+    #[test]
+    fn a_planted_fault_is_told_and_no_other(
+        plan in acyclic(1),
+        pick in any::<Index>(),
+        fault in 0_usize..5,
+    ) {
+        let node = pick.index(plan.len());
+        let (planted, expected) = plant(fault, node, plan.len());
+        let error = refused(&plan, node, planted);
         prop_assert!(error.parts().is_empty(), "one fault only: {:?}", error);
         prop_assert!(error.to_string().starts_with(&expected), "{}", error);
-        prop_assert!(built.entries().is_empty());
+    }
+
+    #[test]
+    fn a_circle_through_the_graph_is_told_and_no_other(
+        plan in acyclic(0),
+        pick in any::<Index>(),
+    ) {
+        let last = pick.index(plan.len());
+        let mut first = last;
+        while let Some(&next) = plan.needs[first].first() {
+            first = next;
+        }
+        let error = refused(&plan, first, Dependency::required(key(last)));
+        let mut told = vec![&error];
+        told.extend(error.parts());
+        let circles = told.iter().filter(|error| error.to_string().contains("a circle")).count();
+        let parts = error.parts().len();
+        prop_assert!(circles >= 1 && circles == parts.max(1), "only circles: {:?}", error);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct Declared<T> {
     what: T,
-    module: &'static str,
+    module: String,
 }
 
 impl Plan {
@@ -57,24 +57,24 @@ impl Plan {
         self.queues.values().map(|declared| &declared.what)
     }
 
-    fn add_exchange(&mut self, exchange: Exchange, module: &'static str) -> Option<Error> {
+    fn add_exchange(&mut self, exchange: Exchange, module: &str) -> Option<Error> {
         if let Some(fault) = fault_of("exchange", &exchange.name, &exchange.arguments) {
             return Some(fault.context(format!("module {module}")));
         }
         match self.exchanges.get(&exchange.name) {
             Some(known) if known.what != exchange => {
-                Some(contradiction(&known.what, known.module, &exchange, module))
+                Some(contradiction(&known.what, &known.module, &exchange, module))
             }
             Some(_) => None,
             None => {
                 let name = exchange.name.clone();
-                self.exchanges.insert(name, Declared { what: exchange, module });
+                self.exchanges.insert(name, Declared { what: exchange, module: module.to_owned() });
                 None
             }
         }
     }
 
-    fn add_queue(&mut self, queue: Queue, module: &'static str) -> Option<Error> {
+    fn add_queue(&mut self, queue: Queue, module: &str) -> Option<Error> {
         let fault = fault_of("queue", &queue.name, &queue.arguments)
             .or_else(|| queue.bindings.iter().find_map(|to| binding_fault(&queue.name, to)));
         if let Some(fault) = fault {
@@ -82,13 +82,14 @@ impl Plan {
         }
         match self.queues.get_mut(&queue.name) {
             Some(known) if !known.what.agrees_with(&queue) => {
-                Some(contradiction(&known.what, known.module, &queue, module))
+                Some(contradiction(&known.what, &known.module, &queue, module))
             }
             Some(known) => {
                 known.what.bindings.extend(queue.bindings);
                 None
             }
             None => {
+                let module = module.to_owned();
                 self.queues.insert(queue.name.clone(), Declared { what: queue, module });
                 None
             }
@@ -97,12 +98,7 @@ impl Plan {
 
     /// A consumed queue that a module declares stays as it is, and so does its dead-letter queue:
     /// a quorum queue, say.
-    fn add_consumed(
-        &mut self,
-        queue: &str,
-        delays: &[Duration],
-        module: &'static str,
-    ) -> Vec<Error> {
+    fn add_consumed(&mut self, queue: &str, delays: &[Duration], module: &str) -> Vec<Error> {
         let steps = Steps::of(queue, delays);
         let own = [queue, &steps.dead].into_iter().filter(|name| !self.queues.contains_key(*name));
         let mut missing: Vec<_> = own.map(Queue::new).collect();
@@ -155,8 +151,8 @@ fn contradiction(
 mod tests {
     use super::*;
 
-    fn registered(module: &'static str, routes: AmqpRoutes) -> Registered<AmqpRoutes> {
-        Registered { module, routes }
+    fn registered(module: &str, routes: AmqpRoutes) -> Registered<AmqpRoutes> {
+        Registered { module: module.into(), routes }
     }
 
     async fn operation() -> Result<(), polyport_bootstrap::Fault> {

@@ -1,0 +1,196 @@
+//! The command line that `#[polyport::main]` adds.
+//!
+//! `main` reads the arguments and lays what they ask for around its future; `run` obeys it. Nothing
+//! is kept outside of that future, so that a `run` elsewhere (in a test, in a program with a `main`
+//! of its own) knows of no command line.
+
+use std::{ffi::OsString, io::Write};
+
+use crate::{Error, ErrorKind, Graph, Result};
+
+tokio::task_local! {
+    static GIVEN: Result<Command>;
+}
+
+/// What the process is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// To start and serve: no argument.
+    Serve,
+    /// To show what it can be asked for.
+    Help,
+    /// To show the graph of the application.
+    Graph(GraphFormat),
+}
+
+/// How the graph is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GraphFormat {
+    Mermaid,
+    Dot,
+    Json,
+}
+
+/// An argument, with what it takes after `=`, and what it does.
+struct Argument {
+    name: &'static str,
+    values: &'static [&'static str],
+    meaning: &'static str,
+    command: fn(Option<&str>) -> Command,
+}
+
+const ARGUMENTS: [Argument; 2] = [
+    Argument {
+        name: "--graph",
+        values: &["mermaid", "dot", "json"],
+        meaning: "print modules, providers, operations and who needs whom; start nothing",
+        command: |format| {
+            Command::Graph(match format {
+                Some("dot") => GraphFormat::Dot,
+                Some("json") => GraphFormat::Json,
+                _ => GraphFormat::Mermaid,
+            })
+        },
+    },
+    Argument { name: "--help", values: &[], meaning: "print this", command: |_| Command::Help },
+];
+
+/// Runs `main` with the command that `arguments`, without the program's name, ask for.
+pub(crate) async fn with<T>(
+    arguments: impl IntoIterator<Item = OsString>,
+    main: impl Future<Output = T>,
+) -> T {
+    GIVEN.scope(parse(arguments), main).await
+}
+
+/// The command that lies around this task.
+pub(crate) fn given() -> Result<Command> {
+    GIVEN.try_with(Clone::clone).unwrap_or(Ok(Command::Serve))
+}
+
+/// Writes `text` to standard output; a reader that has gone is no fault.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::other("standard output cannot be written to").caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the program can be asked for.
+pub(crate) fn help() -> String {
+    let mut help = "Without an argument the program starts and serves.\n\n".to_owned();
+    let width = ARGUMENTS.iter().map(|argument| argument.usage().len()).max().unwrap_or(0);
+    for argument in &ARGUMENTS {
+        help += &format!("  {:width$}  {}\n", argument.usage(), argument.meaning);
+    }
+    help
+}
+
+impl GraphFormat {
+    pub(crate) fn show(self, graph: &Graph) -> Result<String> {
+        match self {
+            Self::Mermaid => Ok(graph.to_mermaid()),
+            Self::Dot => Ok(graph.to_dot()),
+            Self::Json => graph.to_json().map(|json| json + "\n"),
+        }
+    }
+}
+
+impl Argument {
+    fn usage(&self) -> String {
+        match self.values {
+            [] => self.name.to_owned(),
+            values => format!("{}[={}]", self.name, values.join("|")),
+        }
+    }
+
+    fn command(&self, value: Option<&str>) -> Result<Command> {
+        match value {
+            Some(value) if !self.values.contains(&value) => {
+                Err(wrong(format!("{} does not take \"{value}\"", self.name)))
+            }
+            value => Ok((self.command)(value)),
+        }
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
+    let mut asked = None;
+    for argument in arguments {
+        let command = parse_one(&argument.to_string_lossy())?;
+        if asked.replace(command).is_some_and(|other| other != command) {
+            return Err(wrong("only one thing can be asked for at a time".to_owned()));
+        }
+    }
+    Ok(asked.unwrap_or(Command::Serve))
+}
+
+fn parse_one(text: &str) -> Result<Command> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    match ARGUMENTS.iter().find(|argument| argument.name == name) {
+        Some(argument) => argument.command(value),
+        None => Err(wrong(format!("argument \"{text}\" is not known"))),
+    }
+}
+
+fn wrong(message: String) -> Error {
+    let known: Vec<_> = ARGUMENTS.iter().map(Argument::usage).collect();
+    Error::new(ErrorKind::Usage, message).advise(format!("there is {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, String> {
+        let arguments = arguments.iter().map(OsString::from);
+        parse(arguments).map_err(|error| format!("{}: {error:?}", error.exit_code()))
+    }
+
+    #[test]
+    fn arguments_say_what_is_asked_for() {
+        assert_eq!(parsed(&[]), Ok(Command::Serve));
+        assert_eq!(parsed(&["--help"]), Ok(Command::Help));
+        assert_eq!(parsed(&["--graph"]), Ok(Command::Graph(GraphFormat::Mermaid)));
+        assert_eq!(parsed(&["--graph=dot"]), Ok(Command::Graph(GraphFormat::Dot)));
+        assert_eq!(parsed(&["--graph=json"; 2]), Ok(Command::Graph(GraphFormat::Json)));
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_with_what_is() {
+        let help = "\n  help: there is --graph[=mermaid|dot|json], --help\n";
+        for (arguments, fault) in [
+            (vec!["--grap"], "argument \"--grap\" is not known"),
+            (vec!["dot"], "argument \"dot\" is not known"),
+            (vec![""], "argument \"\" is not known"),
+            (vec!["--graph=svg"], "--graph does not take \"svg\""),
+            (vec!["--help=all"], "--help does not take \"all\""),
+            (vec!["--graph", "--help"], "only one thing can be asked for at a time"),
+        ] {
+            assert_eq!(parsed(&arguments), Err(format!("64: {fault}{help}")));
+        }
+    }
+
+    #[test]
+    fn help_lists_everything_and_fits_a_terminal() {
+        for argument in &ARGUMENTS {
+            assert!(help().contains(&argument.usage()));
+        }
+        assert!(help().lines().all(|line| line.len() <= 110), "{}", help());
+    }
+
+    #[tokio::test]
+    async fn a_command_holds_in_the_future_that_it_lies_around_and_nowhere_else() {
+        let graph = with([OsString::from("--graph")], async { given() }).await;
+        assert_eq!(graph.expect("is known"), Command::Graph(GraphFormat::Mermaid));
+        assert_eq!(given().expect("there is none"), Command::Serve);
+        let wrong = with([OsString::from("--grap")], async { given() }).await;
+        assert_eq!(wrong.expect_err("is not known").exit_code(), 64);
+    }
+}

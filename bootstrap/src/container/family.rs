@@ -1,0 +1,104 @@
+//! Values of one type under names that are known only when the configuration is complete.
+
+use std::{fmt, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    Container, Key, Resolver, Scope, assemble,
+    erased::{Construct, erase},
+    registration::{Entry, Source},
+    table::{Origin, Slot},
+};
+use crate::{Error, Result};
+
+/// When the members of a family come.
+pub(super) const WHEN: &str = "when the configuration is complete, after the before-hooks";
+
+/// What a family consists of.
+pub(crate) trait Members: Send + Sync + 'static {
+    /// What each member is.
+    type Member: Send + Sync + 'static;
+
+    /// The members' names; asked once, when the configuration is complete but for this.
+    fn names(&self) -> Result<Vec<String>>;
+
+    /// What to do about a member that is missing: `"add it …"`.
+    fn remedy(&self, name: &str) -> String;
+
+    /// Builds one of them.
+    fn build(&self, resolver: &Resolver, name: &str) -> BoxFuture<'static, Result<Self::Member>>;
+}
+
+/// [`Members`] of any type.
+#[derive(Clone)]
+pub(super) struct Family {
+    names: Arc<dyn Fn() -> Result<Vec<String>> + Send + Sync>,
+    remedy: Arc<dyn Fn(&str) -> String + Send + Sync>,
+    make: Arc<dyn Fn(&str) -> Construct + Send + Sync>,
+}
+
+impl Family {
+    pub(super) fn new<M: Members>(members: M) -> Self {
+        let members = Arc::new(members);
+        let (names, remedy) = (Arc::clone(&members), Arc::clone(&members));
+        Self {
+            names: Arc::new(move || names.names()),
+            remedy: Arc::new(move |name| remedy.remedy(name)),
+            make: Arc::new(move |name| {
+                let (members, name) = (Arc::clone(&members), name.to_owned());
+                Box::new(move |resolver| {
+                    let built = members.build(&resolver, &name);
+                    Box::pin(async move { Ok(erase(Arc::new(built.await?))) })
+                })
+            }),
+        }
+    }
+
+    pub(super) fn remedy(&self, name: &str) -> String {
+        (self.remedy)(name)
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Family")
+    }
+}
+
+impl Container {
+    /// Gives every family its members: singletons that are built at start.
+    ///
+    /// # Errors
+    /// One report of the families whose names cannot be told, and of names that are taken.
+    pub(crate) fn settle_families(&self) -> Result<()> {
+        let mut members = Vec::new();
+        let mut errors = Vec::new();
+        for slot in self.table().slots() {
+            let Origin::Family(family) = &slot.origin else { continue };
+            match (family.names)() {
+                Ok(names) => members.extend(names.iter().map(|name| member(slot, family, name))),
+                Err(error) => errors.push(error.context(format!("module {}", slot.module))),
+            }
+        }
+        Error::all("families of instances do not fit", errors)?;
+        members.retain(|member| !self.is_replaced(&member.key));
+        self.table().add_members(members);
+        Ok(())
+    }
+
+    /// A test has put a value in its place.
+    fn is_replaced(&self, key: &Key) -> bool {
+        self.table().slots().any(|slot| slot.overridden && slot.key == *key)
+    }
+}
+
+fn member(family: &Slot, made_by: &Family, name: &str) -> Slot {
+    let source = Source::Factory((made_by.make)(name));
+    let mut entry = Entry::new(family.key.clone().named(name), Arc::clone(&family.module), source);
+    entry.dependencies = family.dependencies.to_vec();
+    entry.eager = true;
+    entry.scope = Scope::Singleton;
+    entry.dispose = family.dispose.clone();
+    assemble::slot(entry)
+}

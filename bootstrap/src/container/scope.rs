@@ -1,0 +1,195 @@
+//! How long a value lives, and what lives as long as one call.
+
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+
+use super::{
+    Container, Key,
+    erased::{Erased, erase},
+};
+use crate::{Error, Result, panics};
+
+/// How long the disposal of one value of a call may take: the answer waits for it.
+const DISPOSAL: Duration = Duration::from_secs(5);
+
+/// How long a value lives, and who shares it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// One for the process.
+    #[default]
+    Singleton,
+    /// One for each call, on any protocol: built when an operation first takes it, disposed of
+    /// when the call is answered. It may depend on everything, on the call's `Context` too.
+    Request,
+    /// A new one for each constructor or operation that takes it. It is never disposed of but by
+    /// `Drop`.
+    Transient,
+}
+
+impl Scope {
+    /// The name, as in `#[provide(scope = "request")]`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Singleton => "singleton",
+            Self::Request => "request",
+            Self::Transient => "transient",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call that has values of its own.
+pub(crate) trait Caller: Send + Sync {
+    /// Where they are kept.
+    fn scope(&self) -> &CallScope;
+
+    /// What the call itself is, by type.
+    fn own(&self, key: &Key) -> Option<CallValue>;
+}
+
+/// A value that a call brings along.
+pub(crate) struct CallValue(pub(super) Erased);
+
+impl CallValue {
+    pub(crate) fn new<T: Send + Sync + 'static>(value: T) -> Self {
+        Self(erase(std::sync::Arc::new(value)))
+    }
+}
+
+/// The values of one call, in the order in which they were built. Until the first, it costs
+/// nothing.
+#[derive(Default)]
+pub(crate) struct CallScope(OnceLock<Mutex<Values>>);
+
+/// Most calls that have values have one: it needs no list.
+#[derive(Default)]
+struct Values {
+    first: Option<Held>,
+    further: Vec<Held>,
+}
+
+impl Values {
+    fn find(&self, slot: usize) -> Option<&Held> {
+        self.first.iter().chain(&self.further).find(|held| held.slot == slot)
+    }
+
+    fn push(&mut self, held: Held) {
+        match self.first {
+            None => self.first = Some(held),
+            Some(_) => self.further.push(held),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Held> {
+        self.further.pop().or_else(|| self.first.take())
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.further.len()
+    }
+}
+
+struct Held {
+    slot: usize,
+    value: Erased,
+}
+
+impl CallScope {
+    pub(super) fn find(&self, slot: usize) -> Option<Erased> {
+        let held = lock(self.0.get()?);
+        held.find(slot).map(|held| Erased::clone(&held.value))
+    }
+
+    /// Keeps `value`, unless there is one already, and returns the one that counts.
+    pub(super) fn keep(&self, slot: usize, value: Erased) -> Erased {
+        let mut held = lock(self.0.get_or_init(Mutex::default));
+        if let Some(first) = held.find(slot) {
+            return Erased::clone(&first.value);
+        }
+        held.push(Held { slot, value: Erased::clone(&value) });
+        value
+    }
+
+    /// Whether nothing was built for this call.
+    #[inline]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    /// Whether nothing is left of what was built for this call.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none_or(|held| lock(held).len() == 0)
+    }
+
+    /// Disposes of what was built for this call, the last first, and logs what fails.
+    ///
+    /// # Cancel safety
+    /// What is being disposed of is cut off; the rest goes on with the next call.
+    pub(crate) async fn close(&self, container: &Container) {
+        while let Some(held) = self.take_last() {
+            let slot = container.table().slot(held.slot);
+            let Some(dispose) = &slot.dispose else { continue };
+            if let Err(error) = at_its_end(dispose(&held.value)).await {
+                let provider = slot.key().to_string();
+                tracing::error!(provider, module = &*slot.module, %error, "disposal after a call failed");
+            }
+        }
+    }
+
+    /// Takes everything out, for a scope that outlives whoever was to close it.
+    pub(crate) fn detach(&self) -> Self {
+        let taken = self.0.get().map(|held| std::mem::take(&mut *lock(held))).unwrap_or_default();
+        let detached = Self::default();
+        if taken.len() > 0 {
+            detached.0.get_or_init(|| Mutex::new(taken));
+        }
+        detached
+    }
+
+    fn take_last(&self) -> Option<Held> {
+        lock(self.0.get()?).pop()
+    }
+}
+
+fn lock(held: &Mutex<Values>) -> MutexGuard<'_, Values> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for CallScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.0.get().map_or(0, |held| lock(held).len());
+        write!(f, "CallScope({values} values)")
+    }
+}
+
+/// Arms a timer only where the disposal has to wait.
+async fn at_its_end(disposal: impl Future<Output = Result<()>> + Send) -> Result<()> {
+    let mut disposal = Box::pin(AssertUnwindSafe(disposal).catch_unwind());
+    let caught = |outcome: std::thread::Result<Result<()>>| {
+        outcome.unwrap_or_else(|panic| Err(panics::error(&*panic)))
+    };
+    let first = std::future::poll_fn(|context| Poll::Ready(disposal.as_mut().poll(context))).await;
+    if let Poll::Ready(outcome) = first {
+        return caught(outcome);
+    }
+    match tokio::time::timeout(DISPOSAL, disposal).await {
+        Ok(outcome) => caught(outcome),
+        Err(_) => {
+            Err(Error::deadline(format!("it took longer than {DISPOSAL:?}, and was cut off")))
+        }
+    }
+}

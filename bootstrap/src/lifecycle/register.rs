@@ -1,0 +1,145 @@
+//! Stages 1 and 2: files and variables, and what modules bring. Nothing is built.
+
+use std::sync::Arc;
+
+use super::{
+    Lifecycle,
+    loaded::Loaded,
+    modules::{self, Modules},
+    plan::{Plan, load_config},
+};
+use crate::{
+    Config, Error, Health, Result,
+    application::Application,
+    container::ContainerBuilder,
+    graph::{self, Graph, GraphModule},
+    hooks::{HookFn, Hooks},
+    logging::Log,
+    module::{Module, ModuleBuilder, Registrations},
+    operation::{Exposures, roots},
+    panics,
+};
+
+/// What is known when all modules have said what they bring.
+pub(super) struct Told {
+    pub(super) config: Config,
+    pub(super) log: Option<Log>,
+    pub(super) health: Health,
+    pub(super) modules: Arc<[GraphModule]>,
+    pub(super) providers: ContainerBuilder,
+    pub(super) hooks: Hooks,
+    pub(super) registrations: Registrations,
+    pub(super) frameworks: Vec<Box<dyn Loaded>>,
+    pub(super) before: Vec<HookFn>,
+    pub(super) free_ports: bool,
+}
+
+/// Reads the configuration and lets every module that is on register what it brings.
+pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
+    let Plan { frameworks, modules, presets, before, hooks, mut options } = plan;
+    if frameworks.is_empty() {
+        return Err(Error::wiring("no framework is loaded").advise(
+            "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
+        ));
+    }
+    let config = load_config(&mut options, presets)?;
+    let log = match options.owns_process {
+        true => Some(set_up_log(&config, &frameworks)?),
+        false => None,
+    };
+    let health = Health::default();
+    let mut providers = kernel_providers(&config, &health, lifecycle);
+    frameworks.iter().for_each(|framework| framework.announce(&mut providers));
+    let modules = modules::in_order(modules, &config)?;
+    let described = describe(&modules);
+    let (own_hooks, registrations) = (hooks, Registrations::default());
+    let mut told = Told {
+        config,
+        log,
+        health,
+        modules: described,
+        providers,
+        hooks: Hooks::default(),
+        registrations,
+        frameworks,
+        before,
+        free_ports: options.free_ports,
+    };
+    modules.on.iter().try_for_each(|module| told.take(&**module))?;
+    told.hooks.append(own_hooks);
+    options.overrides.into_iter().for_each(|replace| replace(&mut told.providers));
+    Ok(told)
+}
+
+impl Told {
+    fn take(&mut self, module: &dyn Module) -> Result<()> {
+        let name = module.name();
+        let mut builder = ModuleBuilder::new(
+            name,
+            &self.config,
+            &mut self.providers,
+            &mut self.hooks,
+            &mut self.registrations,
+        );
+        let configured = module.configure(&mut builder);
+        configured.map_err(|error| error.context(format!("module {name}")))?;
+        builder.finish()
+    }
+}
+
+/// The graph of what `plan` says, all of it checked, and nothing built, opened or called but the
+/// modules themselves.
+pub(crate) fn graph(plan: Plan) -> Result<Graph> {
+    panics::caught(|| {
+        let mut told = register(plan, &Lifecycle::default())?;
+        let is_loaded = |kind: &str, name: &str| {
+            told.frameworks.iter().any(|framework| framework.may_be(kind, name))
+        };
+        let served = told.registrations.take_exposures(is_loaded);
+        told.registrations.warn_of_rest();
+        let added = Exposures::default().add(served.clone());
+        let container = told.providers.build_for(&roots(&served));
+        let private = &told.registrations.private;
+        let mut faults = Vec::from_iter(added.err());
+        match &container {
+            Ok(container) => faults.extend(private.faults(container, &served)),
+            Err(error) => faults.push(error.clone()),
+        }
+        Error::all("the application does not fit together", faults)?;
+        Ok(graph::graph(&told.config, &told.modules, private, &container?, &served))
+    })
+}
+
+/// What the kernel itself provides.
+fn kernel_providers(config: &Config, health: &Health, lifecycle: &Lifecycle) -> ContainerBuilder {
+    let mut builder = ContainerBuilder::new();
+    builder.set_module("polyport");
+    builder.provide_value(Arc::new(config.clone()));
+    builder.provide_value(Arc::new(health.clone()));
+    builder.provide_value(Arc::new(lifecycle.clone()));
+    builder.announce::<dyn Application>("when the frameworks are built, after the before-hooks");
+    builder.expect_of_calls::<crate::Context>();
+    builder
+}
+
+fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Result<Log> {
+    let directives = frameworks.iter().map(|framework| framework.log_directives());
+    Log::set_up(config, &directives.filter(|one| !one.is_empty()).collect::<Vec<_>>())
+}
+
+fn describe(modules: &Modules) -> Arc<[GraphModule]> {
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    let on = modules.on.iter().map(|module| GraphModule {
+        name: module.name().to_owned(),
+        depends_on: owned(module.depends_on()),
+        optionally_depends_on: owned(module.optionally_depends_on()),
+        off: None,
+    });
+    let off = modules.off.iter().map(|off| GraphModule {
+        name: off.name.clone(),
+        depends_on: Vec::new(),
+        optionally_depends_on: Vec::new(),
+        off: Some(off.why.clone()),
+    });
+    on.chain(off).collect()
+}
