@@ -51,7 +51,7 @@ impl UserRepo for SqlUserRepo {
 #[derive(Debug, Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
 struct GetUser {
-    #[garde(length(min = 1, max = 64), rename("userId"))]
+    #[garde(length(min = 1, max = 64))]
     user_id: String,
 }
 

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use async_compat::{Compat, CompatExt};
 use futures_util::{Stream, StreamExt};
 use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, ErrorKind, Event,
@@ -25,7 +24,11 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{broker::Broker, settings::AmqpSettings};
+use crate::{
+    broker::Broker,
+    guard::{self, Guarded},
+    settings::AmqpSettings,
+};
 
 /// How long the broker may take to answer a method on a connection that is up.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
@@ -120,14 +123,14 @@ async fn handshake(
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("polyport {} ({purpose})", std::process::id()).into());
     let connect = async move |_, _| Ok(take(&stream)?);
-    Connection::connector(uri, async_rs::Runtime::tokio_current(), connect, properties).await
+    Connection::connector(uri, guard::runtime(), connect, properties).await
 }
 
-fn take(stream: &Mutex<Option<StdTcpStream>>) -> io::Result<AsyncTcpStream<Compat<TcpStream>>> {
+fn take(stream: &Mutex<Option<StdTcpStream>>) -> io::Result<AsyncTcpStream<Guarded>> {
     let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
     let stream =
         stream.ok_or_else(|| io::Error::other("the connection was lost in its handshake"))?;
-    Ok(AsyncTcpStream::Plain(TcpStream::from_std(stream)?.compat()))
+    Ok(AsyncTcpStream::Plain(guard::guard(TcpStream::from_std(stream)?)))
 }
 
 type Lost = watch::Receiver<Option<String>>;
@@ -191,15 +194,17 @@ pub(crate) fn describe(error: &lapin::Error) -> String {
         ErrorKind::ProtocolError(error) => error.get_message().to_string(),
         ErrorKind::IOError(error) => error.to_string(),
         ErrorKind::MissingHeartbeatError => "the broker is silent: no heartbeat".to_owned(),
+        ErrorKind::ParsingError(_) => "what it sends is not AMQP 0-9-1".to_owned(),
         _ => error.to_string(),
     }
 }
 
-/// Why something on a connection failed.
+/// Why something on a connection failed. lapin's own words for it say the same again, and so are
+/// no source.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("{}", describe(.0))]
-    Lapin(#[from] lapin::Error),
+    Lapin(lapin::Error),
     #[error("the broker did not answer within {0:?}")]
     Silent(Duration),
 }
@@ -207,12 +212,24 @@ pub(crate) enum LinkError {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("{0}")]
+    #[error(transparent)]
     Unreachable(#[from] io::Error),
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error("{}", describe(.0))]
-    Handshake(#[from] lapin::Error),
+    Handshake(lapin::Error),
+}
+
+impl From<lapin::Error> for LinkError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Lapin(error)
+    }
+}
+
+impl From<lapin::Error> for OpenError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Handshake(error)
+    }
 }
 
 impl OpenError {

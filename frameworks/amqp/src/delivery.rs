@@ -78,7 +78,9 @@ impl Delivery {
     /// Which attempt at handling it this is, from 1; more than 1 after a fault that is retried.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        let attempt = self.header_value(headers::ATTEMPT).and_then(headers::integer);
+        let counted =
+            if self.may_be_put_aside() { self.header_value(headers::ATTEMPT) } else { None };
+        let attempt = counted.and_then(headers::integer);
         attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(1).max(1)
     }
 
@@ -121,6 +123,12 @@ impl Delivery {
         headers::get(self.0.properties.headers().as_ref(), name)
     }
 
+    /// What waited for its next attempt comes back by the default exchange. Whoever may publish to
+    /// another one only must not claim another routing key than the broker has let him use.
+    fn may_be_put_aside(&self) -> bool {
+        self.0.exchange.as_str().is_empty()
+    }
+
     /// Only a message that we put aside ourselves has come another way before.
     fn original(&self, name: &str) -> Option<&str> {
         if self.attempt() > 1 { self.header(name) } else { None }
@@ -151,5 +159,26 @@ impl FromContext for Delivery {
 
     fn describe(info: &mut OperationInfo) {
         info.require_protocol(PROTOCOL, "Delivery");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::{AMQPValue, FieldTable};
+
+    use super::*;
+
+    #[test]
+    fn a_publisher_cannot_claim_another_routing_key_than_it_used() {
+        let mut table = FieldTable::default();
+        table.insert(headers::ATTEMPT.into(), AMQPValue::LongLongInt(2));
+        table.insert(headers::ORIGINAL_ROUTING_KEY.into(), headers::string("message.other"));
+        let properties = BasicProperties::default().with_headers(table);
+        let by = |exchange: &str| {
+            let (queue, key) = (Arc::from("q"), "message.lobby".into());
+            Delivery::new(queue, exchange.into(), key, false, properties.clone())
+        };
+        assert_eq!((by("im").attempt(), by("im").routing_key()), (1, "message.lobby"));
+        assert_eq!((by("").attempt(), by("").routing_key()), (2, "message.other"));
     }
 }

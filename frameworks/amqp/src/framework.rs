@@ -95,7 +95,7 @@ impl Framework for AmqpFramework {
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);
         let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
-        if let Source::Url(broker) = &source {
+        if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }
         let transport = AmqpTransport::new(Parts {

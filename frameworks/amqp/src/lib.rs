@@ -28,6 +28,7 @@ mod consumer;
 mod delivery;
 mod dialer;
 mod framework;
+mod guard;
 mod headers;
 mod monitor;
 mod publisher;

@@ -35,6 +35,15 @@ impl Source {
         }
     }
 
+    /// The broker, where its address is known before the start.
+    pub(crate) fn known(&self) -> Option<&Broker> {
+        match self {
+            Self::Url(broker) => Some(broker),
+            #[cfg(feature = "embedded")]
+            Self::Embedded(_) => None,
+        }
+    }
+
     pub(crate) fn is_embedded(&self) -> bool {
         !matches!(self, Self::Url(_))
     }

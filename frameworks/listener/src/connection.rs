@@ -37,6 +37,7 @@ pub(crate) struct Connections {
     dispatch: Arc<Dispatch>,
     protocol: auto::Builder<Streams>,
     idle_linger: Duration,
+    header_read_timeout: Duration,
 }
 
 impl Connections {
@@ -44,8 +45,9 @@ impl Connections {
         let mut protocol = auto::Builder::new(Streams(Arc::clone(&tasks)));
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_read_timeout);
         protocol.http2().timer(TokioTimer::new());
-        let idle_linger = settings.idle_linger;
-        Self { tasks, dispatch: Arc::new(dispatch), protocol, idle_linger }
+        let &ListenerSettings { idle_linger, header_read_timeout, .. } = settings;
+        let dispatch = Arc::new(dispatch);
+        Self { tasks, dispatch, protocol, idle_linger, header_read_timeout }
     }
 
     /// Serves a client in a task of its own.
@@ -67,11 +69,37 @@ impl Connections {
         let calls = Calls { dispatch, load: Arc::clone(&load), peer };
         let io = Watched::new(io, Arc::clone(&load));
         let mut connection = pin!(self.protocol.serve_connection_with_upgrades(io, calls));
+        let mut beginning = Beginning::new(Arc::clone(&load), self.header_read_timeout);
         let mut farewell = Farewell::new(load, self.idle_linger);
-        let ended = poll_fn(|cx| farewell.poll(cx, connection.as_mut())).await;
+        let ended = poll_fn(|cx| match farewell.poll(cx, connection.as_mut()) {
+            Poll::Pending if beginning.is_over(cx) => Poll::Ready(Ok(())),
+            polled => polled,
+        })
+        .await;
         if let Err(error) = ended {
             debug!(%peer, %error, "connection ended");
         }
+    }
+}
+
+/// Ends a connection whose peer says nothing: hyper's own timer runs only once it has read enough
+/// to tell HTTP/1 from HTTP/2.
+struct Beginning {
+    load: Arc<Load>,
+    /// None once the peer has begun.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Beginning {
+    fn new(load: Arc<Load>, limit: Duration) -> Self {
+        Self { load, timer: Some(Box::pin(sleep(limit))) }
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.load.is_unbegun() {
+            self.timer = None;
+        }
+        self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
     }
 }
 

@@ -27,6 +27,7 @@ impl<I> Watched<I> {
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.load.answers();
         self.load.set_blocked(written.is_pending());
         written
     }

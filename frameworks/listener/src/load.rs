@@ -36,6 +36,7 @@ pub(crate) struct Load {
     work: AtomicU64,
     http2: AtomicBool,
     blocked: AtomicBool,
+    answered: AtomicBool,
     stopping: AtomicBool,
     shut: AtomicBool,
     task: AtomicWaker,
@@ -49,6 +50,7 @@ impl Load {
             work: AtomicU64::new(0),
             http2: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             task: AtomicWaker::new(),
@@ -91,6 +93,18 @@ impl Load {
             self.blocked.store(blocked, SeqCst);
             self.report();
         }
+    }
+
+    /// Remembers that something was written.
+    pub(crate) fn answers(&self) {
+        if !self.answered.load(SeqCst) {
+            self.answered.store(true, SeqCst);
+        }
+    }
+
+    /// Whether the peer has said nothing yet that is worth an answer.
+    pub(crate) fn is_unbegun(&self) -> bool {
+        !self.answered.load(SeqCst) && self.is_idle()
     }
 
     /// Remembers that the connection speaks HTTP/2.

@@ -7,8 +7,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// How long an HTTP/1 client may take for the head of a request, counted from the moment the
-    /// server could read it, so it also ends idle kept-alive connections. Default 30 s. Stops
-    /// "slowloris" clients that hold connections by sending heads byte by byte.
+    /// server could read it, so it also ends idle kept-alive connections; and how long any client
+    /// may take for its first words. Default 30 s. Stops "slowloris" clients that hold connections
+    /// by sending heads byte by byte, or nothing.
     pub header_read_timeout: Duration,
     /// How long an HTTP/1 connection without a call stays open once the intake has stopped, so
     /// that a request which was already on its way is answered (with `Connection: close`) and not

@@ -4,15 +4,20 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{body::Incoming, upgrade};
 use hyper_util::rt::TokioIo;
-use polyport_listener::{Mount, PeerAddr, ResponseBody, SharedListener, handler_fn};
-use support::{Gate, Raw, eventually, get, hello, http2, serve, start, text, within};
+use polyport_listener::{
+    ListenerSettings, Mount, PeerAddr, ResponseBody, SharedListener, handler_fn,
+};
+use support::{Gate, Raw, eventually, get, hello, http2, serve, start, start_with, text, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -216,4 +221,22 @@ async fn a_dropped_server_cuts_everything_off() {
     assert!(client.rest().await.is_empty());
     eventually("the socket's task is gone", || Arc::strong_count(&dropped) == 1).await;
     assert!(support::is_refused(addr).await);
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_ended_and_one_that_has_begun_is_not() {
+    let settings = ListenerSettings {
+        header_read_timeout: Duration::from_millis(100),
+        ..ListenerSettings::default()
+    };
+    let server = start_with(&SharedListener::new("test"), hello(), settings).await;
+    let (mut begun, _connection) = http2(server.local_addr()).await;
+    for words in ["", "P", "PRI * HTTP/2.0\r\n"] {
+        let mut client = Raw::connect(server.local_addr()).await;
+        client.write(words).await;
+        assert!(client.rest().await.is_empty(), "after {words:?}");
+    }
+    let reply = within(begun.send_request(get("/"))).await.unwrap();
+    assert_eq!(reply.status(), StatusCode::OK);
+    assert_eq!(server.connections(), 1);
 }

@@ -12,6 +12,10 @@ use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
 
 use crate::calls::Call;
 
+/// How many bytes may wait before no further event is handled: a client decides how large its
+/// answers are, by the `id` that they carry back, and need not read them.
+const MOST_BYTES: usize = 256 * 1024;
+
 /// The bounded queue between everybody who sends to a client and the one who writes. Nobody who
 /// sends ever waits: a client that is too slow for the queue is given up.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Outgoing>,
+    /// The length of all that is in the queue.
+    bytes: usize,
     ping: bool,
     ending: Option<Ending>,
     shut: bool,
@@ -70,13 +76,13 @@ impl Outbox {
         }
         if state.queue.len() >= self.capacity {
             state.ending = Some(Ending::TooSlow);
-            let unsent = std::mem::take(&mut state.queue);
+            let unsent = state.take();
             drop(state);
             drop(unsent);
             self.writer.wake();
             return false;
         }
-        state.queue.push_back(Outgoing { text, call: None });
+        state.push(Outgoing { text, call: None });
         let first = state.queue.len() == 1;
         drop(state);
         if first {
@@ -90,7 +96,7 @@ impl Outbox {
     pub(crate) fn answer(&self, text: Utf8Bytes, call: Option<Call>) {
         let mut state = self.state();
         if !state.is_ending() {
-            state.queue.push_back(Outgoing { text, call });
+            state.push(Outgoing { text, call });
         }
     }
 
@@ -114,7 +120,7 @@ impl Outbox {
     pub(crate) fn shut(&self) -> VecDeque<Outgoing> {
         let mut state = self.state();
         state.shut = true;
-        std::mem::take(&mut state.queue)
+        state.take()
     }
 
     /// Resolves when an answer may be queued. Polled by the connection's own task, before the
@@ -122,8 +128,11 @@ impl Outbox {
     pub(crate) async fn room(&self) {
         poll_fn(|_| {
             let state = self.state();
-            let room = state.queue.len() < self.capacity || state.is_ending();
-            if room { Poll::Ready(()) } else { Poll::Pending }
+            if !state.is_full(self.capacity) || state.is_ending() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
@@ -150,8 +159,8 @@ impl Outbox {
         if std::mem::take(&mut state.ping) {
             return Poll::Ready(Next::Ping);
         }
-        let was_full = state.queue.len() >= self.capacity;
-        if let Some(outgoing) = state.queue.pop_front() {
+        let was_full = state.is_full(self.capacity);
+        if let Some(outgoing) = state.pop() {
             if was_full {
                 cx.waker().wake_by_ref();
             }
@@ -178,6 +187,26 @@ impl Outbox {
 }
 
 impl State {
+    fn push(&mut self, outgoing: Outgoing) {
+        self.bytes += outgoing.text.len();
+        self.queue.push_back(outgoing);
+    }
+
+    fn pop(&mut self) -> Option<Outgoing> {
+        let outgoing = self.queue.pop_front()?;
+        self.bytes -= outgoing.text.len();
+        Some(outgoing)
+    }
+
+    fn take(&mut self) -> VecDeque<Outgoing> {
+        self.bytes = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    fn is_full(&self, capacity: usize) -> bool {
+        self.queue.len() >= capacity || self.bytes >= MOST_BYTES
+    }
+
     fn is_ending(&self) -> bool {
         self.shut || self.ending.is_some()
     }
@@ -226,6 +255,16 @@ mod tests {
         outbox.end(close());
         assert!(matches!(next(&outbox), Some(Next::End(Ending::TooSlow))));
         assert!(outbox.shut().is_empty());
+    }
+
+    #[test]
+    fn large_answers_leave_no_room_and_messages_still_fit() {
+        let outbox = Outbox::new(4);
+        outbox.answer("x".repeat(MOST_BYTES).into(), None);
+        assert!(outbox.room().now_or_never().is_none());
+        assert!(outbox.push("a".into()), "only their number counts");
+        assert!(matches!(next(&outbox), Some(Next::Text(_))));
+        assert!(outbox.room().now_or_never().is_some());
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub(super) struct Incoming {
     from: String,
     #[garde(length(min = 1, max = 10_000))]
     text: String,
-    #[garde(inner(length(min = 1, max = 64)), rename("sentAt"))]
+    #[garde(inner(length(min = 1, max = 64)))]
     sent_at: Option<String>,
 }
 

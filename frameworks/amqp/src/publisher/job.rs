@@ -36,7 +36,7 @@ pub(super) struct Job {
     pub(super) sequence: i64,
     /// How often it was sent.
     pub(super) sendings: u8,
-    /// Whether the broker closed a channel that it was unconfirmed on: it may be the reason.
+    /// Whether the broker closed what it was unconfirmed on: it may be the reason.
     pub(super) suspect: bool,
     answer: oneshot::Sender<Result<(), PublishError>>,
     stage: Stage,

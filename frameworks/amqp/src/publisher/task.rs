@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
-use lapin::options::ConfirmSelectOptions;
+use lapin::{ErrorKind, options::ConfirmSelectOptions};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -161,10 +161,10 @@ impl PublisherTask {
         }
     }
 
-    /// A message that closes the channel when it is sent alone is the one that the broker
-    /// rejects; others are sent again.
+    /// A message that closes the channel or the connection when it is sent alone is the one that
+    /// the broker rejects; others are sent again.
     fn judge(&mut self, mut job: Job, error: &lapin::Error, culprit: bool) {
-        job.suspect = error.is_amqp_soft_error();
+        job.suspect = may_be_for_a_message(error);
         if culprit && job.suspect {
             job.finish(Err(PublishError::Rejected { reason: describe(error) }));
         } else if job.sendings < SENDINGS {
@@ -173,6 +173,13 @@ impl PublisherTask {
             job.finish(Err(PublishError::TimedOut { after: self.dialer.settings.publish_timeout }));
         }
     }
+}
+
+/// Whether a message may have made the broker close what it was sent on: it gave a reason, and that
+/// is not that somebody wanted it closed.
+fn may_be_for_a_message(error: &lapin::Error) -> bool {
+    const CONNECTION_FORCED: u16 = 320;
+    matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() != CONNECTION_FORCED)
 }
 
 /// What is sent next: first what has to be sent again.

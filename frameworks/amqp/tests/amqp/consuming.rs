@@ -9,7 +9,10 @@ use polyport_bootstrap::{
     operation::{Ctx, Inject, Input},
 };
 
-use crate::support::{Probe, TestBroker, Text, text};
+use crate::{
+    proxy::NOT_UTF8,
+    support::{Probe, TestBroker, Text, text, with_rabbitmq},
+};
 
 on_both_brokers! {
     a_message_is_handled_once_and_acknowledged,
@@ -19,6 +22,7 @@ on_both_brokers! {
     a_later_attempt_that_succeeds_parks_nothing,
     no_more_messages_are_handled_at_once_than_the_concurrency,
     strange_headers_do_no_harm,
+    names_that_are_not_utf8_do_no_harm,
     a_call_that_takes_too_long_ends_with_a_deadline_fault,
     what_cannot_be_parked_goes_back_and_is_not_lost,
 }
@@ -297,4 +301,48 @@ async fn what_cannot_be_parked_goes_back_and_is_not_lost(broker: Arc<TestBroker>
     app.close().await.expect("a clean stop");
     assert_eq!(broker.only_message(&queue).await.json::<Text>(), text("kept"));
     broker.delete(&queue).await;
+}
+
+/// Any publisher can write such names, and a consumer that fails on them would get them for ever.
+async fn names_that_are_not_utf8_do_no_harm(broker: Arc<TestBroker>) {
+    let (probe, queue, exchange) = (Probe::new(), broker.name("q"), broker.name("x"));
+    let (declared, bound) = (queue.clone(), exchange.clone());
+    let app = broker.app(&probe, move |routes| {
+        routes
+            .exchange(Exchange::fanout(&bound).durable(false).auto_delete())
+            .queue(Queue::new(&declared).bind(&bound, ""))
+            .consume(&declared, report)
+    });
+    let app = app.await.expect("starts");
+    let message = Message::json(&exchange, NOT_UTF8, &text("hi")).expect("JSON");
+    let message = message.message_id(format!("m-{NOT_UTF8}")).header(NOT_UTF8, "x");
+    broker.client.send(message).await;
+    let delivery = probe.next().await.delivery;
+    assert_eq!(delivery.routing_key(), "????????");
+    assert_eq!(delivery.message_id(), Some("m-????????"));
+    assert_eq!(delivery.header("????????"), Some("x"));
+    assert!(!delivery.redelivered(), "the connection has not been lost for it");
+    app.close().await.expect("a clean stop");
+    assert_eq!(broker.client.queue_depth(&queue).await, 0);
+    broker.delete(&queue).await;
+}
+
+/// They would overflow the stack of whoever parses them. The in-memory broker refuses them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_are_nested_deep_do_no_harm() {
+    with_rabbitmq(|broker| async move {
+        let (probe, queue) = (Probe::new(), broker.name("q"));
+        let consumed = queue.clone();
+        let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
+        let app = app.await.expect("starts");
+        let nested = (0..300).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+        let message = Message::json("", &queue, &text("hi")).expect("JSON");
+        broker.client.send(message.header("nested", nested).header("x", "y")).await;
+        assert_eq!(probe.next().await.delivery.header("x"), Some("y"));
+        broker.client.publish_bytes("", &queue, "{").await;
+        broker.only_message(&format!("{queue}.dead")).await;
+        app.close().await.expect("a clean stop");
+        broker.delete(&queue).await;
+    })
+    .await;
 }

@@ -6,10 +6,14 @@ use std::sync::{
 };
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+
+/// On its way from the broker this becomes bytes that are no UTF-8, which no client of ours could
+/// send, and others can.
+pub(crate) const NOT_UTF8: &str = "NOT-UTF8";
 
 /// Passes everything on to a broker, until it is cut.
 #[derive(Debug)]
@@ -61,8 +65,29 @@ async fn accept(
 async fn pass(mut client: TcpStream, address: String, mut cuts: watch::Receiver<u32>) {
     cuts.mark_unchanged();
     let Ok(mut broker) = TcpStream::connect(address).await else { return };
+    let (mut from_client, to_client) = client.split();
+    let (from_broker, mut to_broker) = broker.split();
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut broker) => {}
+        _ = copy(&mut from_client, &mut to_broker) => {}
+        _ = garble(from_broker, to_client) => {}
         _ = cuts.changed() => {}
+    }
+}
+
+async fn garble(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        let bytes = &mut buffer[..length];
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        while let Some(at) = bytes.windows(NOT_UTF8.len()).position(|w| w == NOT_UTF8.as_bytes()) {
+            bytes[at..at + NOT_UTF8.len()].fill(0xff);
+        }
+        to.write_all(bytes).await?;
     }
 }

@@ -4,7 +4,7 @@ use futures_util::{FutureExt, future::join_all};
 use polyport_amqp::{AmqpApp, Message, PublishError, Queue};
 use polyport_bootstrap::testing::TestApp;
 
-use crate::support::{Probe, TestBroker, Text, text, until_connected};
+use crate::support::{Probe, TestBroker, Text, text, until_connected, with_rabbitmq};
 
 on_both_brokers! {
     a_published_message_is_confirmed_and_carries_what_it_was_given,
@@ -185,4 +185,31 @@ async fn a_caller_that_leaves_disturbs_nobody(broker: Arc<TestBroker>) {
     }
     assert_eq!(last, Some(99));
     broker.client.delete(&queue).await;
+}
+
+/// RabbitMQ closes the connection of whoever publishes to a malformed address of its direct
+/// reply-to; anybody who asks for a reply can name one. The in-memory broker drops the message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_closes_the_connection_is_found_and_the_others_arrive() {
+    with_rabbitmq(|broker| async move {
+        let queue = broker.name("q");
+        let (app, amqp) = publisher(&broker, &queue).await;
+        let publish = |number: u8| {
+            let faulty = number == 20;
+            let key = if faulty { "amq.rabbitmq.reply-to.a.b" } else { &queue };
+            let published = amqp.publish("", key, &number);
+            async move { (faulty, published.await) }
+        };
+        for (faulty, outcome) in join_all((0..60).map(publish)).await {
+            match outcome {
+                Ok(()) => assert!(!faulty),
+                Err(PublishError::Rejected { .. }) => assert!(faulty),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        amqp.publish("", &queue, &60).await.expect("confirmed");
+        app.close().await.expect("a clean stop");
+        broker.client.delete(&queue).await;
+    })
+    .await;
 }

@@ -7,6 +7,8 @@ use polyport_bootstrap::{
     testing::create_bootstrap,
 };
 
+use tokio::io::AsyncWriteExt;
+
 use crate::support::{Probe, TestBroker, bootstrap, start_error};
 
 on_both_brokers! {
@@ -57,6 +59,23 @@ async fn a_broker_that_is_down_is_named_without_its_password() {
     let expected = format!("the AMQP broker at 127.0.0.1:{port} cannot be reached");
     assert!(report.contains(&expected) && report.contains("amqp.url"), "{report}");
     assert!(!report.contains("hunter2"), "{report}");
+    assert_eq!(report.matches("Connection refused").count(), 1, "{report}");
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_something_else_is_told() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let answer = async {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("sent");
+        std::future::pending().await
+    };
+    let report = tokio::select! {
+        report = start_error(to(&format!("amqp://127.0.0.1:{port}"))) => report,
+        () = answer => unreachable!("it waits"),
+    };
+    assert!(report.contains("what it sends is not AMQP 0-9-1"), "{report}");
 }
 
 #[tokio::test]
@@ -77,6 +96,7 @@ async fn wrong_credentials_and_a_missing_virtual_host_are_told_apart() {
     let (address, _) = rest.split_once('/').expect("a virtual host");
     let report = start_error(to(&format!("amqp://guest:hunter2@{address}/%2f"))).await;
     assert!(report.contains("refuses user \"guest\" or its password"), "{report}");
+    assert_eq!(report.matches("ACCESS_REFUSED").count(), 1, "{report}");
     assert!(report.contains("amqp.url") && !report.contains("hunter2"), "{report}");
     let report = start_error(to(&format!("amqp://guest:guest@{address}/nowhere"))).await;
     assert!(report.contains("no virtual host \"nowhere\""), "{report}");

@@ -8,7 +8,8 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
-    Chat, Raw, address, chat, close_code, eventually, narrow, receive_json, send, start, within,
+    Chat, Raw, address, chat, close_code, eventually, narrow, receive_json, send, start, websocket,
+    within,
 };
 
 #[tokio::test]
@@ -90,13 +91,12 @@ async fn an_event_that_never_ends_is_cut_and_reported() {
 async fn a_drain_lasts_until_the_answers_are_written() {
     let (app, gate) = start().await;
     let mut client = narrow(&app).await;
-    let name = "x".repeat(500_000);
-    let hello = json!({ "event": "hello", "data": { "name": name } }).to_string();
-    for _ in 0..12 {
-        send(&mut client, Message::text(hello.clone())).await;
-    }
     send(&mut client, Message::text(r#"{"event":"slow"}"#)).await;
     gate.reached().await;
+    let text = "x".repeat(500_000);
+    for _ in 0..12 {
+        websocket(&app).broadcast("hello", &text).unwrap();
+    }
     gate.open();
     app.stop("test");
     let early = tokio::time::timeout(Duration::from_millis(1500), app.wait()).await;

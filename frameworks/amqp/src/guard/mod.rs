@@ -1,0 +1,116 @@
+//! Stands between the broker's socket and lapin, which would die of what others may send.
+//!
+//! RabbitMQ passes on what publishers write into the properties of messages, and lapin gives the
+//! whole connection up where one of their names is not UTF-8, and overflows its stack where tables
+//! are nested deep: a single message, delivered again and again, would end all consuming, or the
+//! process. So every frame that holds such fields is mended in place before lapin reads it.
+
+mod fields;
+mod frames;
+
+use std::{
+    future::Future,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use async_compat::{Compat, CompatExt};
+use async_rs::{
+    Runtime, Tokio,
+    traits::Reactor,
+    util::{DummyIO, RuntimeParts},
+};
+use futures_util::{AsyncRead, AsyncWrite, Stream};
+use tokio::{
+    io::{AsyncRead as TokioRead, Join, ReadBuf, join},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_util::io::poll_read_buf;
+
+use self::frames::Frames;
+
+/// How much is read from the socket at once, in bytes.
+const AT_ONCE: usize = 16 * 1024;
+
+/// A socket whose frames are safe to parse.
+pub(crate) type Guarded = Compat<Join<Guard, OwnedWriteHalf>>;
+
+/// Guards a socket.
+pub(crate) fn guard(stream: TcpStream) -> Guarded {
+    let (stream, writing) = stream.into_split();
+    join(Guard { stream, frames: Frames::default() }, writing).compat()
+}
+
+/// What lapin runs on: this tokio runtime, with guarded sockets.
+pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
+    Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))
+}
+
+/// The reading half of a guarded socket.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    stream: OwnedReadHalf,
+    frames: Frames,
+}
+
+impl TokioRead for Guard {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { stream, frames } = self.get_mut();
+        while !frames.is_ready() {
+            let bytes = frames.room(AT_ONCE);
+            if ready!(poll_read_buf(Pin::new(&mut *stream), cx, bytes))? == 0 {
+                frames.release_all();
+                break;
+            }
+            frames.mend();
+        }
+        frames.pour(buffer);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Makes guarded sockets.
+#[derive(Debug, Clone)]
+pub(crate) struct Sockets(Tokio);
+
+impl Reactor for Sockets {
+    type TcpStream = Guarded;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    /// lapin gets its sockets from us.
+    fn register<H: Read + Write + Send + 'static>(
+        &self,
+        _: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        Err::<DummyIO, _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.0.sleep(duration)
+    }
+
+    fn interval(&self, duration: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(duration)
+    }
+
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Guarded>> + Send + 'static {
+        connect(address)
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Guarded> {
+    Ok(guard(TcpStream::connect(address).await?))
+}
