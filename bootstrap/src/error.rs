@@ -143,6 +143,15 @@ impl Error {
         }
     }
 
+    /// The errors of a report that says nothing itself; otherwise the error as it is.
+    pub(crate) fn into_parts(mut self) -> Vec<Self> {
+        let says_nothing = self.0.context.is_empty() && self.advice().is_none();
+        match self.parts().is_empty() || !says_nothing {
+            true => vec![self],
+            false => std::mem::take(&mut self.inner().parts),
+        }
+    }
+
     /// Adds where this happened, or what was being done: `"framework http (default)"`. What is
     /// added last is printed first.
     #[must_use]

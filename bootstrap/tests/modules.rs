@@ -9,12 +9,13 @@ use std::sync::Arc;
 use polyport_bootstrap::{
     Bootstrap, Config, Error, Fault, Module, ModuleBuilder, Preset, Provide, Result,
     config::{Environment, Layer},
+    container::Lazy,
     module,
     operation::Inject,
     testing::{TestApp, TestBootstrap, create_bootstrap},
 };
 use serde_json::json;
-use support::{Fake, Log, serve};
+use support::{Fake, FakeApp, Log, serve};
 
 fn test(bootstrap: Bootstrap) -> TestBootstrap {
     create_bootstrap(bootstrap).root("no/such/folder")
@@ -293,4 +294,79 @@ async fn an_outsider_that_takes_what_is_private_is_told_whose_it_is() {
     let error = test(fake().module(orders(true)).module(shop())).await.expect_err("trespasses");
     let expected = "FAKE shop (module shop) → Orders: it is private to module orders";
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_route_that_is_added_later_may_not_take_what_is_private_either() {
+    let bootstrap = fake()
+        .module(orders(true))
+        .on_ready(async |container| container.app::<FakeApp>()?.add("late", order));
+    let error = test(bootstrap).await.expect_err("trespasses");
+    assert_eq!(
+        error.to_string(),
+        "hook on_ready of the bootstrap: FAKE late (module application) → Orders: it is private to \
+         module orders",
+    );
+}
+
+#[tokio::test]
+async fn what_is_private_is_found_on_every_way_that_leads_to_it() {
+    struct Ways;
+    let ways = module("ways", |m| {
+        m.provide_with(async |_: Option<Arc<Pool>>, _: Lazy<Pool>, _: Vec<Arc<Pool>>| Ok(Ways));
+        m.alias::<dyn Send + Sync, Pool>(|pool| pool);
+        Ok(())
+    });
+    let store = module("store", |m| {
+        m.private(|m| {
+            m.provide_value(Arc::new(Pool { url: "store".to_owned() }));
+        });
+        Ok(())
+    });
+    let error = test(fake().module(store).module(ways)).await.expect_err("trespasses");
+    let told: Vec<_> = error.parts().iter().map(ToString::to_string).collect();
+    let private = "it is private to module store";
+    assert_eq!(
+        told,
+        [
+            format!("Ways (module ways) → Option<Pool>: {private}"),
+            format!("dyn Send + Sync (module ways) → Pool: {private}"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_start_reports_everything_at_once_with_the_way_from_the_operation() {
+    #[derive(Provide)]
+    #[provide(crate = polyport_bootstrap)]
+    struct Shop {
+        #[inject]
+        _orders: Arc<Orders>,
+        #[inject]
+        _clock: Arc<Clock>,
+    }
+    struct Clock;
+    let shop = module("shop", |m| {
+        m.provide::<Shop>();
+        serve(m, "default", "shop", async |_: Inject<Shop>| Ok::<_, Fault>(()));
+        serve(m, "default", "time", async |_: Inject<Clock>| Ok::<_, Fault>(()));
+        Ok(())
+    });
+    let log = Log::default();
+    let built = log.clone();
+    let bootstrap = fake().module(orders(true)).module(shop).before(async move |_| {
+        built.add("before");
+        Ok(())
+    });
+    let error = test(bootstrap).await.expect_err("does not fit together");
+    let told: Vec<_> = error.parts().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "FAKE time → Clock: nobody provides it",
+            "FAKE shop → Shop → Clock: nobody provides it",
+            "FAKE shop → Shop (module shop) → Orders: it is private to module orders",
+        ],
+    );
+    assert!(log.entries().is_empty(), "nothing runs before the graph is checked");
 }

@@ -115,6 +115,7 @@ fn merge(first: &mut Entry, second: Entry) -> Option<Error> {
         _ => false,
     };
     first.eager |= same && second.eager;
+    first.private |= same && second.private;
     let twice = || report::provided_twice(&first.key, &first.module, &second.module);
     (!same).then(twice)
 }
@@ -144,6 +145,7 @@ pub(super) fn slot(entry: Entry) -> Slot {
         dependencies: entry.dependencies.into(),
         scope: entry.scope,
         eager: entry.eager,
+        private: entry.private,
         overridden: false,
         dispose: entry.dispose,
         value: Arc::new(value),
@@ -188,7 +190,7 @@ fn is_member(key: &Key, slot: &Slot) -> bool {
 /// A value in the place of a family's member, of whose name nothing is known yet.
 fn member_in_place(key: Key, value: Erased, family: &Slot) -> Slot {
     let entry = Entry::new(key, Arc::clone(&family.module), Source::Value(value));
-    Slot { overridden: true, ..slot(entry) }
+    Slot { overridden: true, private: family.private, ..slot(entry) }
 }
 
 /// Puts `value` in a provider's place; returns what the provider was an alias of.

@@ -112,18 +112,27 @@ pub struct Root {
     /// Whether it takes them anew for each call, so that values of the request scope are among
     /// what it can have.
     pub per_call: bool,
+    /// The module that it belongs to, where it belongs to one: it may take what that keeps private.
+    pub module: Option<Arc<str>>,
 }
 
 impl Root {
     /// What is known as `description` and needs `dependencies`.
     pub fn new(description: impl Into<String>, dependencies: Vec<Dependency>) -> Self {
-        Self { description: description.into(), dependencies, per_call: false }
+        Self { description: description.into(), dependencies, per_call: false, module: None }
     }
 
     /// Takes them anew for each call: an operation.
     #[must_use]
     pub fn per_call(mut self) -> Self {
         self.per_call = true;
+        self
+    }
+
+    /// Belongs to the module called `name`.
+    #[must_use]
+    pub fn of_module(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.module = Some(name.into());
         self
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Description {
     pub(crate) origin: &'static str,
     pub(crate) scope: Scope,
     pub(crate) eager: bool,
+    /// Only its own module may take it.
+    pub(crate) private: bool,
     /// A test put a value in its place.
     pub(crate) overridden: bool,
     pub(crate) dependencies: Vec<Target>,
@@ -38,9 +40,9 @@ impl ContainerBuilder {
         self.entries.len()
     }
 
-    /// The keys of all registrations but the first `earlier`.
-    pub(crate) fn keys_since(&self, earlier: usize) -> impl Iterator<Item = Key> {
-        self.entries.iter().skip(earlier).map(|entry| entry.key.clone())
+    /// Keeps all registrations but the first `earlier` to their modules.
+    pub(crate) fn make_private_since(&mut self, earlier: usize) {
+        self.entries.iter_mut().skip(earlier).for_each(|entry| entry.private = true);
     }
 }
 
@@ -64,6 +66,7 @@ impl Container {
             origin: origin(&slot.origin),
             scope: slot.scope,
             eager: slot.eager,
+            private: slot.private,
             overridden: slot.overridden,
             dependencies: self.targets(&slot.dependencies),
             built: slot.value.get().is_some(),

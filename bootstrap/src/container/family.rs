@@ -98,6 +98,7 @@ fn member(family: &Slot, made_by: &Family, name: &str) -> Slot {
     let mut entry = Entry::new(family.key.clone().named(name), Arc::clone(&family.module), source);
     entry.dependencies = family.dependencies.to_vec();
     entry.eager = true;
+    entry.private = family.private;
     entry.scope = Scope::Singleton;
     entry.dispose = family.dispose.clone();
     assemble::slot(entry)

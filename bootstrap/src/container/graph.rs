@@ -43,6 +43,13 @@ pub(super) enum Why<'a> {
     Ambiguous(&'a [usize]),
 }
 
+/// A provider in the hands of somebody outside of the module that keeps it to itself.
+#[derive(Debug)]
+pub(super) struct Trespass {
+    pub(super) consumer: Consumer,
+    pub(super) taken: Edge,
+}
+
 /// A value of a call in the hands of somebody who outlives the call.
 #[derive(Debug)]
 pub(super) struct Captive {
@@ -107,17 +114,8 @@ impl<'a> Graph<'a> {
 
     /// Every dependency that cannot be met, the roots' first.
     pub(super) fn lacks(&self, stage: Stage) -> Vec<Lack<'a>> {
-        let (table, roots) = (self.table, self.roots);
-        let of_roots = roots
-            .iter()
-            .enumerate()
-            .map(|(index, root)| (Consumer::Root(index), root.dependencies.as_slice()));
-        let of_slots = table
-            .slots()
-            .enumerate()
-            .map(|(index, slot)| (Consumer::Slot(index), &*slot.dependencies));
         let mut lacks = Vec::new();
-        for (consumer, dependencies) in of_roots.chain(of_slots) {
+        for (consumer, dependencies) in self.consumers() {
             for (place, dependency) in dependencies.iter().enumerate() {
                 let lack = self.lack(dependency, stage);
                 let told =
@@ -128,6 +126,40 @@ impl<'a> Graph<'a> {
             }
         }
         lacks
+    }
+
+    /// Whoever takes something, the roots first.
+    fn consumers(&self) -> impl Iterator<Item = (Consumer, &'a [Dependency])> + use<'a> {
+        let roots = self.roots.iter().enumerate();
+        let of_roots = roots.map(|(index, root)| (Consumer::Root(index), &*root.dependencies));
+        let slots = self.table.slots().enumerate();
+        let of_slots = slots.map(|(index, slot)| (Consumer::Slot(index), &*slot.dependencies));
+        of_roots.chain(of_slots)
+    }
+
+    /// Every private provider that somebody takes who is not of its module, the roots' first.
+    pub(super) fn trespasses(&self) -> Vec<Trespass> {
+        let mut trespasses = Vec::new();
+        for (consumer, dependencies) in self.consumers() {
+            let mut told = Vec::new();
+            for taken in self.table.edges(dependencies) {
+                let slot = self.table.slot(taken.slot);
+                let foreign = slot.private && self.module(consumer) != Some(&*slot.module);
+                if foreign && !told.contains(&taken.slot) {
+                    told.push(taken.slot);
+                    trespasses.push(Trespass { consumer, taken });
+                }
+            }
+        }
+        trespasses
+    }
+
+    /// The module that it belongs to, where it belongs to one.
+    pub(super) fn module(&self, consumer: Consumer) -> Option<&'a str> {
+        match consumer {
+            Consumer::Root(index) => self.roots[index].module.as_deref(),
+            Consumer::Slot(index) => Some(&self.table.slot(index).module),
+        }
     }
 
     /// Why that cannot be met, if it cannot.

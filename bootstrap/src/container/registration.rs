@@ -95,6 +95,8 @@ pub(super) struct Entry {
     pub(super) has_own_disposal: bool,
     /// A trait object, of which several may stand under one key: whoever takes one is told.
     pub(super) is_view: bool,
+    /// Only its own module may take it.
+    pub(super) private: bool,
 }
 
 /// What was registered.
@@ -133,6 +135,7 @@ impl Entry {
             dispose: None,
             has_own_disposal: false,
             is_view: false,
+            private: false,
         }
     }
 

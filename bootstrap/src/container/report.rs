@@ -2,7 +2,7 @@
 
 use super::{
     Dependency, Key, Root, Scope,
-    graph::{Captive, Consumer, Graph, Lack, Stage, Why},
+    graph::{Captive, Consumer, Graph, Lack, Stage, Trespass, Why},
     nearest::{nearest, siblings},
     table::{Origin, Table},
 };
@@ -13,12 +13,13 @@ pub(super) fn all(faults: Vec<Error>) -> Result<()> {
     Error::all(format!("the application does not fit together: {} faults", faults.len()), faults)
 }
 
-/// What is missing or ambiguous, what outlives its call and what runs in a circle, with the way
+/// What is missing, ambiguous or private, what outlives its call and what runs in a circle, with the way
 /// that leads there.
 pub(super) fn faults(table: &Table, roots: &[Root], stage: Stage) -> Vec<Error> {
     let graph = Graph::new(table, roots);
     let lacks = graph.lacks(stage);
     let mut faults: Vec<Error> = lacks.iter().map(|lack| lacking(&graph, lack)).collect();
+    faults.extend(graph.trespasses().iter().map(|trespass| trespassing(&graph, trespass)));
     faults.extend(graph.captives().iter().map(|captive| held_captive(&graph, captive)));
     faults.extend(graph.circles().iter().map(|circle| circular(&graph, circle)));
     faults
@@ -136,10 +137,7 @@ fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
         Why::Ambiguous(rivals) => return ambiguous(table, &path, lack.dependency.key(), rivals),
         Why::Missing => {}
     }
-    let module = match lack.consumer {
-        Consumer::Slot(index) => Some(&*table.slot(index).module),
-        Consumer::Root(_) => None,
-    };
+    let module = graph.module(lack.consumer);
     Error::wiring(format!("{path}: nobody provides it")).advise(advice(
         table,
         lack.dependency,
@@ -165,6 +163,24 @@ fn implementation(table: &Table, slot: usize) -> String {
         (Origin::Alias(_), Some(target)) => format!("{target} (module {})", slot.module),
         _ => format!("a value (module {})", slot.module),
     }
+}
+
+fn trespassing(graph: &Graph<'_>, trespass: &Trespass) -> Error {
+    let taken = graph.table().slot(trespass.taken.slot);
+    let mut taker = arrows(&graph.path(trespass.consumer));
+    if let Some(module) = graph.module(trespass.consumer) {
+        taker += &format!(" (module {module})");
+    }
+    let spelled = trespass.taken.kind.spell(taken.key());
+    private(taken.key(), &taken.module).context(format!("{taker} → {spelled}"))
+}
+
+/// Somebody asked for what module `owner` keeps to itself.
+pub(super) fn private(key: &Key, owner: &str) -> Error {
+    Error::wiring(format!("it is private to module {owner}")).advise(format!(
+        "take what module {owner} provides for others, or register {key} there outside of \
+         `m.private(…)`"
+    ))
 }
 
 fn held_captive(graph: &Graph<'_>, captive: &Captive) -> Error {

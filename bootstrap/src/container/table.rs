@@ -25,6 +25,8 @@ pub(super) struct Slot {
     pub(super) dependencies: Arc<[Dependency]>,
     pub(super) scope: Scope,
     pub(super) eager: bool,
+    /// Only its own module may take it.
+    pub(super) private: bool,
     /// Replaced by a test.
     pub(super) overridden: bool,
     pub(super) dispose: Option<Dispose>,

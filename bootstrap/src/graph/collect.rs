@@ -4,7 +4,6 @@ use super::{Graph, GraphEdge, GraphModule, GraphOperation, GraphProvider};
 use crate::{
     Config,
     container::{Container, Description, Target},
-    module::Private,
     operation::Exposure,
 };
 
@@ -12,15 +11,10 @@ use crate::{
 pub(crate) fn graph(
     config: &Config,
     modules: &[GraphModule],
-    private: &Private,
     container: &Container,
     exposures: &[Exposure],
 ) -> Graph {
-    let mut providers: Vec<_> = container
-        .describe()
-        .into_iter()
-        .map(|of| GraphProvider { private: private.holds(&of), ..provider(of) })
-        .collect();
+    let mut providers: Vec<_> = container.describe().into_iter().map(provider).collect();
     let operations: Vec<_> =
         exposures.iter().map(|exposure| operation(container, exposure)).collect();
     for operation in &operations {
@@ -39,7 +33,7 @@ fn provider(of: Description) -> GraphProvider {
         scope: of.scope.as_str(),
         origin: of.origin,
         eager: of.eager,
-        private: false,
+        private: of.private,
         overridden: of.overridden,
         depends_on: of.dependencies.into_iter().map(edge).collect(),
         used_by: Vec::new(),

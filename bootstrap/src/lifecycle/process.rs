@@ -15,7 +15,6 @@ use crate::{
     graph::GraphModule,
     hooks::{HookPoint, Hooks},
     logging::Log,
-    module::Private,
     operation::Exposures,
     panics,
 };
@@ -28,7 +27,6 @@ pub(crate) struct Process {
     pub(crate) exposures: Exposures,
     pub(crate) hooks: Hooks,
     pub(crate) modules: Arc<[GraphModule]>,
-    pub(crate) private: Arc<Private>,
     pub(crate) members: Vec<Member>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
@@ -93,9 +91,7 @@ impl Process {
     /// Checks the whole graph; routes that come later are checked as they are added.
     pub(crate) fn check(&self) -> Result<()> {
         self.exposures.check_from_now_on(self.container.downgrade());
-        let mut faults = self.private.faults(&self.container, &self.exposures.all());
-        faults.extend(self.container.check(&self.exposures.roots()).err());
-        Error::all("the application does not fit together", faults)
+        self.container.check(&self.exposures.roots())
     }
 
     pub(crate) async fn build_singletons(&mut self) -> Result<()> {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Config, Error, Health, Result,
     application::Application,
-    container::ContainerBuilder,
+    container::{ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
     hooks::{HookFn, Hooks},
     logging::Log,
@@ -72,6 +72,16 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
 }
 
 impl Told {
+    /// Whatever takes values from the container, as far as it is known before frameworks are
+    /// built.
+    pub(super) fn roots(&self) -> Vec<Root> {
+        roots(&self.registrations.exposures(|kind, name| self.is_loaded(kind, name)))
+    }
+
+    fn is_loaded(&self, kind: &str, name: &str) -> bool {
+        self.frameworks.iter().any(|framework| framework.may_be(kind, name))
+    }
+
     fn take(&mut self, module: &dyn Module) -> Result<()> {
         let name = module.name();
         let mut builder = ModuleBuilder::new(
@@ -99,14 +109,10 @@ pub(crate) fn graph(plan: Plan) -> Result<Graph> {
         told.registrations.warn_of_rest();
         let added = Exposures::default().add(served.clone());
         let container = told.providers.build_for(&roots(&served));
-        let private = &told.registrations.private;
-        let mut faults = Vec::from_iter(added.err());
-        match &container {
-            Ok(container) => faults.extend(private.faults(container, &served)),
-            Err(error) => faults.push(error.clone()),
-        }
+        let faults = [added.err(), container.as_ref().err().cloned()];
+        let faults = faults.into_iter().flatten().flat_map(Error::into_parts).collect();
         Error::all("the application does not fit together", faults)?;
-        Ok(graph::graph(&told.config, &told.modules, private, &container?, &served))
+        Ok(graph::graph(&told.config, &told.modules, &container?, &served))
     })
 }
 

@@ -1,9 +1,6 @@
 //! The start, stage by stage.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::{runtime::Handle, time::timeout};
 
@@ -107,10 +104,9 @@ fn too_long(process: &Process) -> Error {
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
 fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let mut told = register(plan, &lifecycle)?;
-    let container = told.providers.build()?;
-    let private = Arc::new(told.registrations.take_private());
-    Error::all("modules do not fit together", private.faults(&container, &[]))?;
+    let told = register(plan, &lifecycle)?;
+    let roots = told.roots();
+    let container = told.providers.build_for(&roots)?;
     let startup: StartupSettings = told.config.peek_or_default("startup")?;
     container.set_build_deadline(startup.singleton);
     let process = Process {
@@ -123,7 +119,6 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
         exposures: Exposures::default(),
         hooks: told.hooks,
         modules: told.modules,
-        private,
         members: Vec::new(),
         stage: "configuration",
         log: told.log,

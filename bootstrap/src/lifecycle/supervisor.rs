@@ -12,7 +12,6 @@ use crate::{
     container::Container,
     framework::BoundAddress,
     graph::{self, Graph, GraphModule},
-    module::Private,
     operation::Exposures,
 };
 
@@ -23,7 +22,6 @@ pub struct RunningBootstrap {
     container: Container,
     exposures: Exposures,
     modules: Arc<[GraphModule]>,
-    private: Arc<Private>,
     lifecycle: Lifecycle,
     outcome: Shared<BoxFuture<'static, Result<()>>>,
 }
@@ -44,7 +42,6 @@ impl RunningBootstrap {
         let container = process.container.clone();
         let exposures = process.exposures.clone();
         let modules = Arc::clone(&process.modules);
-        let private = Arc::clone(&process.private);
         let lifecycle = process.lifecycle.clone();
         let watched = lifecycle.clone();
         let task = tokio::spawn(async move {
@@ -61,7 +58,7 @@ impl RunningBootstrap {
             })
             .boxed()
             .shared();
-        Self { apps, container, exposures, modules, private, lifecycle, outcome }
+        Self { apps, container, exposures, modules, lifecycle, outcome }
     }
 
     /// The main framework's handle.
@@ -110,7 +107,7 @@ impl RunningBootstrap {
     pub fn graph(&self) -> Graph {
         let config = self.container.config();
         let exposures = self.exposures.all();
-        graph::graph(&config, &self.modules, &self.private, &self.container, &exposures)
+        graph::graph(&config, &self.modules, &self.container, &exposures)
     }
 
     /// Where each framework is bound, in load order.

@@ -110,7 +110,7 @@ impl<'a> ModuleBuilder<'a> {
     pub fn private(&mut self, register: impl FnOnce(&mut Self)) -> &mut Self {
         let earlier = self.container.registered();
         register(self);
-        self.registrations.private.add(&self.module, self.container.keys_since(earlier));
+        self.container.make_private_since(earlier);
         self
     }
 

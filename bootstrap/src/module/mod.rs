@@ -1,14 +1,13 @@
 //! Modules: mini applications that can be added to any.
 
 mod builder;
-mod private;
 mod registrations;
 
+pub(crate) use self::registrations::Registrations;
 pub use self::{
     builder::ModuleBuilder,
     registrations::{Registered, RouteSet, exposures},
 };
-pub(crate) use self::{private::Private, registrations::Registrations};
 use crate::{Config, Result};
 
 /// A mini application that can be added to any: providers, operations, hooks and default

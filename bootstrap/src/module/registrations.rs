@@ -3,7 +3,6 @@ use std::{
     sync::Arc,
 };
 
-use super::Private;
 use crate::{
     application::title,
     operation::{Exposure, OperationInfo, Protocol},
@@ -61,11 +60,10 @@ fn erased_exposures<R: RouteSet>(
     routes.map_or_else(Vec::new, |routes| exposures(routes, module, framework))
 }
 
-/// Everything that modules registered for frameworks, and what they keep to themselves.
+/// Everything that modules registered for frameworks.
 #[derive(Default)]
 pub(crate) struct Registrations {
     entries: Vec<Entry>,
-    pub(crate) private: Private,
 }
 
 struct Entry {
@@ -75,6 +73,12 @@ struct Entry {
     type_id: TypeId,
     routes: Box<dyn Any + Send>,
     exposures: fn(&(dyn Any + Send), &str, &str) -> Vec<Exposure>,
+}
+
+impl Entry {
+    fn all_exposures(&self) -> Vec<Exposure> {
+        (self.exposures)(&*self.routes, &self.module, &self.framework)
+    }
 }
 
 impl Registrations {
@@ -89,11 +93,6 @@ impl Registrations {
         });
     }
 
-    /// Takes what modules keep to themselves.
-    pub(crate) fn take_private(&mut self) -> Private {
-        std::mem::take(&mut self.private)
-    }
-
     /// Takes everything that is for a framework of which `is_loaded` (kind, name) holds, and says
     /// which operations it consists of.
     pub(crate) fn take_exposures(
@@ -102,8 +101,14 @@ impl Registrations {
     ) -> Vec<Exposure> {
         self.entries
             .extract_if(.., |entry| is_loaded(entry.kind, &entry.framework))
-            .flat_map(|entry| (entry.exposures)(&*entry.routes, &entry.module, &entry.framework))
+            .flat_map(|entry| entry.all_exposures())
             .collect()
+    }
+
+    /// Which operations [`take_exposures`](Self::take_exposures) would take.
+    pub(crate) fn exposures(&self, is_loaded: impl Fn(&str, &str) -> bool) -> Vec<Exposure> {
+        let loaded = self.entries.iter().filter(|entry| is_loaded(entry.kind, &entry.framework));
+        loaded.flat_map(Entry::all_exposures).collect()
     }
 
     pub(crate) fn take<R: RouteSet>(&mut self, framework: &str) -> Vec<Registered<R>> {

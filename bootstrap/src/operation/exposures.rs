@@ -26,7 +26,8 @@ impl Exposures {
     ///
     /// # Errors
     /// Returns an error for each operation that stands on a route that is taken, that cannot be
-    /// served on this protocol, or that injects what nobody provides; and after the tables were
+    /// served on this protocol, or that injects what nobody provides or what another module keeps
+    /// private; and after the tables were
     /// sealed.
     pub fn add(&self, exposures: Vec<Exposure>) -> Result<()> {
         let mut state = self.state();
@@ -104,6 +105,9 @@ impl State {
 pub(crate) fn roots(entries: &[Exposure]) -> Vec<Root> {
     entries
         .iter()
-        .map(|entry| Root::new(entry.title(), entry.operation.dependencies().to_vec()).per_call())
+        .map(|entry| {
+            let dependencies = entry.operation.dependencies().to_vec();
+            Root::new(entry.title(), dependencies).per_call().of_module(entry.module.as_str())
+        })
         .collect()
 }

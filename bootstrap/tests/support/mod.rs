@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
+    exposures,
     framework::{Built, Endpoint, FrameworkContext},
-    operation::{Operation, OperationInfo, Protocol},
+    operation::{Exposures, Operation, OperationInfo, Protocol},
 };
 
 /// What happened, in order.
@@ -30,7 +31,15 @@ impl Log {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct FakeApp(Arc<AppCore>);
+pub(crate) struct FakeApp(Arc<AppCore>, Exposures);
+
+impl FakeApp {
+    /// Serves one more operation.
+    pub(crate) fn add<M>(&self, route: &str, operation: impl Operation<M>) -> Result<()> {
+        let routes = FakeRoutes(vec![(route.to_owned(), Arc::new(operation.info()))]);
+        self.1.add(exposures(&routes, "application", self.name()))
+    }
+}
 
 impl Application for FakeApp {
     fn core(&self) -> &AppCore {
@@ -131,7 +140,7 @@ impl Framework for Fake {
         for registered in context.take::<FakeRoutes>() {
             context.exposures().add(registered.exposures(self.title()))?;
         }
-        let app = FakeApp(Arc::new(context.core()));
+        let app = FakeApp(Arc::new(context.core()), context.exposures().clone());
         Ok(Built { app, transport: Box::new(self) })
     }
 }
