@@ -54,7 +54,7 @@ impl ErrorKind {
 /// ([`Error::all`]). Any [`std::error::Error`] converts into it by `?`, which is why it does not
 /// implement that trait itself.
 ///
-/// `Display` prints one line, `Debug` the whole report, so that returning it from `main` shows a
+/// `Display` prints one line, `Debug` the whole report, no wider than a terminal, so that returning it from `main` shows a
 /// person all there is to know.
 ///
 /// # Examples
@@ -225,18 +225,57 @@ impl Error {
     }
 
     fn write_report(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
-        let pad = " ".repeat(indent);
-        writeln!(f, "{pad}{self}")?;
+        write_wrapped(f, indent, &self.to_string())?;
         let mut cause = self.source();
         while let Some(source) = cause {
-            writeln!(f, "{pad}  because: {source}")?;
+            write_wrapped(f, indent + 2, &format!("because: {source}"))?;
             cause = source.source();
         }
         if let Some(advice) = self.advice() {
-            writeln!(f, "{pad}  help: {advice}")?;
+            write_wrapped(f, indent + 2, &format!("help: {advice}"))?;
         }
         self.parts().iter().try_for_each(|part| part.write_report(f, indent + 2))
     }
+}
+
+/// How wide a report may be, so that nobody has to scroll sideways: 100 columns, less the `error: `
+/// that the process puts before it. A longer word stands out.
+const WIDTH: usize = 93;
+
+/// Writes `text` at that indentation; what does not fit stands on lines of its own below, further
+/// to the right.
+fn write_wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> fmt::Result {
+    for line in text.lines() {
+        let mut column = indent;
+        write!(f, "{:indent$}", "")?;
+        for (place, word) in words(line).enumerate() {
+            let width = word.chars().count();
+            if place > 0 && column + 1 + width > WIDTH {
+                column = indent + 4;
+                write!(f, "\n{:column$}", "")?;
+            } else if place > 0 {
+                column += 1;
+                f.write_str(" ")?;
+            }
+            column += width;
+            f.write_str(word)?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// The words of `line`; a type with its arguments is one.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    line.split(move |character| {
+        match character {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ' ' && depth == 0
+    })
 }
 
 impl fmt::Display for Error {
@@ -301,6 +340,24 @@ mod tests {
              help: choose a port above 1023\n",
         );
         assert_eq!(error.exit_code(), 69);
+    }
+
+    #[test]
+    fn a_report_is_no_wider_than_a_terminal() {
+        let names: Vec<String> = (0..60).map(|number| format!("Service{number}")).collect();
+        let inner = Error::wiring(names.join(" → ")).advise(names.join(", "));
+        let also = Error::other("two\nlines").caused_by(std::io::Error::other(names.join(" ")));
+        let report = Error::all("two", vec![inner, also]).expect_err("there are two");
+        let text = format!("{report:?}");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("      ")), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let count =
+            |name: &String| words.iter().filter(|word| word.trim_end_matches(',') == name).count();
+        assert!(names.iter().all(|name| count(name) == 3), "{text}");
+        let generic = Error::other(format!("{}: Cache<dyn Store + Send, u8>", "x".repeat(90)));
+        let wrapped = format!("{}:\n    Cache<dyn Store + Send, u8>\n", "x".repeat(90));
+        assert_eq!(format!("{generic:?}"), wrapped);
     }
 
     #[test]

@@ -282,9 +282,11 @@ async fn an_outsider_that_takes_what_is_private_is_told_whose_it_is() {
             Ok(())
         })
     };
-    let expected = "Invoices (module invoices) → Pool \"orders\": it is private to module orders\n  \
-                    help: take what module orders provides for others, or register Pool \"orders\" \
-                    there outside of `m.private(…)`\n";
+    let expected = "Invoices (module invoices) → Pool \"orders\": it is private to module \
+                    orders\n  \
+                    help: take what module orders provides for others, or register Pool \
+                    \"orders\" there outside\n      \
+                    of `m.private(…)`\n";
     let by_provider = || fake().module(orders(false)).module(invoices());
     let error = test(by_provider()).await.expect_err("trespasses");
     assert_eq!(format!("{error:?}"), expected);

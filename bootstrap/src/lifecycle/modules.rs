@@ -383,12 +383,14 @@ mod tests {
         };
         assert_eq!(
             of("no"),
-            "module \"user\" depends on module \"store\", which is off in environment \"unittest\": \
-             no is false (defaults of module test)\n  help: turn \"store\" on, let \"user\" be off \
-             with it (Module::enabled), or depend on it only optionally \
-             (Module::optionally_depends_on)\n",
+            "module \"user\" depends on module \"store\", which is off in environment \
+             \"unittest\": no is false\n    \
+             (defaults of module test)\n  \
+             help: turn \"store\" on, let \"user\" be off with it (Module::enabled), or depend \
+             on it only\n      \
+             optionally (Module::optionally_depends_on)\n",
         );
-        assert!(of("store.on").contains(": store.on is not set\n"));
+        assert!(of("store.on").replace("\n    ", " ").contains(": store.on is not set\n"));
     }
 
     #[test]

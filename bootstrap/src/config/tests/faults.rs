@@ -78,7 +78,7 @@ fn a_missing_key_names_the_nearest_and_how_to_set_it() {
     assert_eq!(
         report(&config.get::<u8>("users.page_sise").unwrap_err()),
         "configuration key users.page_sise is missing; the nearest is users.page_size\n  \
-         help: set page_sise under [users] in config/config.default.toml, or the environment \
+         help: set page_sise under [users] in config/config.default.toml, or the environment\n      \
          variable POLYPORT__USERS__PAGE_SISE\n",
     );
     assert_eq!(
@@ -87,8 +87,10 @@ fn a_missing_key_names_the_nearest_and_how_to_set_it() {
     );
     assert_eq!(
         http_fault("[http]\nmode = \"safe\"\n"),
-        "configuration key http.port is missing\n  help: set port under [http] in \
-         config/config.default.toml, or the environment variable POLYPORT__HTTP__PORT\n",
+        "configuration key http.port is missing\n  \
+         help: set port under [http] in config/config.default.toml, or the environment \
+         variable\n      \
+         POLYPORT__HTTP__PORT\n",
     );
 }
 
@@ -106,8 +108,9 @@ fn the_advice_names_the_file_that_is_there() {
     let config = config(&[("config.default.yaml", "a: 1")]);
     assert_eq!(
         report(&config.get::<u8>("users.size").unwrap_err()),
-        "configuration key users.size is missing\n  help: set users.size in \
-         config/config.default.yaml, or the environment variable POLYPORT__USERS__SIZE\n",
+        "configuration key users.size is missing\n  \
+         help: set users.size in config/config.default.yaml, or the environment variable\n      \
+         POLYPORT__USERS__SIZE\n",
     );
 }
 
@@ -228,20 +231,23 @@ fn variables_that_do_not_fit_say_what_they_do_not_fit() {
     };
     assert_eq!(
         build("[http]\nport = 1\n", &[("POLYPORT__HTTP", "5")]).unwrap_err(),
-        "environment variable POLYPORT__HTTP: it sets http to a number, which is a table in \
-         config/config.default.toml:1\n  help: name a key of the table, such as \
-         POLYPORT__HTTP__KEY, or remove the variable\n",
+        "environment variable POLYPORT__HTTP: it sets http to a number, which is a table in\n    \
+         config/config.default.toml:1\n  \
+         help: name a key of the table, such as POLYPORT__HTTP__KEY, or remove the variable\n",
     );
     assert_eq!(
         build("[http]\nport = 1\n", &[("POLYPORT__HTTP__PORT__X", "5")]).unwrap_err(),
         "environment variable POLYPORT__HTTP__PORT__X: it sets http.port to a table, which is a \
-         number in config/config.default.toml:2\n  help: remove the variable, or correct its \
-         name\n",
+         number\n    \
+         in config/config.default.toml:2\n  \
+         help: remove the variable, or correct its name\n",
     );
     assert_eq!(
         build("", &[("POLYPORT__A", "5"), ("POLYPORT__A__B", "5")]).unwrap_err(),
         "environment variable POLYPORT__A__B: it sets a to a table, which is a number in \
-         environment variable POLYPORT__A\n  help: remove the variable, or correct its name\n",
+         environment\n    \
+         variable POLYPORT__A\n  \
+         help: remove the variable, or correct its name\n",
     );
     assert_eq!(
         build("", &[("POLYPORT__A", "5"), ("POLYPORT__a", "5")]).unwrap_err(),

@@ -234,7 +234,7 @@ async fn a_resolver_refuses_what_was_not_declared() {
     assert_eq!(
         format!("{error:?}"),
         "Sly (module test): Sly takes Pool, which it did not declare\n  \
-         help: add Pool to its dependencies, so that it is built before (in a struct with \
+         help: add Pool to its dependencies, so that it is built before (in a struct with\n      \
          #[derive(Provide)]: an #[inject] field)\n",
     );
 }
@@ -353,8 +353,9 @@ async fn asking_for_what_nobody_provides_names_what_is_near() {
     let error = container.get::<Pool>().await.unwrap_err();
     assert_eq!(
         format!("{error:?}"),
-        "Pool: nobody provides it\n  help: did you mean Pool \"replica\" (module test)? Otherwise \
-         provide it in a module: .provide::<Pool>(), or .provide_value(…) or .provide_with(…)\n",
+        "Pool: nobody provides it\n  \
+         help: did you mean Pool \"replica\" (module test)? Otherwise provide it in a module:\n      \
+         .provide::<Pool>(), or .provide_value(…) or .provide_with(…)\n",
     );
     let error = container.get_named::<Pool>("replicas").await.unwrap_err();
     assert!(format!("{error:?}").contains("did you mean Pool \"replica\""), "{error:?}");
@@ -391,8 +392,10 @@ async fn a_constructor_that_hangs_is_named_and_whoever_waits_for_it_is_not() {
     assert_eq!(error.kind(), ErrorKind::Deadline);
     assert_eq!(
         format!("{error:?}"),
-        "GET / → Service → Pool (module test): its constructor is not finished after 30s, and was \
-         cut off\n  help: raise startup.singleton, or look at what the constructor waits for\n",
+        "GET / → Service → Pool (module test): its constructor is not finished after 30s, and \
+         was cut\n    \
+         off\n  \
+         help: raise startup.singleton, or look at what the constructor waits for\n",
     );
     assert!(container.under_construction().is_empty());
 }
@@ -433,9 +436,12 @@ async fn an_unknown_name_is_told_with_the_names_that_exist() {
     });
     assert_eq!(
         format!("{:?}", container.get_named::<Pool>("replcia").await.unwrap_err()),
-        "Pool \"replcia\": nobody provides it\n  help: did you mean Pool \"replica\" (module \
-         test)? There is Pool, Pool \"primary\", Pool \"replica\". Otherwise provide it in a \
-         module: .provide::<Pool>().named(\"replcia\"), or .provide_value(…) or .provide_with(…)\n",
+        "Pool \"replcia\": nobody provides it\n  \
+         help: did you mean Pool \"replica\" (module test)? There is Pool, Pool \"primary\", \
+         Pool\n      \
+         \"replica\". Otherwise provide it in a module: .provide::<Pool>().named(\"replcia\"), \
+         or\n      \
+         .provide_value(…) or .provide_with(…)\n",
     );
     assert!(
         format!("{:?}", container.get_named::<Pool>("x").await.unwrap_err())

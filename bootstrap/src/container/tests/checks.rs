@@ -46,7 +46,8 @@ fn a_missing_provider_is_told_with_its_path_and_what_is_near() {
     assert_eq!(
         format!("{error:?}"),
         "HTTP GET /users → UserService → dyn UserRepo: nobody provides it\n  \
-         help: did you mean dyn UserRepository (module user)? Otherwise bind it in module user: \
+         help: did you mean dyn UserRepository (module user)? Otherwise bind it in module \
+         user:\n      \
          .bind::<dyn UserRepo, …>(|it| it)\n",
     );
 }

@@ -83,8 +83,10 @@ async fn one_of_several_is_ambiguous_only_for_whoever_takes_one() {
     assert_eq!(
         format!("{:?}", several.check(&[root]).unwrap_err()),
         "GET /check → dyn Check: ambiguous, since it is Disk (module test) and Memory (module \
-         test)\n  help: keep one of them, give each a name (.named(\"…\")) and ask for that, or \
-         take them all: Vec<Arc<dyn Check>>\n",
+         test)\n  \
+         help: keep one of them, give each a name (.named(\"…\")) and ask for that, or take \
+         them all:\n      \
+         Vec<Arc<dyn Check>>\n",
     );
 }
 
@@ -98,8 +100,8 @@ fn an_optional_one_of_several_is_ambiguous_too() {
     });
     assert!(
         report.starts_with(
-            "u8 → Option<dyn Check>: ambiguous, since it is a value (module test) and Disk \
-             (module another)\n"
+            "u8 → Option<dyn Check>: ambiguous, since it is a value (module test) and Disk (module\n    \
+             another)\n"
         ),
         "{report}",
     );

@@ -71,8 +71,9 @@ async fn an_alias_needs_a_provider() {
     });
     assert_eq!(
         report,
-        "dyn Repo → Sql: nobody provides it\n  help: provide it in module test: .provide::<Sql>(), \
-         or .provide_value(…) or .provide_with(…)\n",
+        "dyn Repo → Sql: nobody provides it\n  \
+         help: provide it in module test: .provide::<Sql>(), or .provide_value(…) or\n      \
+         .provide_with(…)\n",
     );
 }
 

@@ -221,8 +221,10 @@ fn a_singleton_that_holds_a_value_of_a_call_is_told_with_its_path() {
     assert_eq!(
         format!("{error:?}"),
         "HTTP GET /users → Cache → Id → Tx: Cache is one for the process, and Tx ends with its \
-         call\n  help: make Cache request-scoped too (scope = \"request\", or .request()), or give \
-         it what it needs of Tx as an argument of its methods\n",
+         call\n  \
+         help: make Cache request-scoped too (scope = \"request\", or .request()), or give it \
+         what it\n      \
+         needs of Tx as an argument of its methods\n",
     );
 }
 
