@@ -5,7 +5,7 @@ use std::{fmt, future::Future, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    Graph, Result,
+    Graph, Hook, Result,
     command::{self, Command},
     container::Container,
     framework::IntoFramework,
@@ -147,6 +147,16 @@ impl Bootstrap {
         before_close => BeforeClose;
         /// Runs at the very end, when everything is closed.
         closed => Closed;
+    }
+
+    /// Adds a hook that declares what it takes by its arguments, as operations do: that is checked
+    /// at start, built before and shown by the graph. Each argument is injectable: `Inject<T>`,
+    /// `Arc<T>`, `Option<Arc<T>>`, `App<A>`, `Config` …
+    #[must_use]
+    pub fn hook<M>(mut self, point: HookPoint, hook: impl Hook<M>) -> Self {
+        let owner = self.plan.presets.owner();
+        self.plan.hooks.add_declared(point, owner.into(), hook);
+        self
     }
 
     /// Sets the application's base directory, whose folder `config` holds the configuration files;

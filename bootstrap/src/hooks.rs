@@ -1,10 +1,15 @@
 //! When code of the application is called in the life of the process.
 
-use std::future::Future;
+use std::{fmt, future::Future, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Result, container::Container, panics};
+use crate::{
+    Error, ErrorKind, Result,
+    container::{Container, Root},
+    declared::{Declared, Hook},
+    panics,
+};
 
 /// A moment in the life of the process at which hooks run.
 ///
@@ -65,22 +70,62 @@ where
     Box::new(move |container| Box::pin(hook(container)))
 }
 
+/// Whose hook it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A module's, which may take what that keeps private.
+    Module(Arc<str>),
+    /// The bootstrap's, or a preset's.
+    Other(String),
+}
+
+impl Owner {
+    pub(crate) fn module(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Module(name) => Some(name),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// What reports call its hook at that moment.
+    pub(crate) fn title(&self, point: HookPoint) -> String {
+        format!("hook {} of {self}", point.as_str())
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(name) => write!(f, "module {name}"),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<String> for Owner {
+    fn from(name: String) -> Self {
+        Self::Other(name)
+    }
+}
+
 /// Every hook of the application, in the order of registration.
 #[derive(Default)]
 pub(crate) struct Hooks {
     entries: Vec<Entry>,
+    /// What those declare that declare something.
+    declared: Vec<Declared>,
     /// The hook that runs, for the report of a start that takes too long.
     running: Option<String>,
 }
 
 struct Entry {
     point: HookPoint,
-    owner: String,
+    owner: Owner,
     hook: HookFn,
 }
 
-impl std::fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.entries.iter().map(|entry| (entry.point, &entry.owner)))
             .finish()
@@ -88,12 +133,29 @@ impl std::fmt::Debug for Hooks {
 }
 
 impl Hooks {
-    pub(crate) fn add(&mut self, point: HookPoint, owner: impl Into<String>, hook: HookFn) {
+    pub(crate) fn add(&mut self, point: HookPoint, owner: impl Into<Owner>, hook: HookFn) {
         self.entries.push(Entry { point, owner: owner.into(), hook });
+    }
+
+    /// Adds a hook that declares what it takes.
+    pub(crate) fn add_declared<M>(&mut self, point: HookPoint, owner: Owner, hook: impl Hook<M>) {
+        self.declared.push(Declared::new(point, owner.clone(), &hook));
+        self.add(point, owner, boxed(|container| hook.call(container)));
+    }
+
+    /// What hooks declare, those that have run included.
+    pub(crate) fn declared(&self) -> &[Declared] {
+        &self.declared
+    }
+
+    /// What hooks take from the container, as far as they declare it.
+    pub(crate) fn roots(&self) -> Vec<Root> {
+        self.declared.iter().map(Declared::root).collect()
     }
 
     pub(crate) fn append(&mut self, mut later: Self) {
         self.entries.append(&mut later.entries);
+        self.declared.append(&mut later.declared);
     }
 
     /// The hook of a start that runs at this moment.
@@ -104,7 +166,7 @@ impl Hooks {
     /// Runs the hooks of a start, one after the other; the first that fails ends it.
     pub(crate) async fn run(&mut self, point: HookPoint, container: &Container) -> Result<()> {
         for entry in self.take(point) {
-            self.running = Some(title(point, &entry.owner));
+            self.running = Some(entry.owner.title(point));
             call(point, entry, container).await?;
         }
         self.running = None;
@@ -120,7 +182,7 @@ impl Hooks {
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         for entry in self.take(point) {
-            let title = title(point, &entry.owner);
+            let title = entry.owner.title(point);
             let call = call(point, entry, container);
             match tokio::time::timeout(limit, call).await {
                 Ok(result) => errors.extend(result.err()),
@@ -143,12 +205,9 @@ impl Hooks {
     }
 }
 
-fn title(point: HookPoint, owner: &str) -> String {
-    format!("hook {} of {owner}", point.as_str())
-}
-
 async fn call(point: HookPoint, entry: Entry, container: &Container) -> Result<()> {
-    guarded(title(point, &entry.owner), entry.hook, container.clone()).await
+    let container = container.seen_by(entry.owner.module());
+    guarded(entry.owner.title(point), entry.hook, container).await
 }
 
 /// Runs a hook in a task of its own, so that a panic is an error like any other.

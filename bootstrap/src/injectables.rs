@@ -1,10 +1,12 @@
 //! The kernel's own values as arguments of providers and operations.
 
+use std::sync::Arc;
+
 use crate::{
     Config, Health, Lifecycle, Result,
     application::FromApps,
     container::{Dependency, Injectable, Key, Resolver},
-    operation::{App, Context, Ctx},
+    operation::{App, Context, Ctx, Inject},
 };
 
 macro_rules! injectable {
@@ -33,6 +35,17 @@ impl Injectable for Ctx {
 
     fn resolve(resolver: &Resolver) -> Result<Self> {
         Context::resolve(resolver).map(Self)
+    }
+}
+
+/// As an operation takes it: `Inject(users): Inject<UserService>`.
+impl<T: ?Sized + Send + Sync + 'static> Injectable for Inject<T> {
+    fn dependencies(out: &mut Vec<Dependency>) {
+        Arc::<T>::dependencies(out);
+    }
+
+    fn resolve(resolver: &Resolver) -> Result<Self> {
+        resolver.get().map(Self)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     key::without_paths,
     report,
     table::{Origin, Table},
+    visitor::Visitor,
 };
 use crate::{Error, Result};
 
@@ -27,7 +28,7 @@ use crate::{Error, Result};
 ///
 /// [`ContainerBuilder`]: super::ContainerBuilder
 #[derive(Clone)]
-pub struct Container(Arc<Inner>);
+pub struct Container(Arc<Inner>, Option<Arc<Visitor>>);
 
 pub(super) struct Inner {
     table: Table,
@@ -45,14 +46,15 @@ impl Container {
         let slots = table.slots().enumerate();
         let values = slots.filter(|(_, slot)| matches!(slot.origin, Origin::Value));
         let built = values.map(|(slot, _)| Built { slot, duration: None }).collect();
-        Self(Arc::new(Inner {
+        let inner = Inner {
             table,
             built: Mutex::new(built),
             sealed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             disposal: tokio::sync::Mutex::new(()),
             build_deadline: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(inner), None)
     }
 
     /// The one `T` of the process, built with what it needs if nobody has needed it before.
@@ -93,12 +95,18 @@ impl Container {
     #[must_use]
     #[inline]
     pub fn try_get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        if self.1.is_some() && self.admit(&[Dependency::required(Key::of::<T>())]).is_err() {
+            return None;
+        }
         self.0.table.unnamed()
     }
 
     /// The `T` called `name`, if it is built.
     #[must_use]
     pub fn try_get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        if self.1.is_some() {
+            self.admit(&[Dependency::required(Key::of::<T>().named(name))]).ok()?;
+        }
         self.value(Some(name))
     }
 
@@ -119,6 +127,7 @@ impl Container {
         if let Some(lack) = dependencies.iter().find(lacks) {
             return Err(report::missing(self.table(), lack));
         }
+        self.admit(&dependencies)?;
         let needed = self.table().edges(&dependencies);
         self.ensure_all(&needed).await.map_err(|failure| self.failed(&failure))?;
         let locals = self.locals(&dependencies, None).await;
@@ -136,6 +145,7 @@ impl Container {
     async fn build_and_get<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
         let missing = || report::missing(self.table(), &Dependency::required(key.clone()));
         let index = self.table().find(&key).ok_or_else(missing)?;
+        self.admit(&[Dependency::required(key.clone())])?;
         let value = self.obtain(index, None).await.map_err(|failure| self.failed(&failure))?;
         reveal(&value).ok_or_else(|| report::other_type(&key))
     }
@@ -147,6 +157,15 @@ impl Container {
 
     pub(super) fn build_deadline(&self) -> Option<Duration> {
         *self.0.build_deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same container, in the hands of `visitor`.
+    pub(super) fn with_visitor(&self, visitor: Option<Arc<Visitor>>) -> Self {
+        Self(Arc::clone(&self.0), visitor)
+    }
+
+    pub(super) fn visitor(&self) -> Option<&Visitor> {
+        self.1.as_deref()
     }
 
     /// Tells this container from others.
@@ -194,7 +213,7 @@ impl WeakContainer {
     /// The container, as long as its process has not ended.
     #[must_use]
     pub fn upgrade(&self) -> Option<Container> {
-        self.0.upgrade().map(Container)
+        Some(Container(self.0.upgrade()?, None))
     }
 }
 

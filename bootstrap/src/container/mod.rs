@@ -34,6 +34,7 @@ mod stages;
 mod table;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 pub use builder::ContainerBuilder;
 pub use construction::BuildTime;

@@ -13,6 +13,7 @@ struct Language {
     close: &'static str,
     provider: fn(&mut String, usize, &str),
     operation: fn(&mut String, usize, &str),
+    hook: fn(&mut String, usize, &str),
     /// From, to, and whether it is an edge that can be done without.
     edge: fn(&mut String, &str, usize, bool),
     /// Between two lines of a label.
@@ -36,6 +37,7 @@ const MERMAID: Language = Language {
     close: "  end\n",
     provider: |out, index, label| line(out, format_args!("    p{index}[{}]", entities(label))),
     operation: |out, index, label| line(out, format_args!("  o{index}([{}])", entities(label))),
+    hook: |out, index, label| line(out, format_args!("  h{index}{{{{{}}}}}", entities(label))),
     edge: |out, from, to, is_weak| {
         let arrow = if is_weak { "-.->" } else { "-->" };
         line(out, format_args!("  {from} {arrow} p{to}"));
@@ -56,6 +58,9 @@ const DOT: Language = Language {
     operation: |out, index, label| {
         line(out, format_args!("  o{index} [label={}, shape=oval];", escaped(label)));
     },
+    hook: |out, index, label| {
+        line(out, format_args!("  h{index} [label={}, shape=hexagon];", escaped(label)));
+    },
     edge: |out, from, to, is_weak| {
         let style = if is_weak { " [style=dashed]" } else { "" };
         line(out, format_args!("  {from} -> p{to}{style};"));
@@ -68,6 +73,9 @@ fn draw(graph: &Graph, language: &Language) -> String {
     for (index, operation) in graph.operations.iter().enumerate() {
         (language.operation)(&mut out, index, &operation.title);
     }
+    for (index, hook) in graph.hooks.iter().enumerate() {
+        (language.hook)(&mut out, index, &hook.title);
+    }
     for (index, module) in modules(graph).into_iter().enumerate() {
         (language.open)(&mut out, index, module);
         let of_module = |(_, provider): &(usize, &GraphProvider)| provider.module == module;
@@ -78,6 +86,9 @@ fn draw(graph: &Graph, language: &Language) -> String {
     }
     for (index, operation) in graph.operations.iter().enumerate() {
         edges(&mut out, language, &format!("o{index}"), &operation.depends_on);
+    }
+    for (index, hook) in graph.hooks.iter().enumerate() {
+        edges(&mut out, language, &format!("h{index}"), &hook.depends_on);
     }
     for (index, provider) in graph.providers.iter().enumerate() {
         edges(&mut out, language, &format!("p{index}"), &provider.depends_on);

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use self::collect::graph;
 
-/// What an application consists of, as data: modules, providers and operations, and who needs
-/// whom. [`Bootstrap::graph`](crate::Bootstrap::graph) gives it without starting anything, and
+/// What an application consists of, as data: modules, providers, operations and hooks, and who
+/// needs whom. [`Bootstrap::graph`](crate::Bootstrap::graph) gives it without starting anything, and
 /// [`RunningBootstrap::graph`](crate::RunningBootstrap::graph) with the build times of what runs.
 ///
 /// # Examples
@@ -42,6 +42,8 @@ pub struct Graph {
     pub providers: Vec<GraphProvider>,
     /// Every way in which an operation can be called.
     pub operations: Vec<GraphOperation>,
+    /// Every hook that declares what it takes.
+    pub hooks: Vec<GraphHook>,
 }
 
 /// A module.
@@ -84,7 +86,7 @@ pub struct GraphProvider {
     pub overridden: bool,
     /// What it needs.
     pub depends_on: Vec<GraphEdge>,
-    /// The operations that reach it, by title, directly or through others.
+    /// The operations and hooks that reach it, by title, directly or through others.
     pub used_by: Vec<String>,
     /// Whether its value exists.
     pub built: bool,
@@ -108,6 +110,20 @@ pub struct GraphOperation {
     /// The module that registered it.
     pub module: String,
     /// What it injects.
+    pub depends_on: Vec<GraphEdge>,
+}
+
+/// A hook that declares what it takes.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct GraphHook {
+    /// What reports call it: `hook on_ready of module users`.
+    pub title: String,
+    /// The moment at which it runs: `on_ready`.
+    pub point: &'static str,
+    /// The module that registered it; none for those of the bootstrap and of presets.
+    pub module: Option<String>,
+    /// What it takes.
     pub depends_on: Vec<GraphEdge>,
 }
 

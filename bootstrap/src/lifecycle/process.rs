@@ -10,7 +10,7 @@ use futures_util::{
 use super::{Lifecycle, Phase, ShutdownSettings, StartupSettings, loaded::Member};
 use crate::{
     Config, Error, ErrorKind, Health, Result,
-    container::Container,
+    container::{Container, Root},
     framework::{Endpoint, Transport},
     graph::GraphModule,
     hooks::{HookPoint, Hooks},
@@ -91,11 +91,16 @@ impl Process {
     /// Checks the whole graph; routes that come later are checked as they are added.
     pub(crate) fn check(&self) -> Result<()> {
         self.exposures.check_from_now_on(self.container.downgrade());
-        self.container.check(&self.exposures.roots())
+        self.container.check(&self.roots())
+    }
+
+    /// Whatever takes values from the container.
+    fn roots(&self) -> Vec<Root> {
+        [self.exposures.roots(), self.hooks.roots()].concat()
     }
 
     pub(crate) async fn build_singletons(&mut self) -> Result<()> {
-        for built in self.container.build_reachable(&self.exposures.roots()).await? {
+        for built in self.container.build_reachable(&self.roots()).await? {
             tracing::debug!(provider = %built.key, took = ?built.duration, "built");
         }
         Ok(())

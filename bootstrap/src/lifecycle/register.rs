@@ -75,7 +75,8 @@ impl Told {
     /// Whatever takes values from the container, as far as it is known before frameworks are
     /// built.
     pub(super) fn roots(&self) -> Vec<Root> {
-        roots(&self.registrations.exposures(|kind, name| self.is_loaded(kind, name)))
+        let served = self.registrations.exposures(|kind, name| self.is_loaded(kind, name));
+        [roots(&served), self.hooks.roots()].concat()
     }
 
     fn is_loaded(&self, kind: &str, name: &str) -> bool {
@@ -108,11 +109,12 @@ pub(crate) fn graph(plan: Plan) -> Result<Graph> {
         let served = told.registrations.take_exposures(is_loaded);
         told.registrations.warn_of_rest();
         let added = Exposures::default().add(served.clone());
-        let container = told.providers.build_for(&roots(&served));
+        let container = told.providers.build_for(&[roots(&served), told.hooks.roots()].concat());
         let faults = [added.err(), container.as_ref().err().cloned()];
         let faults = faults.into_iter().flatten().flat_map(Error::into_parts).collect();
         Error::all("the application does not fit together", faults)?;
-        Ok(graph::graph(&told.config, &told.modules, &container?, &served))
+        let hooks = told.hooks.declared();
+        Ok(graph::graph(&told.config, &told.modules, &container?, &served, hooks))
     })
 }
 

@@ -212,7 +212,7 @@ async fn run_configured_stages(
 
 async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
     for (index, hook) in before.into_iter().enumerate() {
-        hooks::guarded(format!("before-hook {}", index + 1), hook, container.clone()).await?;
+        hooks::guarded(format!("before-hook {}", index + 1), hook, container.seen_by(None)).await?;
     }
     Ok(())
 }

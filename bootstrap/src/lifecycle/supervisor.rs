@@ -10,6 +10,7 @@ use crate::{
     Error, Result,
     application::{Application, FromApps},
     container::Container,
+    declared::Declared,
     framework::BoundAddress,
     graph::{self, Graph, GraphModule},
     operation::Exposures,
@@ -22,6 +23,7 @@ pub struct RunningBootstrap {
     container: Container,
     exposures: Exposures,
     modules: Arc<[GraphModule]>,
+    hooks: Arc<[Declared]>,
     lifecycle: Lifecycle,
     outcome: Shared<BoxFuture<'static, Result<()>>>,
 }
@@ -42,6 +44,7 @@ impl RunningBootstrap {
         let container = process.container.clone();
         let exposures = process.exposures.clone();
         let modules = Arc::clone(&process.modules);
+        let hooks = process.hooks.declared().into();
         let lifecycle = process.lifecycle.clone();
         let watched = lifecycle.clone();
         let task = tokio::spawn(async move {
@@ -58,7 +61,7 @@ impl RunningBootstrap {
             })
             .boxed()
             .shared();
-        Self { apps, container, exposures, modules, lifecycle, outcome }
+        Self { apps, container, exposures, modules, hooks, lifecycle, outcome }
     }
 
     /// The main framework's handle.
@@ -107,7 +110,7 @@ impl RunningBootstrap {
     pub fn graph(&self) -> Graph {
         let config = self.container.config();
         let exposures = self.exposures.all();
-        graph::graph(&config, &self.modules, &self.container, &exposures)
+        graph::graph(&config, &self.modules, &self.container, &exposures, &self.hooks)
     }
 
     /// Where each framework is bound, in load order.

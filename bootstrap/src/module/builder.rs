@@ -4,11 +4,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Registrations, RouteSet};
 use crate::{
-    Error, Result,
+    Error, Hook, Result,
     config::{Config, Layer},
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
     family::ConfigFamily,
-    hooks::{self, HookPoint, Hooks},
+    hooks::{self, HookPoint, Hooks, Owner},
 };
 
 /// Takes what a module brings.
@@ -36,7 +36,7 @@ macro_rules! hook_methods {
                 F: FnOnce(Container) -> Fut + Send + 'static,
                 Fut: Future<Output = Result<()>> + Send + 'static,
             {
-                let owner = format!("module {}", self.module);
+                let owner = Owner::Module(Arc::clone(&self.module));
                 self.hooks.add(HookPoint::$point, owner, hooks::boxed(hook));
                 self
             }
@@ -89,8 +89,8 @@ impl<'a> ModuleBuilder<'a> {
     }
 
     /// Keeps what is provided in `register` to this module: its own providers and operations can
-    /// take it, and those of other modules that do are an error at start. Only what is declared is
-    /// held to this; hooks may get everything. A key is still one for the whole process: two
+    /// take it, and those of other modules that do are an error at start; a hook that is not of this
+    /// module is refused it. A key is still one for the whole process: two
     /// modules cannot each have a private value of one type and name.
     ///
     /// # Examples
@@ -221,6 +221,33 @@ impl<'a> ModuleBuilder<'a> {
         before_close => BeforeClose;
         /// Runs at the very end, when everything is closed.
         closed => Closed;
+    }
+
+    /// Adds a hook that declares what it takes by its arguments, as operations do: that is checked
+    /// at start, built before and shown by the graph. Each argument is injectable: `Inject<T>`,
+    /// `Arc<T>`, `Option<Arc<T>>`, `App<A>`, `Config` …
+    ///
+    /// # Examples
+    /// ```
+    /// # extern crate polyport_bootstrap as polyport;
+    /// use std::sync::Arc;
+    /// use polyport::{HookPoint, Provide, module, operation::Inject};
+    ///
+    /// #[derive(Provide)]
+    /// struct UserService;
+    ///
+    /// let users = module("users", |m| {
+    ///     m.provide::<UserService>()
+    ///         .hook(HookPoint::OnReady, async |Inject(users): Inject<UserService>| {
+    ///             drop(users);
+    ///             Ok(())
+    ///         });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn hook<M>(&mut self, point: HookPoint, hook: impl Hook<M>) -> &mut Self {
+        self.hooks.add_declared(point, Owner::Module(Arc::clone(&self.module)), hook);
+        self
     }
 
     /// Registers something for the framework of this kind and name; the extension methods of
