@@ -398,7 +398,7 @@ async fn a_framework_that_panics_at_any_step_of_the_stop_skips_nobody() {
 async fn a_module_or_a_loading_closure_that_panics_is_an_error() {
     let log = Log::default();
     let bootstrap = Bootstrap::new().load(Fake::new(&log)).module(module("bad", |_| panic!("no")));
-    assert_eq!(refusal(bootstrap).await.to_string(), "panicked: no");
+    assert_eq!(refusal(bootstrap).await.to_string(), "module bad: panicked: no");
     let load = |config: &Config| -> Fake { panic!("{}", config.environment()) };
     assert_eq!(refusal(Bootstrap::new().load(load)).await.to_string(), "panicked: unittest");
 }

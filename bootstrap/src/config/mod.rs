@@ -47,5 +47,6 @@ pub use builder::ConfigBuilder;
 pub use environment::Environment;
 pub use handle::Config;
 pub use layers::Layer;
+pub(crate) use nearest::nearest;
 pub use provenance::{Origin, Provenance};
 pub use section::Section;

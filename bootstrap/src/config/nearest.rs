@@ -2,7 +2,7 @@
 
 /// The candidate that is nearest to `wanted`, if one is near enough to be meant: at most a third
 /// of its letters differ (capital or not). Of equally near ones the first wins.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     wanted: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

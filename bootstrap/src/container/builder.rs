@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Container, Dependency, Factory, Key, Members, Provide, Registration, Root, Scope, assemble,
+    Container, Dependency, Elsewhere, Factory, Key, Members, Provide, Registration, Root, Scope,
+    assemble,
+    elsewhere::nowhere,
     erased::{Construct, Erased, dispose_with, erase},
     family::Family,
     registration::{Entry, Source},
@@ -203,8 +205,17 @@ impl ContainerBuilder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_for(self, roots: &[Root]) -> Result<Container> {
+        self.build_asking(roots, &nowhere)
+    }
+
+    /// [Builds](Self::build_for), and tells of what is missing who has it elsewhere.
+    pub(crate) fn build_asking(
+        self,
+        roots: &[Root],
+        elsewhere: Elsewhere<'_>,
+    ) -> Result<Container> {
         let (table, mut faults) = assemble::assemble(self.entries, self.overrides);
-        faults.extend(report::faults(&table, roots, Stage::Registered));
+        faults.extend(report::faults(&table, roots, Stage::Registered, elsewhere));
         report::all(faults)?;
         Ok(Container::new(table))
     }

@@ -95,7 +95,7 @@ impl fmt::Debug for Key {
 }
 
 /// Keeps the last segment of every path in a type's name, and everything between the paths.
-pub(super) fn without_paths(type_name: &str) -> String {
+pub(crate) fn without_paths(type_name: &str) -> String {
     let mut short = String::with_capacity(type_name.len());
     let mut segment = 0;
     let mut characters = type_name.chars().peekable();

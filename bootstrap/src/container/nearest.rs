@@ -1,6 +1,9 @@
 //! What somebody may have meant who asked for what nobody provides.
 
-use super::{Key, table::Table};
+use super::{
+    Key,
+    table::{Slot, Table},
+};
 
 const CANDIDATES: usize = 3;
 
@@ -19,7 +22,7 @@ pub(super) fn nearest(table: &Table, key: &Key) -> Vec<String> {
             } else {
                 rank(&wanted, &bare(slot.key()))?
             };
-            Some((rank, describe(slot.key(), &slot.module, key)))
+            Some((rank, describe(slot, key)))
         })
         .collect();
     candidates.sort();
@@ -32,7 +35,7 @@ fn nearest_name(table: &Table, key: &Key) -> Vec<String> {
     let slots = table.all(key.type_id()).map(|index| table.slot(index));
     let ranked = slots.filter_map(|slot| {
         let rank = rank(&wanted, &slot.key().name()?.to_lowercase())?;
-        Some((rank, describe(slot.key(), &slot.module, key)))
+        Some((rank, describe(slot, key)))
     });
     ranked.min().map(|(_, text)| text).into_iter().collect()
 }
@@ -45,11 +48,14 @@ pub(super) fn siblings(table: &Table, key: &Key) -> Vec<String> {
     table.all(key.type_id()).map(|index| table.slot(index).key().to_string()).collect()
 }
 
-fn describe(key: &Key, module: &str, wanted: &Key) -> String {
-    if key.to_string() == wanted.to_string() {
-        return format!("{} (module {module})", key.type_name());
-    }
-    format!("{key} (module {module})")
+fn describe(slot: &Slot, wanted: &Key) -> String {
+    let key = slot.key();
+    let title = match key.to_string() {
+        same if same == wanted.to_string() => key.type_name().to_owned(),
+        title => title,
+    };
+    let private = if slot.private { "private to " } else { "" };
+    format!("{title} ({private}module {})", slot.module)
 }
 
 /// The type's name in lower case, without `dyn`, auto traits and a name of its own.

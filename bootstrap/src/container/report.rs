@@ -1,7 +1,7 @@
 //! What a person reads when the application does not fit together.
 
 use super::{
-    Dependency, Key, Root, Scope,
+    Dependency, Elsewhere, Key, Offer, Root, Scope,
     graph::{Captive, Consumer, Graph, Lack, Stage, Trespass, Why},
     nearest::{nearest, siblings},
     table::{Origin, Table},
@@ -15,10 +15,17 @@ pub(super) fn all(faults: Vec<Error>) -> Result<()> {
 
 /// What is missing, ambiguous or private, what outlives its call and what runs in a circle, with the way
 /// that leads there.
-pub(super) fn faults(table: &Table, roots: &[Root], stage: Stage) -> Vec<Error> {
+pub(super) fn faults(
+    table: &Table,
+    roots: &[Root],
+    stage: Stage,
+    elsewhere: Elsewhere<'_>,
+) -> Vec<Error> {
     let graph = Graph::new(table, roots);
     let lacks = graph.lacks(stage);
-    let mut faults: Vec<Error> = lacks.iter().map(|lack| lacking(&graph, lack)).collect();
+    let is_missing = |lack: &Lack<'_>| matches!(lack.why, Why::Missing);
+    let offers = if lacks.iter().any(is_missing) { elsewhere() } else { Vec::new() };
+    let mut faults: Vec<Error> = lacks.iter().map(|lack| lacking(&graph, lack, &offers)).collect();
     faults.extend(graph.trespasses().iter().map(|trespass| trespassing(&graph, trespass)));
     faults.extend(graph.captives().iter().map(|captive| held_captive(&graph, captive)));
     faults.extend(graph.circles().iter().map(|circle| circular(&graph, circle)));
@@ -125,7 +132,7 @@ pub(super) fn unknown_override(table: &Table, key: &Key) -> Error {
     }
 }
 
-fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
+fn lacking(graph: &Graph<'_>, lack: &Lack<'_>, offers: &[Offer]) -> Error {
     let table = graph.table();
     let mut path = graph.path(lack.consumer);
     path.push(lack.dependency.spelled());
@@ -136,6 +143,12 @@ fn lacking(graph: &Graph<'_>, lack: &Lack<'_>) -> Error {
         }
         Why::Ambiguous(rivals) => return ambiguous(table, &path, lack.dependency.key(), rivals),
         Why::Missing => {}
+    }
+    let mut offers = offers.iter().filter(|offer| offer.key == *lack.dependency.key());
+    if let Some(offer) = offers.next() {
+        let others = offers.map(|other| format!("; {}", other.text)).collect::<String>();
+        let message = format!("{path}: nobody provides it; {}{others}", offer.text);
+        return Error::wiring(message).advise(offer.remedy.as_str());
     }
     let module = graph.module(lack.consumer);
     Error::wiring(format!("{path}: nobody provides it")).advise(advice(

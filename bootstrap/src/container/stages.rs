@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::{
     BuildTime, Container, Key, Root,
     construction::{Failure, running},
+    elsewhere::nowhere,
     erased::erase,
     graph::{Graph, Stage},
     report,
@@ -100,7 +101,7 @@ impl Container {
     /// One report of all that is missing, ambiguous, of too short a life or runs in a circle, each
     /// with the path that leads there.
     pub(crate) fn check(&self, roots: &[Root]) -> Result<()> {
-        report::all(report::faults(self.table(), roots, Stage::Complete))
+        report::all(report::faults(self.table(), roots, Stage::Complete, &nowhere))
     }
 
     /// Builds the singletons that `roots` reach and those that are eager, independent ones at the

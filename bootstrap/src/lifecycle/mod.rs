@@ -1,6 +1,7 @@
 //! Who is called when, from the first line of configuration to the exit.
 
 mod control;
+mod elsewhere;
 mod loaded;
 mod modules;
 mod plan;
@@ -10,8 +11,10 @@ mod register;
 mod settings;
 mod startup;
 mod supervisor;
+mod switches;
 
 pub use control::{Lifecycle, Phase};
+pub(crate) use elsewhere::Kept;
 pub(crate) use loaded::Load;
 pub(crate) use modules::ModuleEntry;
 pub(crate) use plan::Plan;

@@ -1,44 +1,68 @@
 //! Which modules there are, which of them are on, and in which order.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 
-use crate::{Config, Error, Result, module::Module};
+use super::switches::Switches;
+use crate::{Config, Error, Result, container::without_paths, module::Module, panics};
 
+/// A module as it was added.
 pub(crate) struct ModuleEntry {
     type_id: TypeId,
+    type_name: &'static str,
     module: Box<dyn Module>,
 }
 
 impl ModuleEntry {
     pub(crate) fn new<M: Module>(module: M) -> Self {
-        Self { type_id: TypeId::of::<M>(), module: Box::new(module) }
+        Self { type_id: TypeId::of::<M>(), type_name: type_name::<M>(), module: Box::new(module) }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.module.name()
+    }
+
+    pub(super) fn module(&self) -> &dyn Module {
+        &*self.module
+    }
+
+    /// `UserModule` where that is the type of a module called `user`, else `module user`.
+    pub(super) fn title(&self) -> String {
+        let short = without_paths(self.type_name);
+        let plain = |text: &str| text.replace(['-', '_', ' '], "").to_lowercase();
+        match short.strip_suffix("Module") {
+            Some(bare) if plain(bare) == plain(self.name()) => short,
+            _ => format!("module {}", self.name()),
+        }
     }
 }
 
 /// The modules of one start.
+#[derive(Default)]
 pub(crate) struct Modules {
     /// Each stands behind those that it depends on; otherwise the order of registration stays.
-    pub(crate) on: Vec<Box<dyn Module>>,
-    /// Those that said that they are off.
-    pub(crate) off: Vec<Off>,
+    pub(super) on: Vec<ModuleEntry>,
+    /// Those that are off.
+    pub(super) off: Vec<Off>,
+}
+
+impl Modules {
+    /// Those that are off and in whose place no other stands, each name once.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &Off> {
+        absent(&self.on, &self.off)
+    }
 }
 
 /// A module that is off.
-#[derive(Debug, Clone)]
-pub(crate) struct Off {
-    pub(crate) name: String,
+pub(super) struct Off {
+    pub(super) entry: ModuleEntry,
     /// Ends the sentence "it is off …".
-    pub(crate) why: String,
+    pub(super) why: String,
 }
 
 /// Asks every module whether it is on, and puts those that are in order. The same module twice is
 /// one.
 pub(crate) fn in_order(entries: Vec<ModuleEntry>, config: &Config) -> Result<Modules> {
-    let (on, off) = decide(entries, config);
+    let (on, off) = decide(entries, config)?;
     let modules = unique(on)?;
     let order = ordered(&modules, &off)?;
     let mut slots: Vec<_> = modules.into_iter().map(Some).collect();
@@ -47,19 +71,47 @@ pub(crate) fn in_order(entries: Vec<ModuleEntry>, config: &Config) -> Result<Mod
 }
 
 /// Which modules are on, and which are not.
-fn decide(entries: Vec<ModuleEntry>, config: &Config) -> (Vec<ModuleEntry>, Vec<Off>) {
-    let (mut on, mut off) = (Vec::new(), Vec::<Off>::new());
+fn decide(entries: Vec<ModuleEntry>, config: &Config) -> Result<(Vec<ModuleEntry>, Vec<Off>)> {
+    let names: Vec<&str> = entries.iter().map(ModuleEntry::name).collect();
+    let switches = Switches::read(config, &names)?;
+    let (mut on, mut off) = (Vec::new(), Vec::new());
+    let mut errors = Vec::new();
     for entry in entries {
-        let (enabled, keys) = config.keys_read_by(|config| entry.module.enabled(config));
-        if enabled {
-            on.push(entry);
-        } else if off.iter().all(|known| known.name != entry.name()) {
-            off.push(Off { name: entry.name().to_owned(), why: why_off(config, &keys) });
+        let ask = |config: &Config| panics::caught(|| Ok(entry.module.enabled(config)));
+        let (enabled, keys) = config.keys_read_by(ask);
+        match (enabled, switches.of(entry.name())) {
+            (Err(error), _) => errors.push(error.context(format!("module {}", entry.name()))),
+            (_, Some(false)) => {
+                let keys = [Switches::key(entry.name())];
+                off.push(Off { why: why_off(config, &keys), entry });
+            }
+            (Ok(true), _) => on.push(entry),
+            (Ok(false), _) => off.push(Off { why: why_off(config, &keys), entry }),
         }
     }
-    // One of that name is on: whoever depends on it has what it needs.
-    off.retain(|off| on.iter().all(|entry| entry.name() != off.name));
-    (on, off)
+    Error::all("modules cannot say whether they are on", errors)?;
+    turn_on(&switches, &mut on, &mut off);
+    Ok((on, off))
+}
+
+/// Turns on what is off by itself and on by configuration, unless another of that name is on.
+fn turn_on(switches: &Switches, on: &mut Vec<ModuleEntry>, off: &mut Vec<Off>) {
+    let taken: Vec<String> = on.iter().map(|entry| entry.name().to_owned()).collect();
+    let wanted = |off: &mut Off| {
+        let name = off.entry.name();
+        switches.of(name) == Some(true) && taken.iter().all(|taken| taken != name)
+    };
+    on.extend(off.extract_if(.., wanted).map(|off| off.entry));
+}
+
+/// Those of `off` whose names none of `on` has, each name once.
+fn absent<'a>(on: &'a [ModuleEntry], off: &'a [Off]) -> impl Iterator<Item = &'a Off> {
+    off.iter().enumerate().filter_map(move |(place, one)| {
+        let name = one.entry.name();
+        let told = off[..place].iter().any(|earlier| earlier.entry.name() == name);
+        let replaced = on.iter().any(|entry| entry.name() == name);
+        (!told && !replaced).then_some(one)
+    })
 }
 
 /// What a module looked at before it said that it is off.
@@ -75,7 +127,7 @@ fn why_off(config: &Config, keys: &[String]) -> String {
     why
 }
 
-fn unique(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
+fn unique(entries: Vec<ModuleEntry>) -> Result<Vec<ModuleEntry>> {
     let mut kept: Vec<ModuleEntry> = Vec::new();
     let mut errors = Vec::new();
     for entry in entries {
@@ -89,10 +141,10 @@ fn unique(entries: Vec<ModuleEntry>) -> Result<Vec<Box<dyn Module>>> {
         }
     }
     Error::all("modules do not fit together", errors)?;
-    Ok(kept.into_iter().map(|entry| entry.module).collect())
+    Ok(kept)
 }
 
-fn ordered(modules: &[Box<dyn Module>], off: &[Off]) -> Result<Vec<usize>> {
+fn ordered(modules: &[ModuleEntry], off: &[Off]) -> Result<Vec<usize>> {
     let mut order = Order { modules, off, done: Vec::new(), failed: Vec::new(), path: Vec::new() };
     let errors = (0..modules.len()).filter_map(|index| order.visit(index).err()).collect();
     Error::all("modules do not fit together", errors)?;
@@ -100,7 +152,7 @@ fn ordered(modules: &[Box<dyn Module>], off: &[Off]) -> Result<Vec<usize>> {
 }
 
 struct Order<'a> {
-    modules: &'a [Box<dyn Module>],
+    modules: &'a [ModuleEntry],
     off: &'a [Off],
     done: Vec<usize>,
     /// Each fault is told once, not again for every module that depends on it.
@@ -127,7 +179,7 @@ impl<'a> Order<'a> {
     }
 
     fn visit_dependencies(&mut self, index: usize) -> Result<()> {
-        let module = &self.modules[index];
+        let module = self.modules[index].module();
         for name in module.depends_on() {
             let dependency = self.position(name).ok_or_else(|| self.absent(name, index))?;
             self.visit(dependency)?;
@@ -146,7 +198,7 @@ impl<'a> Order<'a> {
     }
 
     fn off(&self, name: &str) -> Option<&'a Off> {
-        self.off.iter().find(|off| off.name == name)
+        self.off.iter().find(|off| off.entry.name() == name)
     }
 
     fn absent(&self, name: &str, needed_by: usize) -> Error {
@@ -368,7 +420,7 @@ mod tests {
         let modules = in_order(entries, &config()).expect("fits");
         let on: Vec<_> = modules.on.iter().map(|module| module.name()).collect();
         assert_eq!(on, ["store", "user"]);
-        let off: Vec<_> = modules.off.iter().map(|off| off.name.as_str()).collect();
+        let off: Vec<_> = modules.absent().map(|off| off.entry.name()).collect();
         assert_eq!(off, ["audit"]);
     }
 

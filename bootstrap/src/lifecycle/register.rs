@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    Lifecycle,
+    Lifecycle, elsewhere,
     loaded::Loaded,
-    modules::{self, Modules},
+    modules::{self, ModuleEntry, Modules},
     plan::{Plan, load_config},
 };
 use crate::{
     Config, Error, Health, Result,
     application::Application,
-    container::{ContainerBuilder, Root},
+    container::{Container, ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
     hooks::{HookFn, Hooks},
     logging::Log,
-    module::{Module, ModuleBuilder, Registrations},
+    module::{ModuleBuilder, Registrations},
     operation::{Exposures, roots},
     panics,
 };
@@ -26,6 +26,8 @@ pub(super) struct Told {
     pub(super) log: Option<Log>,
     pub(super) health: Health,
     pub(super) modules: Arc<[GraphModule]>,
+    /// The modules themselves.
+    known: Modules,
     pub(super) providers: ContainerBuilder,
     pub(super) hooks: Hooks,
     pub(super) registrations: Registrations,
@@ -50,14 +52,14 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
     let health = Health::default();
     let mut providers = kernel_providers(&config, &health, lifecycle);
     frameworks.iter().for_each(|framework| framework.announce(&mut providers));
-    let modules = modules::in_order(modules, &config)?;
-    let described = describe(&modules);
+    let known = modules::in_order(modules, &config)?;
     let (own_hooks, registrations) = (hooks, Registrations::default());
     let mut told = Told {
         config,
         log,
         health,
-        modules: described,
+        modules: describe(&known),
+        known: Modules::default(),
         providers,
         hooks: Hooks::default(),
         registrations,
@@ -65,7 +67,9 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
         before,
         free_ports: options.free_ports,
     };
-    modules.on.iter().try_for_each(|module| told.take(&**module))?;
+    let errors = known.on.iter().filter_map(|entry| told.take(entry).err()).collect();
+    Error::all("modules cannot say what they bring", errors)?;
+    told.known = known;
     told.hooks.append(own_hooks);
     options.overrides.into_iter().for_each(|replace| replace(&mut told.providers));
     Ok(told)
@@ -83,18 +87,26 @@ impl Told {
         self.frameworks.iter().any(|framework| framework.may_be(kind, name))
     }
 
-    fn take(&mut self, module: &dyn Module) -> Result<()> {
-        let name = module.name();
-        let mut builder = ModuleBuilder::new(
-            name,
-            &self.config,
-            &mut self.providers,
-            &mut self.hooks,
-            &mut self.registrations,
-        );
-        let configured = module.configure(&mut builder);
-        configured.map_err(|error| error.context(format!("module {name}")))?;
-        builder.finish()
+    /// The container of what modules have registered, checked with all that takes something of
+    /// it.
+    pub(super) fn build(&mut self) -> Result<Container> {
+        let (roots, providers) = (self.roots(), std::mem::take(&mut self.providers));
+        providers.build_asking(&roots, &|| elsewhere::offers(&self.known, &self.config))
+    }
+
+    fn take(&mut self, entry: &ModuleEntry) -> Result<()> {
+        let configured = panics::caught(|| {
+            let mut builder = ModuleBuilder::new(
+                entry.name(),
+                &self.config,
+                &mut self.providers,
+                &mut self.hooks,
+                &mut self.registrations,
+            );
+            entry.module().configure(&mut builder)?;
+            builder.finish()
+        });
+        configured.map_err(|error| error.context(format!("module {}", entry.name())))
     }
 }
 
@@ -103,13 +115,13 @@ impl Told {
 pub(crate) fn graph(plan: Plan) -> Result<Graph> {
     panics::caught(|| {
         let mut told = register(plan, &Lifecycle::default())?;
+        let container = told.build();
         let is_loaded = |kind: &str, name: &str| {
             told.frameworks.iter().any(|framework| framework.may_be(kind, name))
         };
         let served = told.registrations.take_exposures(is_loaded);
         told.registrations.warn_of_rest();
         let added = Exposures::default().add(served.clone());
-        let container = told.providers.build_for(&[roots(&served), told.hooks.roots()].concat());
         let faults = [added.err(), container.as_ref().err().cloned()];
         let faults = faults.into_iter().flatten().flat_map(Error::into_parts).collect();
         Error::all("the application does not fit together", faults)?;
@@ -137,14 +149,14 @@ fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Result<Log> {
 
 fn describe(modules: &Modules) -> Arc<[GraphModule]> {
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-    let on = modules.on.iter().map(|module| GraphModule {
-        name: module.name().to_owned(),
-        depends_on: owned(module.depends_on()),
-        optionally_depends_on: owned(module.optionally_depends_on()),
+    let on = modules.on.iter().map(|entry| GraphModule {
+        name: entry.name().to_owned(),
+        depends_on: owned(entry.module().depends_on()),
+        optionally_depends_on: owned(entry.module().optionally_depends_on()),
         off: None,
     });
-    let off = modules.off.iter().map(|off| GraphModule {
-        name: off.name.clone(),
+    let off = modules.absent().map(|off| GraphModule {
+        name: off.entry.name().to_owned(),
         depends_on: Vec::new(),
         optionally_depends_on: Vec::new(),
         off: Some(off.why.clone()),

@@ -104,9 +104,8 @@ fn too_long(process: &Process) -> Error {
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
 fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let told = register(plan, &lifecycle)?;
-    let roots = told.roots();
-    let container = told.providers.build_for(&roots)?;
+    let mut told = register(plan, &lifecycle)?;
+    let container = told.build()?;
     let startup: StartupSettings = told.config.peek_or_default("startup")?;
     container.set_build_deadline(startup.singleton);
     let process = Process {

@@ -9,6 +9,7 @@ use crate::{
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
     family::ConfigFamily,
     hooks::{self, HookPoint, Hooks, Owner},
+    lifecycle::Kept,
 };
 
 /// Takes what a module brings.
@@ -19,6 +20,9 @@ pub struct ModuleBuilder<'a> {
     hooks: &'a mut Hooks,
     registrations: &'a mut Registrations,
     errors: Vec<Error>,
+    /// Nothing of it counts but what is kept for other environments: it is only asked what it
+    /// would do.
+    asked: Option<&'a mut Kept>,
 }
 
 impl std::fmt::Debug for ModuleBuilder<'_> {
@@ -54,7 +58,7 @@ impl<'a> ModuleBuilder<'a> {
     ) -> Self {
         let module: Arc<str> = module.into();
         container.set_module(Arc::clone(&module));
-        Self { module, config, container, hooks, registrations, errors: Vec::new() }
+        Self { module, config, container, hooks, registrations, errors: Vec::new(), asked: None }
     }
 
     /// The configuration as far as it is known now: files, environment variables and the defaults
@@ -66,20 +70,78 @@ impl<'a> ModuleBuilder<'a> {
 
     /// Values that hold unless a file, a before-hook or an environment variable says otherwise.
     pub fn default_config(&mut self, values: impl Serialize) -> &mut Self {
-        let added = self.config.add_defaults(Layer::ModuleDefaults, &self.module, values);
-        self.errors.extend(added.err());
-        self
+        self.add_defaults(Layer::ModuleDefaults, values)
     }
 
     /// As [`default_config`](Self::default_config), in this environment only; stands above
     /// `config.default` and below `config.{environment}`.
     pub fn default_config_for(&mut self, environment: &str, values: impl Serialize) -> &mut Self {
         if self.config.environment().as_str() == environment {
-            let layer = Layer::ModuleEnvironmentDefaults;
+            self.add_defaults(Layer::ModuleEnvironmentDefaults, values);
+        }
+        self
+    }
+
+    fn add_defaults(&mut self, layer: Layer, values: impl Serialize) -> &mut Self {
+        if self.asked.is_none() {
             let added = self.config.add_defaults(layer, &self.module, values);
             self.errors.extend(added.err());
         }
         self
+    }
+
+    /// Registers what only these environments have. Where somebody misses it elsewhere, the report
+    /// says which they are.
+    ///
+    /// # Examples
+    /// ```
+    /// # extern crate polyport_bootstrap as polyport;
+    /// use polyport::{Provide, module};
+    ///
+    /// trait UserRepo: Send + Sync {}
+    ///
+    /// #[derive(Provide)]
+    /// struct SqlUserRepo;
+    ///
+    /// impl UserRepo for SqlUserRepo {}
+    ///
+    /// let user = module("user", |m| {
+    ///     m.only_for(&["prod", "staging"], |m| {
+    ///         m.bind::<dyn UserRepo, SqlUserRepo>(|repo| repo);
+    ///     });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn only_for(
+        &mut self,
+        environments: &[&str],
+        register: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        if environments.contains(&self.config.environment().as_str()) {
+            register(self);
+        } else if self.asked.is_some() && !environments.is_empty() {
+            let earlier = self.container.registered();
+            register(self);
+            self.keep(earlier, environments);
+        }
+        self
+    }
+
+    /// Notes that all registrations but the first `earlier` are kept for these environments.
+    fn keep(&mut self, earlier: usize, environments: &[&str]) {
+        let quoted: Vec<_> = environments.iter().map(|name| format!("{name:?}")).collect();
+        let environments = quoted.join(" or ");
+        let kept = self.container.offers_since(earlier);
+        let kept = kept.map(|(key, verb)| (key, verb, environments.clone()));
+        if let Some(asked) = &mut self.asked {
+            asked.extend(kept);
+        }
+    }
+
+    /// Lets nothing count from now on but what is kept for other environments, which is added to
+    /// `kept`.
+    pub(crate) fn ask(&mut self, kept: &'a mut Kept) {
+        self.asked = Some(kept);
     }
 
     /// The container's own builder, for whatever has no method of its own here. What is registered
@@ -264,6 +326,5 @@ impl<'a> ModuleBuilder<'a> {
 
     pub(crate) fn finish(self) -> Result<()> {
         Error::all("the module's registrations do not fit", self.errors)
-            .map_err(|error| error.context(format!("module {}", self.module)))
     }
 }

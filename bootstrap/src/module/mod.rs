@@ -101,7 +101,9 @@ pub trait Module: Send + Sync + 'static {
         true
     }
 
-    /// Registers what the module brings.
+    /// Registers what the module brings, and does nothing else: where something is missing, it is
+    /// called once more, for a module that is off too, so that the report can say who would have
+    /// provided it.
     ///
     /// # Errors
     /// Returns whatever the module itself finds wrong.
@@ -121,11 +123,11 @@ pub trait Module: Send + Sync + 'static {
 ///     Ok(())
 /// }));
 /// ```
-pub fn module<F>(name: impl Into<String>, configure: F) -> impl Module
+pub fn module<F>(name: &str, configure: F) -> impl Module + use<F>
 where
     F: Fn(&mut ModuleBuilder<'_>) -> Result<()> + Send + Sync + 'static,
 {
-    FnModule { name: name.into(), configure }
+    FnModule { name: name.to_owned(), configure }
 }
 
 struct FnModule<F> {
