@@ -265,16 +265,20 @@ fn write_wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> fmt::
     Ok(())
 }
 
-/// The words of `line`; a type with its arguments is one.
+/// The words of `line`; a type with its arguments is one, as long as it fits on a line.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
-    line.split(move |character| {
+    let words = line.split(move |character| {
         match character {
             '<' => depth += 1,
             '>' => depth = depth.saturating_sub(1),
             _ => {}
         }
         character == ' ' && depth == 0
+    });
+    words.flat_map(|word| {
+        let parts = if word.chars().count() > WIDTH / 2 { usize::MAX } else { 1 };
+        word.splitn(parts, ' ')
     })
 }
 

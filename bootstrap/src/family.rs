@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Config, Result,
-    config::Layer,
+    Config, Error, Result,
     container::{Dependency, Key, Members, Resolver},
 };
 
@@ -31,6 +30,18 @@ impl<T, S, F> ConfigFamily<T, S, F> {
         vec![Dependency::required(Key::of::<Config>())]
     }
 
+    /// A name is a part of a configuration key.
+    fn check(&self, names: &[String]) -> Result<()> {
+        let odd = names.iter().filter(|name| name.is_empty() || name.contains('.'));
+        let errors = odd.map(|name| {
+            let error = format!("{name:?} cannot be the name of an instance");
+            Error::configuration(error)
+                .context(self.clients())
+                .advise("use a name without a dot that is not empty")
+        });
+        Error::all("names of instances do not fit", errors.collect())
+    }
+
     fn clients(&self) -> String {
         format!("{}.clients", self.section)
     }
@@ -48,10 +59,12 @@ where
     /// Lays `default` below every member, so that its settings are read (and explained, and
     /// reported where they do not fit) as any other.
     fn names(&self) -> Result<Vec<String>> {
+        let _table: Map<String, Value> = self.config.peek_or_default(&self.section)?;
+        let default_key = format!("{}.default", self.section);
         let members: Map<String, Value> = self.config.peek_or_default(&self.clients())?;
-        let default: Map<String, Value> =
-            self.config.peek_or_default(&format!("{}.default", self.section))?;
+        let default: Map<String, Value> = self.config.peek_or_default(&default_key)?;
         let names: Vec<String> = members.into_iter().map(|(name, _)| name).collect();
+        self.check(&names)?;
         if !default.is_empty() && !names.is_empty() {
             let each: Map<String, Value> =
                 names.iter().map(|name| (name.clone(), Value::Object(default.clone()))).collect();
@@ -59,7 +72,7 @@ where
             for key in self.section.rsplit('.') {
                 below = json!({ key: below });
             }
-            self.config.add_defaults(Layer::FrameworkDefaults, &self.section, below)?;
+            self.config.add_lowest(default_key, below)?;
         }
         Ok(names)
     }

@@ -159,3 +159,85 @@ async fn a_section_of_another_shape_is_an_error() {
     let error = format!("{error:?}");
     assert!(error.contains("module database") && error.contains("mysql.default"), "{error}");
 }
+
+#[tokio::test]
+async fn a_section_that_is_no_table_is_an_error_too() {
+    let quiet = module("quiet", |m| {
+        m.family("redis", async |_: Settings, _: String| Ok(7_u8));
+        Ok(())
+    });
+    let bootstrap = start(&Log::default(), |bootstrap| bootstrap.module(quiet));
+    let error = bootstrap.config("redis", "here").await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "module quiet: override of redis, key redis: expected a table, found \"here\"",
+    );
+}
+
+#[tokio::test]
+async fn a_value_of_default_that_does_not_fit_is_told_as_one_of_default() {
+    let error = start(&Log::default(), |bootstrap| bootstrap)
+        .config("mysql.default.host", json!([1]))
+        .await
+        .unwrap_err();
+    for (name, fault) in ["db1", "db2"].iter().zip(error.parts()) {
+        let text = fault.to_string();
+        let key = format!("mysql.default, key mysql.clients.{name}.host: ");
+        assert!(text.contains(&key), "{text}");
+    }
+    assert_eq!(error.parts().len(), 2);
+}
+
+#[tokio::test]
+async fn a_member_whose_name_another_provider_has_is_an_error() {
+    let other = module("other", |m| {
+        m.providers().provide_value(Arc::new(Pool("own".to_owned()))).named("db1");
+        Ok(())
+    });
+    let log = Log::default();
+    let error = start(&log, |bootstrap| bootstrap.module(other)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Pool \"db1\" is provided by module other and by module database",
+    );
+    assert!(log.entries().is_empty());
+}
+
+#[tokio::test]
+async fn a_member_whose_name_is_no_part_of_a_key_is_an_error() {
+    let odd = json!({ "mysql": { "clients": { "a.b": {}, "": {} } } });
+    let error =
+        start(&Log::default(), |bootstrap| bootstrap.default_config(odd)).await.unwrap_err();
+    assert_eq!(
+        format!("{error:?}"),
+        "module database: names of instances do not fit\n  \
+         mysql.clients: \"\" cannot be the name of an instance\n    \
+         help: use a name without a dot that is not empty\n  \
+         mysql.clients: \"a.b\" cannot be the name of an instance\n    \
+         help: use a name without a dot that is not empty\n",
+    );
+}
+
+#[tokio::test]
+async fn a_private_familys_members_are_private() {
+    #[derive(Provide)]
+    struct Archive {
+        #[inject(name = "db1")]
+        _pool: Arc<u16>,
+    }
+    let owner = module("owner", |m| {
+        m.private(|m| {
+            m.family("shards", async |_: serde_json::Value, _: String| Ok(7_u16));
+        });
+        Ok(())
+    });
+    let archive = module("archive", |m| {
+        m.provide::<Archive>();
+        Ok(())
+    });
+    let bootstrap = |bootstrap: Bootstrap| bootstrap.module(owner).module(archive);
+    let error = start(&Log::default(), bootstrap).config("shards.clients.db1.x", 1).await;
+    let error = error.map(drop).unwrap_err().to_string();
+    assert!(error.starts_with("Archive (module archive) → u16"), "{error}");
+    assert!(error.ends_with("it is private to module owner"), "{error}");
+}

@@ -123,7 +123,9 @@ mod foreign {
 /// `TRYBUILD=overwrite` rewrites the expected errors.
 #[test]
 fn wrong_uses_are_errors_at_their_place() {
-    trybuild::TestCases::new().compile_fail("tests/provide_ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/provide_ui/*.rs");
+    cases.pass("tests/provide_ui/pass/*.rs");
 }
 
 mod constructors {

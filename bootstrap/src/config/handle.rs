@@ -182,6 +182,11 @@ impl Config {
         self.insert(layer, defaults_of(layer, name, &self.0.environment), value)
     }
 
+    /// Lays `object` below everything else, as what `source` says.
+    pub(crate) fn add_lowest(&self, source: String, object: impl Serialize) -> Result<()> {
+        self.insert(Layer::FrameworkDefaults, source, object)
+    }
+
     fn insert(&self, layer: Layer, source: String, object: impl Serialize) -> Result<()> {
         // Serialising runs code of others: not under the lock.
         let values = tree::table_from_object(object).map_err(|error| error.context(&source))?;

@@ -1,6 +1,6 @@
 //! Values of one type under names that are known only when the configuration is complete.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -8,6 +8,7 @@ use super::{
     Container, Key, Resolver, Scope, assemble,
     erased::{Construct, erase},
     registration::{Entry, Source},
+    report,
     table::{Origin, Slot},
 };
 use crate::{Error, Result};
@@ -81,10 +82,24 @@ impl Container {
                 Err(error) => errors.push(error.context(format!("module {}", slot.module))),
             }
         }
-        Error::all("families of instances do not fit", errors)?;
         members.retain(|member| !self.is_replaced(&member.key));
+        errors.extend(self.taken_names(&members));
+        Error::all("families of instances do not fit", errors)?;
         self.table().add_members(members);
         Ok(())
+    }
+
+    /// One error for each member whose key another provider has.
+    fn taken_names(&self, members: &[Slot]) -> Vec<Error> {
+        let mut owners: HashMap<&Key, &Slot> = HashMap::new();
+        owners.extend(self.table().slots().map(|slot| (&slot.key, slot)));
+        let mut errors = Vec::new();
+        for member in members {
+            if let Some(other) = owners.insert(&member.key, member) {
+                errors.push(report::provided_twice(&member.key, &other.module, &member.module));
+            }
+        }
+        errors
     }
 
     /// A test has put a value in its place.

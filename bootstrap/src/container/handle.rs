@@ -61,7 +61,8 @@ impl Container {
     ///
     /// # Errors
     /// Nobody provides a `T`, it comes only later, or its constructor or one of those before it
-    /// failed or panicked; the error names the path. A failed build is tried again by the next
+    /// failed or panicked; the error names the path. A constructor that asks gets only what exists
+    /// already, and a hook not what is private to a module that it is not of. A failed build is tried again by the next
     /// call.
     ///
     /// # Cancel safety
@@ -128,6 +129,7 @@ impl Container {
             return Err(report::missing(self.table(), lack));
         }
         self.admit(&dependencies)?;
+        self.admit_constructor(&dependencies)?;
         let needed = self.table().edges(&dependencies);
         self.ensure_all(&needed).await.map_err(|failure| self.failed(&failure))?;
         let locals = self.locals(&dependencies, None).await;
@@ -145,7 +147,9 @@ impl Container {
     async fn build_and_get<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
         let missing = || report::missing(self.table(), &Dependency::required(key.clone()));
         let index = self.table().find(&key).ok_or_else(missing)?;
-        self.admit(&[Dependency::required(key.clone())])?;
+        let wanted = [Dependency::required(key.clone())];
+        self.admit(&wanted)?;
+        self.admit_constructor(&wanted)?;
         let value = self.obtain(index, None).await.map_err(|failure| self.failed(&failure))?;
         reveal(&value).ok_or_else(|| report::other_type(&key))
     }

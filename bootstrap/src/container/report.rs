@@ -53,6 +53,17 @@ pub(super) fn awaited(when: &str) -> Error {
         .advise("ask for it after that, or let what is built after that depend on it")
 }
 
+/// A constructor asked the container for what it did not declare.
+pub(super) fn hidden_edge(builder: &Key, wanted: &Key) -> Error {
+    Error::wiring(format!(
+        "the constructor of {builder} asks the container for {wanted}, which is not built yet"
+    ))
+    .advise(format!(
+        "let it depend on {wanted} (an argument, or an #[inject] field), so that it is built \
+         before, or ask later"
+    ))
+}
+
 /// Somebody asked for a value of a call outside of any.
 pub(super) fn no_call() -> Error {
     Error::wiring("it exists once for each call, and there is no call here")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Container, Dependency, report};
+use super::{Container, Dependency, DependencyKind, construction::Constructing, report};
 use crate::Result;
 
 /// Somebody who asks the container for what he did not declare.
@@ -20,6 +20,19 @@ impl Container {
         let has_secrets = self.table().slots().any(|slot| slot.private);
         let visitor = has_secrets.then(|| Arc::new(Visitor { module: module.cloned() }));
         self.with_visitor(visitor)
+    }
+
+    /// Refuses a constructor what does not exist yet: to wait for it could be for ever.
+    pub(super) fn admit_constructor(&self, wanted: &[Dependency]) -> Result<()> {
+        let Some(builder) = Constructing::in_this_task(self) else { return Ok(()) };
+        for edge in self.table().edges(wanted) {
+            let slot = self.table().slot(edge.slot);
+            if edge.kind != DependencyKind::Lazy && slot.value.get().is_none() {
+                let builder = self.table().slot(builder).key();
+                return Err(report::hidden_edge(builder, slot.key()));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what is private to a module that the visitor is not of.

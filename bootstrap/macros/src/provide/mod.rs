@@ -17,6 +17,11 @@ use self::{
 /// Writes `impl Provide` for a struct.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let options = Options::parse(&input.attrs)?;
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let message = "a provider cannot borrow: it may live as long as the process; own the \
+                       value, or share it (`Arc<…>`)";
+        return Err(Error::new_spanned(lifetime, message));
+    }
     let names = FieldNames {
         polyport: options.polyport.clone(),
         resolver: Ident::new("resolver", Span::mixed_site()),

@@ -6,6 +6,7 @@ mod derive;
 mod disposal;
 mod lazy;
 mod many;
+mod nested;
 mod overrides;
 mod random;
 mod registering;
