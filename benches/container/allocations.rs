@@ -1,10 +1,22 @@
 //! What the container promises about allocations, counted.
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+extern crate polyport_bootstrap as polyport;
+
+#[allow(dead_code, reason = "the benchmark takes the rest")]
+mod application;
+#[allow(dead_code, reason = "the benchmark takes the rest")]
+mod measure;
+#[allow(dead_code, reason = "the benchmark takes the rest")]
+mod others;
+
+use std::{rc::Rc, sync::Arc};
 
 use allocation_counter::measure;
 use polyport_bootstrap::container::ContainerBuilder;
+
+use application::Application;
+use measure::Case;
 
 trait Service: Send + Sync {}
 
@@ -48,4 +60,38 @@ fn a_singleton_is_got_without_an_allocation_once_it_is_built() {
         });
     });
     assert_eq!(again.count_total, 0);
+}
+
+/// What one turn of `case` allocates, once it has warmed up.
+fn of(mut case: Case) -> u64 {
+    const TIMES: u64 = 64;
+    case.turn(TIMES);
+    measure(|| case.turn(TIMES)).count_total / TIMES
+}
+
+#[test]
+fn a_value_of_a_call_costs_itself_and_the_future_of_an_async_factory() {
+    let application = Application::new(&Rc::new(runtime()));
+    let without = of(application.case("", application::without));
+    let by_a_factory = of(application.case("", application::with_session));
+    let derived = of(application.case("", application::with_repo));
+    assert_eq!(by_a_factory - without, 2);
+    assert_eq!(derived - without, 1);
+}
+
+#[test]
+fn a_singleton_costs_its_handler_nothing() {
+    let application = Application::new(&Rc::new(runtime()));
+    assert_eq!(of(application.handler("", application::with_singleton)), 0);
+    assert_eq!(of(application.handler("", application::with_clock)), 0);
+}
+
+/// The figures in docs/container.md.
+#[test]
+fn the_others_allocate_what_is_told_of_them() {
+    assert_eq!(of(others::shaku_resolve()), 0);
+    assert_eq!(of(others::dill_resolve()), 1);
+    assert_eq!(of(others::froodi_resolve()), 0);
+    assert_eq!(of(others::dill_request()), 14);
+    assert_eq!(of(others::froodi_request()), 7);
 }

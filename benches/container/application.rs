@@ -3,13 +3,13 @@
 use std::{hint::black_box, rc::Rc, sync::Arc};
 
 use polyport_bootstrap::{
-    Container,
+    Container, Provide,
     container::ContainerBuilder,
-    operation::{Call, Context, Inject, NoInput, Operation, OperationInfo, Protocol, answered},
+    operation::{Call, Context, Endpoint, Fault, Inject, NoInput, Operation, Protocol},
 };
 use tokio::runtime::Runtime;
 
-use crate::{Answer, measure::Case, number};
+use crate::measure::Case;
 
 /// A singleton that operations use through its trait.
 pub(crate) trait Service: Send + Sync {
@@ -24,8 +24,26 @@ impl Service for Answers {
     }
 }
 
-/// A value that belongs to one call.
+/// What an operation of this benchmark returns.
+type Answer = Result<u64, Fault>;
+
+/// A value that belongs to one call, and needs nobody.
 pub(crate) struct Session(pub(crate) u64);
+
+/// A value that belongs to one call, and needs a singleton.
+#[derive(Provide)]
+#[provide(scope = "request")]
+pub(crate) struct Repo {
+    #[inject]
+    service: Arc<dyn Service>,
+}
+
+/// A singleton under its own type.
+#[derive(Provide)]
+pub(crate) struct Clock {
+    #[default(7)]
+    time: u64,
+}
 
 pub(crate) struct Application {
     runtime: Rc<Runtime>,
@@ -39,7 +57,10 @@ impl Application {
         let mut builder = ContainerBuilder::new();
         builder.provide_value::<dyn Service>(Arc::new(Answers(42)));
         builder.provide_with(async || Ok::<_, polyport_bootstrap::Error>(Session(7))).request();
+        builder.provide::<Repo>();
+        builder.provide::<Clock>();
         let container = builder.build().expect("fits together");
+        runtime.block_on(container.get::<Clock>()).expect("is built");
         Self { runtime: Rc::clone(runtime), container }
     }
 
@@ -69,15 +90,14 @@ impl Application {
         O: Operation<M, Input = NoInput, Output = u64>,
     {
         let (runtime, container) = (Rc::clone(&self.runtime), self.container.clone());
-        let info: Arc<OperationInfo> = Arc::new(operation.info());
+        let endpoint: Endpoint<(), u64> =
+            Endpoint::new(operation, |_, ()| Ok((NoInput, ())), |_, (), value| Ok(value));
         Case::batch(name, move |times| {
             runtime.block_on(async {
                 for _ in 0..times {
-                    let call =
-                        Call::new(Protocol::new("bench"), Arc::clone(&info), container.clone());
-                    let context = Context::new(call);
-                    let called = operation.clone().call(context.clone(), NoInput);
-                    black_box(answered(&context, called).await.expect("answers"));
+                    let operation = Arc::clone(endpoint.info());
+                    let call = Call::new(Protocol::new("bench"), operation, container.clone());
+                    black_box(endpoint.call(Context::new(call), ()).await.expect("answers"));
                 }
             });
         })
@@ -92,6 +112,14 @@ pub(crate) async fn with_singleton(Inject(service): Inject<dyn Service>) -> Answ
     Ok(service.answer())
 }
 
+pub(crate) async fn with_clock(Inject(clock): Inject<Clock>) -> Answer {
+    Ok(clock.time)
+}
+
+pub(crate) async fn with_repo(Inject(repo): Inject<Repo>) -> Answer {
+    Ok(repo.service.answer())
+}
+
 pub(crate) async fn with_session(Inject(session): Inject<Session>) -> Answer {
-    Ok(number(&session))
+    Ok(black_box(session.0))
 }

@@ -1,8 +1,11 @@
 //! The container, side by side with others in one run:
 //! `cargo bench -p polyport-bench-container`, or `… -- request` for one group.
 //!
-//! The cases of a group take turns, so that what else happens on the machine hits all of them; a
-//! figure is the median of the rounds. Allocations are counted, not estimated.
+//! The cases of a group take turns in many short rounds, and a figure is that of the fastest: what
+//! else happens on the machine can only add to it. Allocations are counted in `allocations.rs`, not
+//! here, since counting takes time.
+
+extern crate polyport_bootstrap as polyport;
 
 mod application;
 mod measure;
@@ -12,10 +15,9 @@ mod thousand;
 use std::{io::Write, rc::Rc, sync::Arc};
 
 use measure::{Case, Report};
-use polyport_bootstrap::operation::Fault;
 use tokio::runtime::{Builder, Runtime};
 
-use application::{Application, Service, Session};
+use application::{Application, Service};
 
 fn main() -> std::io::Result<()> {
     let (flags, wanted): (Vec<_>, Vec<_>) =
@@ -47,6 +49,7 @@ fn resolve(runtime: &Rc<Runtime>) -> Report {
         Case::new("polyport: try_get", move |_| container.try_get::<dyn Service>()),
         application.handler("polyport: a handler without", application::without),
         application.handler("polyport: a handler with Inject", application::with_singleton),
+        application.handler("polyport: a handler with a concrete type", application::with_clock),
         others::shaku_resolve(),
         others::dill_resolve(),
         others::froodi_resolve(),
@@ -64,12 +67,16 @@ fn request(runtime: &Rc<Runtime>) -> Report {
     let cases = vec![
         application.case("polyport: a call without", application::without),
         application.case("polyport: a call with a scope", application::with_session),
+        application.case("polyport: a call with a derived value", application::with_repo),
         others::dill_request(),
         others::froodi_request(),
     ];
     let mut report = measure::run("A request scope with one provider", cases);
+    let call = "polyport: a call without";
+    let derived = "polyport: the scope, derived, with a singleton";
+    report.difference(derived, "polyport: a call with a derived value", call);
     let scope = "polyport: the scope (with − without)";
-    report.difference(scope, "polyport: a call with a scope", "polyport: a call without");
+    report.difference(scope, "polyport: a call with a scope", call);
     report
 }
 
@@ -81,12 +88,4 @@ fn thousand(runtime: &Rc<Runtime>) -> Report {
         Case::new("dill: register, check, build", |_| thousand::dill()),
     ];
     measure::run("A thousand trivial providers", cases)
-}
-
-/// What an operation of this benchmark returns.
-type Answer = Result<u64, Fault>;
-
-/// A value that cannot be guessed by the optimiser.
-fn number(session: &Session) -> u64 {
-    std::hint::black_box(session.0)
 }

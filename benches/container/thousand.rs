@@ -25,7 +25,7 @@ impl<const NUMBER: usize> Provide for Unit<NUMBER> {
         Vec::new()
     }
 
-    async fn construct(_: Resolver) -> Result<Self> {
+    async fn construct(_: Resolver<'_>) -> Result<Self> {
         Ok(Self)
     }
 }
@@ -46,7 +46,7 @@ impl Provide for All {
         all
     }
 
-    async fn construct(_: Resolver) -> Result<Self> {
+    async fn construct(_: Resolver<'_>) -> Result<Self> {
         Ok(Self)
     }
 }

@@ -144,7 +144,7 @@ pub trait FromApps: Sized + 'static {
     ///
     /// # Errors
     /// Returns an error where no such framework is loaded.
-    fn resolve(resolver: &Resolver, name: Option<&str>) -> Result<Self>;
+    fn resolve(resolver: &Resolver<'_>, name: Option<&str>) -> Result<Self>;
 
     /// Takes it from the container.
     ///
@@ -170,7 +170,7 @@ impl<A: AppHandle> FromApps for A {
         ))
     }
 
-    fn resolve(resolver: &Resolver, name: Option<&str>) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>, name: Option<&str>) -> Result<Self> {
         let app = match name {
             None | Some(DEFAULT_NAME) => resolver.get::<A>(),
             Some(name) => resolver.get_named::<A>(name),
@@ -194,7 +194,7 @@ impl FromApps for Arc<dyn Application> {
             .advise("the main framework's handle exists once the configuration is complete")
     }
 
-    fn resolve(resolver: &Resolver, _: Option<&str>) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>, _: Option<&str>) -> Result<Self> {
         resolver.get::<dyn Application>()
     }
 

@@ -44,7 +44,7 @@ macro_rules! hook {
                 $($argument::dependencies(out);)*
             }
 
-            fn resolve(resolver: &Resolver) -> Result<Self> {
+            fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
                 Ok(Self(($($argument::resolve(resolver)?,)*)))
             }
         }

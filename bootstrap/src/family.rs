@@ -81,7 +81,7 @@ where
         format!("add it to the configuration: {}.{name}", self.clients())
     }
 
-    fn build(&self, resolver: &Resolver, name: &str) -> BoxFuture<'static, Result<T>> {
+    fn build(&self, resolver: &Resolver<'_>, name: &str) -> BoxFuture<'static, Result<T>> {
         let settings = resolver
             .get::<Config>()
             .and_then(|config| config.get::<S>(&format!("{}.{name}", self.clients())));

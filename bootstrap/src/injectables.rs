@@ -17,7 +17,7 @@ macro_rules! injectable {
                     out.push(Dependency::required(Key::of::<Self>()));
                 }
 
-                fn resolve(resolver: &Resolver) -> Result<Self> {
+                fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
                     Ok(resolver.get::<Self>()?.as_ref().clone())
                 }
             }
@@ -33,7 +33,7 @@ impl Injectable for Ctx {
         Context::dependencies(out);
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         Context::resolve(resolver).map(Self)
     }
 }
@@ -44,7 +44,7 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Inject<T> {
         Arc::<T>::dependencies(out);
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.get().map(Self)
     }
 }
@@ -54,7 +54,7 @@ impl<A: FromApps> Injectable for App<A> {
         out.push(A::dependency(None));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         Ok(Self(A::resolve(resolver, None)?))
     }
 }

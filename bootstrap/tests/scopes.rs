@@ -183,6 +183,52 @@ async fn a_value_that_holds_its_context_is_freed_with_the_call() {
 }
 
 #[tokio::test]
+async fn what_only_has_to_be_dropped_is_dropped_in_reverse_when_the_call_ends_whoever_holds_it() {
+    #[derive(Provide)]
+    #[provide(scope = "request")]
+    struct First {
+        #[inject]
+        log: Arc<Log>,
+    }
+    #[derive(Provide)]
+    #[provide(scope = "request")]
+    struct Second {
+        #[inject]
+        log: Arc<Log>,
+    }
+    impl Drop for First {
+        fn drop(&mut self) {
+            self.log.add("first");
+        }
+    }
+    impl Drop for Second {
+        fn drop(&mut self) {
+            self.log.add("second");
+        }
+    }
+    async fn takes(_: Inject<First>, _: Inject<Second>) -> Result<String, Fault> {
+        Ok(String::new())
+    }
+    let log = Log::default();
+    let value = log.clone();
+    let bootstrap =
+        Bootstrap::new().load(Fake::new(&Log::default())).module(module("m", move |m| {
+            m.provide_value(Arc::new(value.clone()));
+            m.provide::<First>().provide::<Second>();
+            Ok(())
+        }));
+    let app = create_bootstrap(bootstrap).root("no/such/folder").await.unwrap();
+    let endpoint = endpoint(takes);
+    endpoint.call(context(&app, &endpoint), ()).await.unwrap();
+    assert_eq!(log.entries(), ["second", "first"]);
+    let held = context(&app, &endpoint);
+    endpoint.call(held.clone(), ()).await.unwrap();
+    assert_eq!(log.entries(), ["second", "first", "second", "first"]);
+    drop(held);
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_singleton_that_takes_a_value_of_a_call_does_not_start() {
     #[derive(Provide)]
     struct Cache {

@@ -8,10 +8,10 @@ use std::{
 use super::{
     Key, Scope,
     builder::Override,
-    erased::Erased,
+    erased::Handle,
     registration::{Entry, Source},
     report,
-    table::{Origin, Slot, Table},
+    table::{Origin, Slot, Table, Target},
 };
 use crate::Error;
 
@@ -142,6 +142,7 @@ pub(super) fn slot(entry: Entry) -> Slot {
         late_key: OnceLock::new(),
         module: entry.module,
         origin,
+        targets: vec![Target::Open; entry.dependencies.len()].into(),
         dependencies: entry.dependencies.into(),
         scope: entry.scope,
         eager: entry.eager,
@@ -188,17 +189,18 @@ fn is_member(key: &Key, slot: &Slot) -> bool {
 }
 
 /// A value in the place of a family's member, of whose name nothing is known yet.
-fn member_in_place(key: Key, value: Erased, family: &Slot) -> Slot {
+fn member_in_place(key: Key, value: Handle, family: &Slot) -> Slot {
     let entry = Entry::new(key, Arc::clone(&family.module), Source::Value(value));
     Slot { overridden: true, private: family.private, ..slot(entry) }
 }
 
 /// Puts `value` in a provider's place; returns what the provider was an alias of.
-fn replace(slot: &mut Slot, value: Erased) -> Option<Key> {
+fn replace(slot: &mut Slot, value: Handle) -> Option<Key> {
     let target = slot.target().cloned();
     slot.origin = Origin::Value;
     slot.value = Arc::new(OnceLock::from(value));
-    slot.dependencies = Arc::default();
+    slot.dependencies = Box::default();
+    slot.targets = Box::default();
     slot.dispose = None;
     slot.scope = Scope::Singleton;
     slot.overridden = true;

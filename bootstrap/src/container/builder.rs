@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+
 use super::{
     Container, Dependency, Elsewhere, Factory, Key, Members, Provide, Registration, Root, Scope,
     assemble,
     elsewhere::nowhere,
-    erased::{Construct, Erased, dispose_with, erase},
+    erased::{Construct, Handle, building, dispose_with, erase, erase_view, handle},
     family::Family,
     registration::{Entry, Source},
     report,
@@ -25,7 +27,7 @@ use crate::{Result, container::graph::Stage};
 /// impl Greet for English { fn greet(&self) -> String { "hello".into() } }
 /// impl Provide for English {
 ///     fn dependencies() -> Vec<Dependency> { Vec::new() }
-///     async fn construct(_: Resolver) -> Result<Self> { Ok(Self) }
+///     async fn construct(_: Resolver<'_>) -> Result<Self> { Ok(Self) }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
@@ -45,7 +47,7 @@ pub struct ContainerBuilder {
 /// A value that replaces a provider.
 pub(super) struct Override {
     pub(super) key: Key,
-    pub(super) value: Erased,
+    pub(super) value: Handle,
 }
 
 impl std::fmt::Debug for Override {
@@ -85,7 +87,7 @@ impl ContainerBuilder {
         &mut self,
         value: Arc<T>,
     ) -> Registration<'_, T> {
-        let entry = self.add(Key::of::<T>(), Source::Value(erase(value)), Vec::new());
+        let entry = self.add(Key::of::<T>(), Source::Value(handle(value)), Vec::new());
         entry.is_view = is_view::<T>();
         Registration::new(entry)
     }
@@ -98,7 +100,7 @@ impl ContainerBuilder {
         factory: F,
     ) -> Registration<'_, F::Output> {
         let dependencies = factory.dependencies();
-        let construct: Construct = Box::new(move |resolver| factory.call_erased(&resolver));
+        let construct = Construct::later(move |resolver| factory.call_erased(resolver));
         let key = Key::of::<F::Output>();
         Registration::new(self.add(key, Source::Factory(construct), dependencies))
     }
@@ -113,9 +115,8 @@ impl ContainerBuilder {
         D: ?Sized + Send + Sync + 'static,
         T: ?Sized + Send + Sync + 'static,
     {
-        let construct: Construct = Box::new(move |resolver| {
-            let value = resolver.get::<T>().map(|value| erase(view(value)));
-            Box::pin(async move { value })
+        let construct = Construct::now(move |resolver| {
+            resolver.get::<T>().map(|value| erase_view(view(value)))
         });
         let target = vec![Dependency::required(Key::of::<T>())];
         let entry = self.add(Key::of::<D>(), Source::Alias(construct), target);
@@ -182,12 +183,12 @@ impl ContainerBuilder {
 
     /// Replaces whatever is provided as a `T`, which is then never built.
     pub fn override_value<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
-        self.overrides.push(Override { key: Key::of::<T>(), value: erase(value) });
+        self.overrides.push(Override { key: Key::of::<T>(), value: handle(value) });
     }
 
     /// Replaces whatever is provided as the `T` called `name`.
     pub fn override_named<T: ?Sized + Send + Sync + 'static>(&mut self, name: &str, value: Arc<T>) {
-        self.overrides.push(Override { key: Key::of::<T>().named(name), value: erase(value) });
+        self.overrides.push(Override { key: Key::of::<T>().named(name), value: handle(value) });
     }
 
     /// Checks that everything fits together, what is announced being taken for granted, and
@@ -221,13 +222,10 @@ impl ContainerBuilder {
     }
 
     fn provide_type<T: Provide>(&mut self, source: fn(Construct) -> Source) -> &mut Entry {
-        let construct: Construct = Box::new(|resolver| {
-            Box::pin(async { T::construct(resolver).await.map(|value| erase(Arc::new(value))) })
-        });
-        let entry = self.add(Key::of::<T>(), source(construct), T::dependencies());
+        let entry = self.add(Key::of::<T>(), source(construct::<T>()), T::dependencies());
         entry.eager = T::EAGER;
         entry.scope = T::SCOPE;
-        entry.dispose = Some(dispose_with(T::dispose));
+        entry.dispose = T::DISPOSES.then(|| dispose_with(T::dispose));
         entry
     }
 
@@ -235,6 +233,17 @@ impl ContainerBuilder {
         let entry = Entry::new(key, Arc::clone(&self.module), source).needs(dependencies);
         self.entries.push_mut(entry)
     }
+}
+
+fn construct<T: Provide>() -> Construct {
+    if !T::IMMEDIATE {
+        return Construct::later(|resolver| building(T::construct(resolver)));
+    }
+    Construct::now(|resolver| {
+        let value = T::construct(resolver).now_or_never();
+        let value = value.unwrap_or_else(|| Err(report::not_immediate(&Key::of::<T>())));
+        value.map(|value| erase(Arc::new(value)))
+    })
 }
 
 /// A pointer to a trait object is as wide as two.

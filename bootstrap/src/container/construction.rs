@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,10 +14,10 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::{
-    Container, DependencyKind, Key, Resolver, Scope,
-    erased::Erased,
+    Container, Dependency, Key, Resolver, Scope,
+    erased::{Erased, Handle},
     report,
-    table::{Edge, Origin, Slot},
+    table::{Origin, Slot},
 };
 use crate::{Error, ErrorKind, Result, panics};
 
@@ -46,7 +46,7 @@ pub(super) struct Running {
     pub(super) abort: AbortHandle,
 }
 
-pub(super) type Outcome = Result<(), Failure>;
+pub(super) type Outcome = Result<(), Box<Failure>>;
 
 /// A build that failed.
 #[derive(Debug, Clone)]
@@ -57,8 +57,8 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn at(slot: usize, error: Error) -> Self {
-        Self { path: vec![slot], error }
+    pub(super) fn at(slot: usize, error: Error) -> Box<Self> {
+        Box::new(Self { path: vec![slot], error })
     }
 
     /// The slot that failed.
@@ -66,7 +66,7 @@ impl Failure {
         self.path.last().copied().unwrap_or_default()
     }
 
-    pub(super) fn through(mut self, slot: usize) -> Self {
+    pub(super) fn through(mut self: Box<Self>, slot: usize) -> Box<Self> {
         self.path.insert(0, slot);
         self
     }
@@ -82,7 +82,7 @@ impl Container {
     }
 
     /// The build to wait for, begun where it has not; none if the value is there.
-    fn join(&self, index: usize) -> Result<Option<Running>, Failure> {
+    fn join(&self, index: usize) -> Result<Option<Running>, Box<Failure>> {
         let slot = self.table().slot(index);
         if slot.value.get().is_some() {
             return Ok(None);
@@ -122,22 +122,18 @@ impl Container {
 
     async fn construct(&self, index: usize) -> Outcome {
         let slot = self.table().slot(index);
-        let needed = self.table().edges(&slot.dependencies);
-        self.ensure_all(&needed).await.map_err(|failure| failure.through(index))?;
+        self.ensure_all(&slot.dependencies).await.map_err(|failure| failure.through(index))?;
         let locals = self.locals(&slot.dependencies, None).await;
         let locals = locals.map_err(|failure| failure.through(index))?;
-        let (Origin::Constructor(construct) | Origin::Alias(construct)) = &slot.origin else {
-            return Ok(());
-        };
-        let declared = Arc::clone(&slot.dependencies);
-        let resolver = Resolver::of_slot(self.downgrade(), index, declared, locals);
+        let Some(construct) = slot.construct() else { return Ok(()) };
+        let resolver = Resolver::of_slot(self, index, locals);
         let started = Instant::now();
-        let attempt = AssertUnwindSafe(async { construct(resolver).await }).catch_unwind();
+        let attempt = AssertUnwindSafe(construct.run(resolver)).catch_unwind();
         let attempt = Constructing::scope(self, index, self.in_time(attempt));
         let value = attempt.await.unwrap_or_else(|panic| Err(panics::error(&*panic)));
         let value = value.map_err(|error| Failure::at(index, error.or_kind(ErrorKind::Hook)))?;
         let timed = matches!(slot.origin, Origin::Constructor(_));
-        self.keep(index, value, timed.then(|| started.elapsed()));
+        self.keep(index, value.into_handle(), timed.then(|| started.elapsed()));
         Ok(())
     }
 
@@ -152,22 +148,18 @@ impl Container {
         tokio::time::timeout(deadline, attempt).await.unwrap_or_else(|_| Ok(Err(hung(deadline))))
     }
 
-    /// Returns when the singletons that `edges` lead to have a value, leaving out what is lazy and
-    /// what is optional and still to come.
-    pub(super) async fn ensure_all(&self, edges: &[Edge]) -> Outcome {
-        let needed = edges.iter().filter(|edge| {
-            let slot = self.table().slot(edge.slot);
-            let optional = edge.kind != DependencyKind::Required;
-            slot.scope == Scope::Singleton
-                && edge.kind != DependencyKind::Lazy
-                && !(optional && slot.is_awaited())
-        });
-        let outcomes = join_all(needed.map(|edge| self.ensure(edge.slot))).await;
+    /// Returns when the singletons that `dependencies` lead to have a value, leaving out what is
+    /// lazy and what is optional and still to come.
+    pub(super) async fn ensure_all(&self, dependencies: &[Dependency]) -> Outcome {
+        let singletons = self
+            .needed(dependencies)
+            .filter(|&index| self.table().slot(index).scope == Scope::Singleton);
+        let outcomes = join_all(singletons.map(|index| self.ensure(index))).await;
         outcomes.into_iter().collect()
     }
 
     /// Makes a value visible, and notes its place in the order: before anybody can depend on it.
-    pub(super) fn keep(&self, index: usize, value: Erased, duration: Option<Duration>) -> bool {
+    pub(super) fn keep(&self, index: usize, value: Handle, duration: Option<Duration>) -> bool {
         let mut built = self.built();
         let kept = self.table().slot(index).value.set(value).is_ok();
         if kept {

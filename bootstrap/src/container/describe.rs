@@ -55,7 +55,7 @@ impl Container {
 
     /// The providers behind `dependencies`, as far as there are any.
     pub(crate) fn targets(&self, dependencies: &[Dependency]) -> Vec<Target> {
-        let edges = self.table().edges(dependencies).into_iter();
+        let edges = self.table().edges(dependencies);
         edges.map(|edge| Target { provider: edge.slot, kind: edge.kind }).collect()
     }
 

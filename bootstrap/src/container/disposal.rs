@@ -78,7 +78,7 @@ impl Container {
         let container = self.clone();
         let work = async move {
             match container.table().slot(built.slot).value.get() {
-                Some(value) => dispose(value).await,
+                Some(value) => dispose(value.into()).await,
                 None => Ok(()),
             }
         };

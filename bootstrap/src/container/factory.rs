@@ -1,10 +1,11 @@
 //! Async functions that build a value out of what they take as arguments.
 
-use std::{any::Any, sync::Arc};
-
 use futures_util::future::BoxFuture;
 
-use super::{Dependency, Injectable, Resolver, erased::erase};
+use super::{
+    Dependency, Injectable, Resolver,
+    erased::{Building, building},
+};
 use crate::Result;
 
 /// An async function or closure of up to twelve [`Injectable`] arguments that returns a
@@ -26,16 +27,12 @@ pub trait Factory<Marker>: Send + Sync + 'static {
     fn dependencies(&self) -> Vec<Dependency>;
 
     /// Takes the arguments and builds the value.
-    fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Self::Output>>;
+    fn call<'a>(&self, resolver: Resolver<'a>) -> BoxFuture<'a, Result<Self::Output>>;
 
     /// [`call`](Self::call) for the container's table.
     #[doc(hidden)]
-    fn call_erased(
-        &self,
-        resolver: &Resolver,
-    ) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> {
-        let value = self.call(resolver);
-        Box::pin(async move { Ok(erase(Arc::new(value.await?))) })
+    fn call_erased<'a>(&self, resolver: Resolver<'a>) -> Building<'a> {
+        building(self.call(resolver))
     }
 }
 
@@ -58,20 +55,19 @@ macro_rules! factory {
             }
 
             #[allow(unused_variables, reason = "a factory without arguments takes nothing")]
-            fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Output>> {
-                let start = || Ok(self($($argument::resolve(resolver)?),*));
+            fn call<'a>(&self, resolver: Resolver<'a>) -> BoxFuture<'a, Result<Output>> {
+                let start = || Ok(self($($argument::resolve(&resolver)?),*));
                 let started: Result<Returned> = start();
                 Box::pin(async move { started?.await })
             }
 
             #[allow(unused_variables, reason = "a factory without arguments takes nothing")]
-            fn call_erased(
-                &self,
-                resolver: &Resolver,
-            ) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> {
-                let start = || Ok(self($($argument::resolve(resolver)?),*));
-                let started: Result<Returned> = start();
-                Box::pin(async move { Ok(erase(Arc::new(started?.await?))) })
+            fn call_erased<'a>(&self, resolver: Resolver<'a>) -> Building<'a> {
+                let start = || Ok(self($($argument::resolve(&resolver)?),*));
+                match start() {
+                    Ok(started) => building(started),
+                    Err(error) => Box::pin(std::future::ready(Err(error))),
+                }
             }
         }
     };

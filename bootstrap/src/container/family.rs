@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Container, Key, Resolver, Scope, assemble,
-    erased::{Construct, erase},
+    erased::{Construct, building},
     registration::{Entry, Source},
     report,
     table::{Origin, Slot},
@@ -28,7 +28,11 @@ pub(crate) trait Members: Send + Sync + 'static {
     fn remedy(&self, name: &str) -> String;
 
     /// Builds one of them.
-    fn build(&self, resolver: &Resolver, name: &str) -> BoxFuture<'static, Result<Self::Member>>;
+    fn build(
+        &self,
+        resolver: &Resolver<'_>,
+        name: &str,
+    ) -> BoxFuture<'static, Result<Self::Member>>;
 }
 
 /// [`Members`] of any type.
@@ -48,10 +52,7 @@ impl Family {
             remedy: Arc::new(move |name| remedy.remedy(name)),
             make: Arc::new(move |name| {
                 let (members, name) = (Arc::clone(&members), name.to_owned());
-                Box::new(move |resolver| {
-                    let built = members.build(&resolver, &name);
-                    Box::pin(async move { Ok(erase(Arc::new(built.await?))) })
-                })
+                Construct::later(move |resolver| building(members.build(&resolver, &name)))
             }),
         }
     }

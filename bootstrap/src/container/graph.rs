@@ -97,7 +97,7 @@ impl<'a> Graph<'a> {
     }
 
     fn edges(&self, slot: usize) -> Vec<Edge> {
-        self.table.edges(&self.table.slot(slot).dependencies)
+        self.table.edges(&self.table.slot(slot).dependencies).collect()
     }
 
     /// What stands in the way of the build of a slot.
@@ -210,7 +210,7 @@ impl<'a> Graph<'a> {
         let mut open: Vec<Vec<Edge>> = vec![Vec::new()];
         while let Some(way) = open.pop() {
             let edges = match way.last() {
-                None => self.table.edges(dependencies),
+                None => self.table.edges(dependencies).collect(),
                 Some(last) => self.edges(last.slot),
             };
             for edge in edges {
@@ -255,7 +255,7 @@ impl<'a> Graph<'a> {
         let mut backward = vec![Vec::new(); count];
         for (index, slot) in self.table.slots().enumerate() {
             let edges = self.table.edges(&slot.dependencies);
-            for edge in edges.iter().filter(|edge| edge.kind != DependencyKind::Lazy) {
+            for edge in edges.filter(|edge| edge.kind != DependencyKind::Lazy) {
                 forward[index].push(edge.slot);
                 backward[edge.slot].push(index);
             }

@@ -1,7 +1,7 @@
 //! The container as everybody holds it.
 
 use std::{
-    any::type_name,
+    any::{TypeId, type_name},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicBool},
     time::Duration,
@@ -11,7 +11,7 @@ use super::{
     Dependency, DependencyKind, Injectable, Key, Resolver,
     construction::{Built, Failure},
     dependency::dependencies_of,
-    erased::reveal,
+    erased::{reveal, take},
     key::without_paths,
     report,
     table::{Origin, Table},
@@ -99,7 +99,8 @@ impl Container {
         if self.1.is_some() && self.admit(&[Dependency::required(Key::of::<T>())]).is_err() {
             return None;
         }
-        self.0.table.unnamed()
+        let (_, value) = self.0.table.unnamed(TypeId::of::<T>())?;
+        reveal(value.get()?)
     }
 
     /// The `T` called `name`, if it is built.
@@ -130,12 +131,11 @@ impl Container {
         }
         self.admit(&dependencies)?;
         self.admit_constructor(&dependencies)?;
-        let needed = self.table().edges(&dependencies);
-        self.ensure_all(&needed).await.map_err(|failure| self.failed(&failure))?;
+        self.ensure_all(&dependencies).await.map_err(|failure| self.failed(&failure))?;
         let locals = self.locals(&dependencies, None).await;
         let locals = locals.map_err(|failure| self.failed(&failure))?;
         let owner = without_paths(type_name::<I>());
-        I::resolve(&Resolver::new(self.downgrade(), owner, dependencies.into(), locals))
+        I::resolve(&Resolver::new(self, &owner, &dependencies, locals))
     }
 
     /// A handle that does not keep the container alive: for everything that the container holds.
@@ -151,7 +151,7 @@ impl Container {
         self.admit(&wanted)?;
         self.admit_constructor(&wanted)?;
         let value = self.obtain(index, None).await.map_err(|failure| self.failed(&failure))?;
-        reveal(&value).ok_or_else(|| report::other_type(&key))
+        take(value).ok_or_else(|| report::other_type(&key))
     }
 
     /// Gives every constructor of a singleton that long; without this call there is no limit.

@@ -23,7 +23,7 @@ use crate::Result;
 ///         out.push(Dependency::required(Key::of::<Self>()));
 ///     }
 ///
-///     fn resolve(resolver: &Resolver) -> Result<Self> {
+///     fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
 ///         Ok(resolver.get::<Self>()?.as_ref().clone())
 ///     }
 /// }
@@ -42,7 +42,7 @@ pub trait Injectable: Sized {
     ///
     /// # Errors
     /// An error says what was taken without being declared.
-    fn resolve(resolver: &Resolver) -> Result<Self>;
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self>;
 }
 
 /// An [`Injectable`] of which several can exist, told apart by name:
@@ -60,7 +60,7 @@ pub trait InjectableNamed: Injectable {
     ///
     /// # Errors
     /// As [`Injectable::resolve`].
-    fn resolve_named(name: &'static str, resolver: &Resolver) -> Result<Self>;
+    fn resolve_named(name: &'static str, resolver: &Resolver<'_>) -> Result<Self>;
 }
 
 impl<T: ?Sized + Send + Sync + 'static> Injectable for Arc<T> {
@@ -68,7 +68,7 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Arc<T> {
         out.push(Dependency::required(Key::of::<T>()));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.get()
     }
 }
@@ -78,7 +78,7 @@ impl<T: ?Sized + Send + Sync + 'static> InjectableNamed for Arc<T> {
         out.push(Dependency::required(Key::of::<T>().named(name)));
     }
 
-    fn resolve_named(name: &'static str, resolver: &Resolver) -> Result<Self> {
+    fn resolve_named(name: &'static str, resolver: &Resolver<'_>) -> Result<Self> {
         resolver.get_named(name)
     }
 }
@@ -88,7 +88,7 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Option<Arc<T>> {
         out.push(Dependency::optional(Key::of::<T>()));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.find(None)
     }
 }
@@ -98,7 +98,7 @@ impl<T: ?Sized + Send + Sync + 'static> InjectableNamed for Option<Arc<T>> {
         out.push(Dependency::optional(Key::of::<T>().named(name)));
     }
 
-    fn resolve_named(name: &'static str, resolver: &Resolver) -> Result<Self> {
+    fn resolve_named(name: &'static str, resolver: &Resolver<'_>) -> Result<Self> {
         resolver.find(Some(name))
     }
 }
@@ -108,7 +108,7 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Vec<Arc<T>> {
         out.push(Dependency::all(Key::of::<T>()));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.all()
     }
 }

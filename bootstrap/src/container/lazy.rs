@@ -152,7 +152,7 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Lazy<T> {
         out.push(Dependency::lazy(Key::of::<T>()));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.lazy(None)
     }
 }
@@ -162,7 +162,7 @@ impl<T: ?Sized + Send + Sync + 'static> InjectableNamed for Lazy<T> {
         out.push(Dependency::lazy(Key::of::<T>().named(name)));
     }
 
-    fn resolve_named(name: &'static str, resolver: &Resolver) -> Result<Self> {
+    fn resolve_named(name: &'static str, resolver: &Resolver<'_>) -> Result<Self> {
         resolver.lazy(Some(name))
     }
 }

@@ -22,7 +22,7 @@ use crate::Result;
 ///         vec![Dependency::required(Key::of::<Clock>())]
 ///     }
 ///
-///     async fn construct(resolver: Resolver) -> Result<Self> {
+///     async fn construct(resolver: Resolver<'_>) -> Result<Self> {
 ///         Ok(Self { clock: resolver.get()? })
 ///     }
 /// }
@@ -40,12 +40,20 @@ pub trait Provide: Sized + Send + Sync + 'static {
     /// How long a value lives.
     const SCOPE: Scope = Scope::Singleton;
 
+    /// Whether [`construct`](Self::construct) never waits, so that no call has to keep its future.
+    /// `#[derive(Provide)]` says so of a struct without `init`.
+    const IMMEDIATE: bool = false;
+
+    /// Whether [`dispose`](Self::dispose) does anything; it is not called otherwise.
+    /// `#[derive(Provide)]` says no of a struct without `dispose`.
+    const DISPOSES: bool = true;
+
     /// What the constructor takes from its resolver; all of it is built before.
     fn dependencies() -> Vec<Dependency>;
 
     /// Builds the value: once in the life of a container, unless [`SCOPE`](Self::SCOPE) says
     /// otherwise.
-    fn construct(resolver: Resolver) -> impl Future<Output = Result<Self>> + Send;
+    fn construct(resolver: Resolver<'_>) -> impl Future<Output = Result<Self>> + Send;
 
     /// Gives back what the value holds, when the process stops (or the call ends that it belongs
     /// to) and all that used it is gone. Never called for a transient value.

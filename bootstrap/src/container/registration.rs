@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use super::{
     Dependency, Key, Scope,
-    erased::{Construct, Dispose, Erased, dispose_with},
+    erased::{Construct, Dispose, Handle, dispose_with},
     family::Family,
 };
 use crate::Result;
@@ -102,7 +102,7 @@ pub(super) struct Entry {
 /// What was registered.
 pub(super) enum Source {
     /// A finished value.
-    Value(Erased),
+    Value(Handle),
     /// An async factory.
     Factory(Construct),
     /// A type that builds itself.

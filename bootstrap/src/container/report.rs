@@ -79,6 +79,11 @@ pub(super) fn other_type(key: &Key) -> Error {
     Error::wiring(format!("{key}: what is stored there has another type"))
 }
 
+pub(super) fn not_immediate(key: &Key) -> Error {
+    Error::wiring(format!("{key} says that its constructor never waits, and it does"))
+        .advise("leave IMMEDIATE out of its implementation of Provide")
+}
+
 pub(super) fn unexpected(key: &Key) -> Error {
     let short = super::key::without_paths(key.type_name());
     Error::wiring(format!("{key} cannot be inserted: no module expects it")).advise(format!(

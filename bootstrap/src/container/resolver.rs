@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Container, Dependency, DependencyKind, Key, Lazy, WeakContainer, erased::reveal, local::Local,
+    Container, Dependency, DependencyKind, Key, Lazy,
+    erased::{reveal, take},
+    local::Local,
     scope::Scope,
+    table::{Slot, Target},
 };
 use crate::{Error, Result};
 
@@ -13,37 +16,35 @@ use crate::{Error, Result};
 /// That there is no other way in is what makes the graph known before anything is built, and a
 /// deadlock impossible.
 #[derive(Clone)]
-pub struct Resolver {
-    container: WeakContainer,
-    owner: Owner,
-    declared: Arc<[Dependency]>,
+pub struct Resolver<'a> {
+    container: &'a Container,
+    owner: Owner<'a>,
+    declared: &'a [Dependency],
+    /// Where those lead, as far as that is known.
+    targets: &'a [Target],
     /// What stands in no table: values of the call, and those that are new for this constructor.
     locals: Vec<Local>,
 }
 
-#[derive(Clone)]
-enum Owner {
+#[derive(Clone, Copy)]
+enum Owner<'a> {
     Slot(usize),
-    Other(Arc<str>),
+    Other(&'a str),
 }
 
-impl Resolver {
+impl<'a> Resolver<'a> {
     pub(super) fn new(
-        container: WeakContainer,
-        owner: impl Into<Arc<str>>,
-        declared: Arc<[Dependency]>,
+        container: &'a Container,
+        owner: &'a str,
+        declared: &'a [Dependency],
         locals: Vec<Local>,
     ) -> Self {
-        Self { container, owner: Owner::Other(owner.into()), declared, locals }
+        Self { container, owner: Owner::Other(owner), declared, targets: &[], locals }
     }
 
-    pub(super) fn of_slot(
-        container: WeakContainer,
-        slot: usize,
-        declared: Arc<[Dependency]>,
-        locals: Vec<Local>,
-    ) -> Self {
-        Self { container, owner: Owner::Slot(slot), declared, locals }
+    pub(super) fn of_slot(container: &'a Container, slot: usize, locals: Vec<Local>) -> Self {
+        let Slot { dependencies: declared, targets, .. } = container.table().slot(slot);
+        Self { container, owner: Owner::Slot(slot), declared, targets, locals }
     }
 
     /// The `T` that was declared.
@@ -80,9 +81,8 @@ impl Resolver {
     pub fn all<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Vec<Arc<T>>> {
         let key = Key::of::<T>();
         self.check(|d| d.kind() == DependencyKind::All && d.key() == &key, &key)?;
-        let container = self.container(&key)?;
-        let slots = container.table().all(key.type_id());
-        Ok(slots.filter_map(|slot| self.value(&container, slot)).collect())
+        let slots = self.container.table().all(key.type_id());
+        Ok(slots.filter_map(|slot| self.value(slot)).collect())
     }
 
     /// A handle to the `T` (called `name`) that was declared, for use after the construction.
@@ -96,7 +96,7 @@ impl Resolver {
             Owner::Slot(slot) => Some(slot),
             Owner::Other(_) => None,
         };
-        Ok(Lazy::new(self.container.clone(), owner, key.shared_name()))
+        Ok(Lazy::new(self.container.downgrade(), owner, key.shared_name()))
     }
 
     fn required<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Result<Arc<T>> {
@@ -110,42 +110,33 @@ impl Resolver {
 
     fn optional<T: ?Sized + Send + Sync + 'static>(&self, key: &Key) -> Result<Option<Arc<T>>> {
         let single = [DependencyKind::Required, DependencyKind::Optional];
-        self.check(|d| single.contains(&d.kind()) && d.key() == key, key)?;
-        let container = self.container(key)?;
-        Ok(container.table().find(key).and_then(|slot| self.value(&container, slot)))
+        let place = self.check(|d| single.contains(&d.kind()) && d.key() == key, key)?;
+        let slot = match self.targets.get(place) {
+            Some(Target::Slot(slot)) => Some(*slot),
+            Some(Target::Nobody) => None,
+            Some(Target::Open) | None => self.container.table().find(key),
+        };
+        Ok(slot.and_then(|slot| self.value(slot)))
     }
 
-    fn value<T: ?Sized + Send + Sync + 'static>(
-        &self,
-        container: &Container,
-        index: usize,
-    ) -> Option<Arc<T>> {
-        let slot = container.table().slot(index);
+    fn value<T: ?Sized + Send + Sync + 'static>(&self, index: usize) -> Option<Arc<T>> {
+        let slot = self.container.table().slot(index);
         if slot.scope == Scope::Singleton {
             return slot.value.get().and_then(reveal);
         }
         let local = self.locals.iter().find(|local| local.slot == index);
-        local.and_then(|local| reveal(&local.value))
+        local.and_then(|local| take(local.value.clone()))
     }
 
-    fn check(&self, declared: impl Fn(&Dependency) -> bool, key: &Key) -> Result<()> {
-        if self.declared.iter().any(declared) {
-            return Ok(());
-        }
-        Err(self.undeclared(key))
-    }
-
-    fn container(&self, key: &Key) -> Result<Container> {
-        self.container.upgrade().ok_or_else(|| self.too_late(key))
+    /// The place of the dependency that allows it to take `key`.
+    fn check(&self, declared: impl Fn(&Dependency) -> bool, key: &Key) -> Result<usize> {
+        self.declared.iter().position(declared).ok_or_else(|| self.undeclared(key))
     }
 
     fn owner(&self) -> String {
-        match &self.owner {
-            Owner::Other(name) => name.to_string(),
-            Owner::Slot(slot) => match self.container.upgrade() {
-                Some(container) => container.table().slot(*slot).key().to_string(),
-                None => "a constructor".to_owned(),
-            },
+        match self.owner {
+            Owner::Other(name) => name.to_owned(),
+            Owner::Slot(slot) => self.container.table().slot(slot).key().to_string(),
         }
     }
 
@@ -157,14 +148,9 @@ impl Resolver {
             ),
         )
     }
-
-    fn too_late(&self, key: &Key) -> Error {
-        Error::other(format!("{} takes {key} when the container is gone", self.owner()))
-            .advise("take it in the constructor and keep it, instead of keeping the resolver")
-    }
 }
 
-impl std::fmt::Debug for Resolver {
+impl std::fmt::Debug for Resolver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Resolver of {}", self.owner())
     }

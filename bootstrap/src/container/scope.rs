@@ -3,7 +3,11 @@
 use std::{
     fmt,
     panic::AssertUnwindSafe,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -73,7 +77,13 @@ impl CallValue {
 /// The values of one call, in the order in which they were built. Until the first, it costs
 /// nothing.
 #[derive(Default)]
-pub(crate) struct CallScope(OnceLock<Mutex<Values>>);
+pub(crate) struct CallScope {
+    /// How many there are: changed under the lock, and read where there may be none to lock for.
+    count: AtomicUsize,
+    /// Whether one of them has to be disposed of.
+    disposes: AtomicBool,
+    values: Mutex<Values>,
+}
 
 /// Most calls that have values have one: it needs no list.
 #[derive(Default)]
@@ -103,6 +113,13 @@ impl Values {
     }
 }
 
+/// What nobody has taken out goes as it would have been disposed of: the last first.
+impl Drop for Values {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
 struct Held {
     slot: usize,
     value: Erased,
@@ -110,29 +127,35 @@ struct Held {
 
 impl CallScope {
     pub(super) fn find(&self, slot: usize) -> Option<Erased> {
-        let held = lock(self.0.get()?);
-        held.find(slot).map(|held| Erased::clone(&held.value))
-    }
-
-    /// Keeps `value`, unless there is one already, and returns the one that counts.
-    pub(super) fn keep(&self, slot: usize, value: Erased) -> Erased {
-        let mut held = lock(self.0.get_or_init(Mutex::default));
-        if let Some(first) = held.find(slot) {
-            return Erased::clone(&first.value);
+        if self.is_empty() {
+            return None;
         }
-        held.push(Held { slot, value: Erased::clone(&value) });
-        value
+        self.lock().find(slot).map(|held| held.value.clone())
     }
 
-    /// Whether nothing was built for this call.
+    /// Keeps `value`, unless there is one already, which is returned: that is the one that counts.
+    pub(super) fn keep(&self, slot: usize, value: &Erased, disposes: bool) -> Option<Erased> {
+        let mut values = self.lock();
+        if let Some(first) = values.find(slot) {
+            return Some(first.value.clone());
+        }
+        values.push(Held { slot, value: value.clone() });
+        if disposes {
+            self.disposes.store(true, Ordering::Release);
+        }
+        self.count.store(values.len(), Ordering::Release);
+        None
+    }
+
+    /// Whether nothing was built for this call, or nothing is left of it.
     #[inline]
-    pub(crate) fn is_unused(&self) -> bool {
-        self.0.get().is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Whether nothing is left of what was built for this call.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.get().is_none_or(|held| lock(held).len() == 0)
+    /// Whether it is enough to drop what was built for this call.
+    pub(crate) fn only_drops(&self) -> bool {
+        !self.disposes.load(Ordering::Acquire)
     }
 
     /// Disposes of what was built for this call, the last first, and logs what fails.
@@ -143,7 +166,7 @@ impl CallScope {
         while let Some(held) = self.take_last() {
             let slot = container.table().slot(held.slot);
             let Some(dispose) = &slot.dispose else { continue };
-            if let Err(error) = at_its_end(dispose(&held.value)).await {
+            if let Err(error) = at_its_end(dispose(held.value)).await {
                 let provider = slot.key().to_string();
                 tracing::error!(provider, module = &*slot.module, %error, "disposal after a call failed");
             }
@@ -152,33 +175,36 @@ impl CallScope {
 
     /// Takes everything out, for a scope that outlives whoever was to close it.
     pub(crate) fn detach(&self) -> Self {
-        let taken = self.0.get().map(|held| std::mem::take(&mut *lock(held))).unwrap_or_default();
-        let detached = Self::default();
-        if taken.len() > 0 {
-            detached.0.get_or_init(|| Mutex::new(taken));
-        }
-        detached
+        let mut values = self.lock();
+        let count = AtomicUsize::new(self.count.swap(0, Ordering::AcqRel));
+        let disposes = AtomicBool::new(self.disposes.load(Ordering::Acquire));
+        Self { count, disposes, values: Mutex::new(std::mem::take(&mut *values)) }
     }
 
     fn take_last(&self) -> Option<Held> {
-        lock(self.0.get()?).pop()
+        if self.is_empty() {
+            return None;
+        }
+        let mut values = self.lock();
+        let last = values.pop();
+        self.count.store(values.len(), Ordering::Release);
+        last
     }
-}
 
-fn lock(held: &Mutex<Values>) -> MutexGuard<'_, Values> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for CallScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.0.get().map_or(0, |held| lock(held).len());
-        write!(f, "CallScope({values} values)")
+        write!(f, "CallScope({} values)", self.count.load(Ordering::Acquire))
     }
 }
 
 /// Arms a timer only where the disposal has to wait.
 async fn at_its_end(disposal: impl Future<Output = Result<()>> + Send) -> Result<()> {
-    let mut disposal = Box::pin(AssertUnwindSafe(disposal).catch_unwind());
+    let mut disposal = pin!(AssertUnwindSafe(disposal).catch_unwind());
     let caught = |outcome: std::thread::Result<Result<()>>| {
         outcome.unwrap_or_else(|panic| Err(panics::error(&*panic)))
     };

@@ -12,7 +12,7 @@ use super::{
     BuildTime, Container, Key, Root,
     construction::{Failure, running},
     elsewhere::nowhere,
-    erased::erase,
+    erased::handle,
     graph::{Graph, Stage},
     report,
     table::{Origin, Slot},
@@ -92,7 +92,7 @@ impl Container {
         if matches!(slot.origin, Origin::Open(_)) {
             slot.late_key.get_or_init(|| key.clone());
         }
-        if self.keep(index, erase(value), None) { Ok(()) } else { refused("it has come already") }
+        if self.keep(index, handle(value), None) { Ok(()) } else { refused("it has come already") }
     }
 
     /// Checks that all that `roots` and the providers need is there.
@@ -114,7 +114,10 @@ impl Container {
         let before = self.built().len();
         let wanted = Graph::new(self.table(), roots).wanted();
         let outcomes = join_all(wanted.iter().map(|&index| self.ensure(index))).await;
-        let failures = outcomes.into_iter().filter_map(std::result::Result::err).collect();
+        let failures = outcomes
+            .into_iter()
+            .filter_map(|outcome| outcome.err().map(|failure| *failure))
+            .collect();
         self.report_failures(roots, failures)?;
         Ok(self
             .built()

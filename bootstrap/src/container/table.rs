@@ -10,7 +10,7 @@ use std::{
 use super::{
     Dependency, DependencyKind, Key,
     construction::Running,
-    erased::{Construct, Dispose, Erased, reveal},
+    erased::{Construct, Dispose, Handle, reveal},
     family::{self, Family},
     scope::Scope,
 };
@@ -22,7 +22,9 @@ pub(super) struct Slot {
     pub(super) late_key: OnceLock<Key>,
     pub(super) module: Arc<str>,
     pub(super) origin: Origin,
-    pub(super) dependencies: Arc<[Dependency]>,
+    pub(super) dependencies: Box<[Dependency]>,
+    /// Where each of them leads; filled in by the table.
+    pub(super) targets: Box<[Target]>,
     pub(super) scope: Scope,
     pub(super) eager: bool,
     /// Only its own module may take it.
@@ -31,7 +33,7 @@ pub(super) struct Slot {
     pub(super) overridden: bool,
     pub(super) dispose: Option<Dispose>,
     /// Shared with the index, so that a lookup does not pass through here.
-    pub(super) value: Arc<OnceLock<Erased>>,
+    pub(super) value: Arc<OnceLock<Handle>>,
     pub(super) running: Mutex<Option<Running>>,
 }
 
@@ -55,6 +57,17 @@ pub(super) enum Origin {
     Family(Family),
 }
 
+/// Where a dependency leads, as far as that is known from the start.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    /// There.
+    Slot(usize),
+    /// Nobody provides it, and nobody will.
+    Nobody,
+    /// To several, or to what is supplied under a name that is not known yet.
+    Open,
+}
+
 /// A dependency on another slot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Edge {
@@ -72,6 +85,14 @@ impl Slot {
         match &self.origin {
             Origin::Announced(when) | Origin::Open(when) | Origin::Expected(when) => Some(when),
             Origin::Family(_) => Some(family::WHEN),
+            _ => None,
+        }
+    }
+
+    /// What builds it, where something does.
+    pub(super) fn construct(&self) -> Option<&Construct> {
+        match &self.origin {
+            Origin::Constructor(construct) | Origin::Alias(construct) => Some(construct),
             _ => None,
         }
     }
@@ -103,7 +124,7 @@ impl Slot {
 /// The slot of a type's unnamed value.
 struct Unnamed {
     slot: usize,
-    value: Arc<OnceLock<Erased>>,
+    value: Arc<OnceLock<Handle>>,
 }
 
 /// What is added once, when the configuration is complete.
@@ -156,7 +177,26 @@ impl Table {
                 }
             }
         }
-        Self { slots, late: OnceLock::new(), unnamed, named, open, by_type, rivals }
+        let late = OnceLock::new();
+        Self { slots, late, unnamed, named, open, by_type, rivals }.with_targets()
+    }
+
+    fn with_targets(mut self) -> Self {
+        let targets = |slot: &Slot| slot.dependencies.iter().map(|d| self.target(d)).collect();
+        let targets: Vec<_> = self.slots.iter().map(targets).collect();
+        for (slot, targets) in self.slots.iter_mut().zip(targets) {
+            slot.targets = targets;
+        }
+        self
+    }
+
+    /// What is not open is found at once or never.
+    fn target(&self, dependency: &Dependency) -> Target {
+        let key = dependency.key();
+        if dependency.kind() == DependencyKind::All || self.open.contains_key(&key.type_id()) {
+            return Target::Open;
+        }
+        self.find(key).map_or(Target::Nobody, Target::Slot)
     }
 
     /// Adds the members of families; the second time changes nothing.
@@ -190,13 +230,18 @@ impl Table {
         self.find_type(key.type_id(), key.name())
     }
 
-    /// The unnamed value of type `T`, if it is there: the way of every call.
+    /// The place of a type's unnamed value: the way of every call.
     #[inline]
-    pub(super) fn unnamed<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        match self.unnamed.get(&TypeId::of::<T>()) {
-            Some(unnamed) => reveal(unnamed.value.get()?),
-            None => self.value(None),
+    pub(super) fn unnamed(&self, type_id: TypeId) -> Option<(usize, &OnceLock<Handle>)> {
+        match self.unnamed.get(&type_id) {
+            Some(Unnamed { slot, value }) => Some((*slot, value)),
+            None => self.unnamed_open(type_id),
         }
+    }
+
+    #[cold]
+    fn unnamed_open(&self, type_id: TypeId) -> Option<(usize, &OnceLock<Handle>)> {
+        self.find_open(type_id, None).map(|slot| (slot, &*self.slot(slot).value))
     }
 
     /// The value of type `T` and that name, if it is there.
@@ -209,17 +254,16 @@ impl Table {
     }
 
     /// The slots behind `dependencies`, as far as they exist at this moment.
-    pub(super) fn edges(&self, dependencies: &[Dependency]) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        for dependency in dependencies {
+    pub(super) fn edges(&self, dependencies: &[Dependency]) -> impl Iterator<Item = Edge> {
+        dependencies.iter().flat_map(|dependency| {
             let (key, kind) = (dependency.key(), dependency.kind());
-            let edge = |slot| Edge { slot, kind };
-            match kind {
-                DependencyKind::All => edges.extend(self.all(key.type_id()).map(edge)),
-                _ => edges.extend(self.find(key).map(edge)),
-            }
-        }
-        edges
+            let (all, one) = match kind {
+                DependencyKind::All => (Some(self.all(key.type_id())), None),
+                _ => (None, self.find(key)),
+            };
+            let slots = all.into_iter().flatten().chain(one);
+            slots.map(move |slot| Edge { slot, kind })
+        })
     }
 
     /// Every slot of that type, in the order of registration.

@@ -1,4 +1,11 @@
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+};
 
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
@@ -128,6 +135,13 @@ impl Context {
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
+    }
+
+    /// Whether there is no other handle of this call; then what others did with it has been done.
+    pub(super) fn is_held_once(&self) -> bool {
+        let once = Arc::strong_count(&self.0) == 1;
+        fence(Ordering::Acquire);
+        once
     }
 
     pub(super) fn call_scope(&self) -> &CallScope {

@@ -112,10 +112,7 @@ impl<T: ?Sized + Send + Sync + 'static> FromContext for Inject<T> {
     type Payload = NoPayload;
 
     async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
-        match context.container.try_get::<T>() {
-            Some(value) => Ok(Self(value)),
-            None => Ok(Self(context.container.get_in::<T>(context).await?)),
-        }
+        Ok(Self(context.container.get_in(context).await?))
     }
 
     fn describe(info: &mut OperationInfo) {

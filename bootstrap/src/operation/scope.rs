@@ -22,18 +22,25 @@ impl EndOfCall<'_> {
     /// Disposes of the call's values, the last first.
     pub(super) async fn reached(self) {
         let context = self.0;
-        if !context.scope().is_unused() {
+        if !self.has_no_more_to_do() {
             context.scope().close(&context.container).await;
         }
+    }
+
+    /// Where nobody else holds the call, what only has to be dropped goes with it.
+    fn has_no_more_to_do(&self) -> bool {
+        let Self(context) = self;
+        let scope = context.scope();
+        scope.is_empty() || context.is_held_once() && scope.only_drops()
     }
 }
 
 impl Drop for EndOfCall<'_> {
     fn drop(&mut self) {
-        let Self(context) = self;
-        if context.scope().is_empty() {
+        if self.has_no_more_to_do() {
             return;
         }
+        let Self(context) = self;
         let (rest, container) = (context.scope().detach(), context.container.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { rest.close(&container).await });

@@ -45,7 +45,7 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> Result<TokenStream> 
 
             #[allow(unused_variables)]
             async fn construct(
-                #resolver: #polyport::container::Resolver,
+                #resolver: #polyport::container::Resolver<'_>,
             ) -> #polyport::Result<Self> {
                 let #value: Self = #name(#(#values),*).await?;
                 ::std::result::Result::Ok(#value)

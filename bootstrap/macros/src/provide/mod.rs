@@ -94,13 +94,23 @@ fn dependencies(names: &FieldNames, fields: &[Field]) -> TokenStream {
 
 fn construct(names: &FieldNames, options: &Options, fields: &[Field]) -> TokenStream {
     let FieldNames { polyport, resolver, .. } = names;
-    let value = Ident::new("value", Span::mixed_site());
+    let (fill, value) =
+        (Ident::new("fill", Span::mixed_site()), Ident::new("value", Span::mixed_site()));
     let each = fields.iter().map(|field| field.value(names));
     let init = options.init.as_ref().map(|init| quote!(#value.#init().await?;));
+    let immediate = options.init.is_none();
     quote! {
+        const IMMEDIATE: bool = #immediate;
+
         #[allow(unused_mut, unused_variables)]
-        async fn construct(#resolver: #polyport::container::Resolver) -> #polyport::Result<Self> {
-            let mut #value = Self { #(#each,)* };
+        async fn construct(
+            #resolver: #polyport::container::Resolver<'_>,
+        ) -> #polyport::Result<Self> {
+            // A closure, so that no expression of a field can wait.
+            let #fill = || -> #polyport::Result<Self> {
+                ::std::result::Result::Ok(Self { #(#each,)* })
+            };
+            let mut #value = #fill()?;
             #init
             ::std::result::Result::Ok(#value)
         }
@@ -121,14 +131,17 @@ impl Options {
                 const SCOPE: #polyport::container::Scope = #polyport::container::Scope::#scope;
             }
         });
-        let dispose = self.dispose.as_ref().map(|dispose| {
-            quote! {
+        let dispose = match &self.dispose {
+            Some(dispose) => quote! {
                 async fn dispose(self: ::std::sync::Arc<Self>) -> #polyport::Result<()> {
                     Self::#dispose(&self).await?;
                     ::std::result::Result::Ok(())
                 }
-            }
-        });
+            },
+            None => quote!(
+                const DISPOSES: bool = false;
+            ),
+        };
         quote!(#eager #scope #dispose)
     }
 }

@@ -222,7 +222,7 @@ async fn a_resolver_refuses_what_was_not_declared() {
             Vec::new()
         }
 
-        async fn construct(resolver: Resolver) -> Result<Self> {
+        async fn construct(resolver: Resolver<'_>) -> Result<Self> {
             resolver.get::<Pool>().map(|_| Self)
         }
     }
@@ -236,6 +236,31 @@ async fn a_resolver_refuses_what_was_not_declared() {
         "Sly (module test): Sly takes Pool, which it did not declare\n  \
          help: add Pool to its dependencies, so that it is built before (in a struct with\n      \
          #[derive(Provide)]: an #[inject] field)\n",
+    );
+}
+
+#[tokio::test]
+async fn a_constructor_that_waits_though_it_says_that_it_never_does_is_told() {
+    #[derive(Debug)]
+    struct Hasty;
+    impl Provide for Hasty {
+        const IMMEDIATE: bool = true;
+
+        fn dependencies() -> Vec<Dependency> {
+            Vec::new()
+        }
+
+        async fn construct(_: Resolver<'_>) -> Result<Self> {
+            std::future::pending().await
+        }
+    }
+    let container = container(|b| {
+        b.provide::<Hasty>();
+    });
+    assert_eq!(
+        format!("{:?}", container.get::<Hasty>().await.unwrap_err()),
+        "Hasty (module test): Hasty says that its constructor never waits, and it does\n  help: \
+         leave IMMEDIATE out of its implementation of Provide\n",
     );
 }
 
@@ -304,7 +329,7 @@ impl Injectable for Admin {
         out.push(Dependency::required(Key::of::<Pool>().named("admin")));
     }
 
-    fn resolve(resolver: &Resolver) -> Result<Self> {
+    fn resolve(resolver: &Resolver<'_>) -> Result<Self> {
         resolver.get_named("admin").map(Self)
     }
 }

@@ -29,7 +29,7 @@ mod kernel {
 
     pub(super) trait FromApps: Sized {
         fn dependency(name: Option<&'static str>) -> Dependency;
-        fn resolve(resolver: &Resolver, name: Option<&str>) -> Result<Self>;
+        fn resolve(resolver: &Resolver<'_>, name: Option<&str>) -> Result<Self>;
     }
 
     #[derive(Clone)]
@@ -44,7 +44,7 @@ mod kernel {
             })
         }
 
-        fn resolve(resolver: &Resolver, name: Option<&str>) -> Result<Self> {
+        fn resolve(resolver: &Resolver<'_>, name: Option<&str>) -> Result<Self> {
             let app = match name {
                 Some(name) => resolver.get_named::<Self>(name)?,
                 None => resolver.get::<Self>()?,

@@ -142,7 +142,7 @@ async fn it_can_be_asked_for_by_name_and_outside_of_constructors() {
             Lazy::<String>::named_dependencies("replica", out);
         }
 
-        fn resolve(resolver: &crate::container::Resolver) -> Result<Self> {
+        fn resolve(resolver: &crate::container::Resolver<'_>) -> Result<Self> {
             Lazy::resolve_named("replica", resolver).map(Self)
         }
     }

@@ -28,7 +28,7 @@ macro_rules! checks {
                     Vec::new()
                 }
 
-                async fn construct(_: Resolver) -> Result<Self> {
+                async fn construct(_: Resolver<'_>) -> Result<Self> {
                     Ok(Self)
                 }
             }

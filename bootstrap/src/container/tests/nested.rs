@@ -92,7 +92,7 @@ impl Factory<()> for After {
         vec![Dependency::required(Key::of::<Link>().named(self.0.to_string()))]
     }
 
-    fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Link>> {
+    fn call<'a>(&self, resolver: Resolver<'a>) -> BoxFuture<'a, Result<Link>> {
         let before = resolver.get_named::<Link>(&self.0.to_string());
         let built = Arc::clone(&self.1);
         Box::pin(async move {

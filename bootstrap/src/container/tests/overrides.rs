@@ -40,7 +40,7 @@ impl Provide for Real {
         vec![Dependency::required(Key::of::<Log>())]
     }
 
-    async fn construct(resolver: Resolver) -> Result<Self> {
+    async fn construct(resolver: Resolver<'_>) -> Result<Self> {
         resolver.get::<Log>()?.add("built");
         Ok(Self)
     }

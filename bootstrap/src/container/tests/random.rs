@@ -35,8 +35,8 @@ impl Factory<()> for Build {
         self.needs.clone()
     }
 
-    fn call(&self, resolver: &Resolver) -> BoxFuture<'static, Result<Node>> {
-        let (resolver, needs) = (resolver.clone(), self.needs.clone());
+    fn call<'a>(&self, resolver: Resolver<'a>) -> BoxFuture<'a, Result<Node>> {
+        let needs = self.needs.clone();
         let (number, log) = (self.number, self.log.clone());
         Box::pin(async move {
             tokio::task::yield_now().await;

@@ -30,7 +30,7 @@ impl Provide for Sql {
         Vec::new()
     }
 
-    async fn construct(_: Resolver) -> Result<Self> {
+    async fn construct(_: Resolver<'_>) -> Result<Self> {
         Ok(Self(1))
     }
 }

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use tokio::sync::Barrier;
+
 use super::{Log, PATIENCE, container, refused};
 use crate::{
     Error, Result,
@@ -43,7 +45,7 @@ impl Provide for Tx {
         vec![Dependency::required(Key::of::<u64>())]
     }
 
-    async fn construct(resolver: Resolver) -> Result<Self> {
+    async fn construct(resolver: Resolver<'_>) -> Result<Self> {
         Ok(Self(*resolver.get::<u64>()?))
     }
 }
@@ -75,6 +77,36 @@ async fn a_call_has_one_of_its_own_and_another_call_another() {
     assert_eq!(container.get_in::<Tx>(&two).await.unwrap().0, 2);
     assert!(container.try_get::<Tx>().is_none());
     assert!(container.try_get::<Cache>().is_some(), "a singleton is the process's");
+}
+
+#[tokio::test]
+async fn two_tasks_of_one_call_that_build_at_once_have_the_same_value() {
+    let both = Arc::new(Barrier::new(2));
+    let container = calls(|b| {
+        let both = Arc::clone(&both);
+        b.provide_with(move || {
+            let both = Arc::clone(&both);
+            async move { Ok(Id(usize::from(both.wait().await.is_leader()))) }
+        })
+        .request();
+    });
+    let call = Call::default();
+    let builds = async { tokio::join!(container.get_in::<Id>(&call), container.get_in(&call)) };
+    let (one, other) = tokio::time::timeout(PATIENCE, builds).await.expect("neither waits");
+    assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+}
+
+#[tokio::test]
+async fn a_value_of_a_call_does_without_what_nobody_provides() {
+    let container = calls(|b| {
+        b.provide_with(async |cache: Option<Arc<Cache>>, all: Vec<Arc<Cache>>, _: Lazy<Id>| {
+            assert!(cache.is_none() && all.is_empty());
+            Ok(Tx(1))
+        })
+        .request();
+        b.provide_value(Arc::new(Id(0)));
+    });
+    assert_eq!(container.get_in::<Tx>(&Call::default()).await.unwrap().0, 1);
 }
 
 #[tokio::test]
@@ -136,9 +168,9 @@ async fn the_end_of_a_call_disposes_in_reverse_whatever_fails() {
             .on_dispose(async |_| panic!("no more"));
     });
     let call = Call { number: 3, ..Call::default() };
-    assert!(call.scope.is_unused());
+    assert!(call.scope.is_empty());
     container.get_in::<Cache>(&call).await.unwrap();
-    assert!(!call.scope.is_unused());
+    assert!(!call.scope.is_empty());
     call.scope.close(&container).await;
     call.scope.close(&container).await;
     assert_eq!(log.entries(), ["repo", "tx 3"]);
