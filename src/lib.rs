@@ -45,7 +45,7 @@ pub mod prelude {
     pub use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, Queue};
     pub use polyport_bootstrap::{
         Application, Bootstrap, Config, Container, Environment, Error, Health, Lifecycle, Module,
-        ModuleBuilder, Preset, Provide, Result, module,
+        ModuleBuilder, Preset, Provide, Result, Settings, module,
         operation::{App, Context, Ctx, Fault, FaultKind, FromContext, Inject, Input, Operation},
     };
     #[cfg(feature = "grpc")]

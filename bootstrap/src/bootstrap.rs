@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::{
     Graph, Hook, Result,
     command::{self, Command},
+    config::LayerValues,
     container::Container,
     framework::IntoFramework,
     hooks::{self, HookPoint},
-    lifecycle::{self, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
+    lifecycle::{self, BeforeHooks, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
     module::Module,
     preset::Preset,
-    signals,
+    signals::{self, HangUps},
 };
 
 /// What a process consists of: one main framework, any number of secondary ones, modules and
@@ -116,6 +117,35 @@ impl Bootstrap {
         self
     }
 
+    /// Sees, and may change, what each source of the configuration sets, before it is merged with
+    /// the others: each file, each environment variable, the defaults of each module, what each
+    /// before-hook adds, each once. It is the place to decrypt values.
+    ///
+    /// Hooks of modules (`Module::config_will_load`) run first.
+    /// A text that a hook fills in may be interpolated (`${…}`) like any other;
+    /// [`literal`](crate::config::literal) keeps it from being so.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Bootstrap, Error};
+    ///
+    /// let bootstrap = Bootstrap::new().config_will_load(|values| {
+    ///     if values.source().starts_with("remote:") && values.remove("http").is_some() {
+    ///         return Err(Error::configuration("nobody sets our ports from afar"));
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn config_will_load(
+        mut self,
+        hook: impl Fn(&mut LayerValues<'_>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let owner = self.plan.presets.owner();
+        self.plan.config_will_load.add(owner, hook);
+        self
+    }
+
     /// Adds a hook that runs before the configuration is complete and any framework is built; it
     /// may add configuration (`container.config().add(…)`) and get providers. Hooks run one after
     /// the other.
@@ -149,6 +179,46 @@ impl Bootstrap {
         closed => Closed;
     }
 
+    /// What the application is called where its configuration (`app.name`) does not say; by
+    /// default the name of the package whose `main` has `#[polyport::main]`, else `app`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.plan.options.name = Some(name.into());
+        self
+    }
+
+    /// Environments that need no file of their own, besides `local`, `unittest` and `prod`. One
+    /// that is not declared and has no file `config.{environment}.*` is an error: its name may be
+    /// misspelt.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::Bootstrap;
+    ///
+    /// let bootstrap = Bootstrap::new().environments(["staging", "perf"]);
+    /// ```
+    #[must_use]
+    pub fn environments<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.plan.options.environments.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Config files that have to be there, by the middle of their names: `default`, and
+    /// environments, whose files have to be there where the process runs in that environment.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::Bootstrap;
+    ///
+    /// // config.default.* everywhere, and in production config.prod.* too
+    /// let bootstrap = Bootstrap::new().require_files(["default", "prod"]);
+    /// ```
+    #[must_use]
+    pub fn require_files<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.plan.options.required_files.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Adds a hook that declares what it takes by its arguments, as operations do: that is checked
     /// at start, built before and shown by the graph. Each argument is injectable: `Inject<T>`,
     /// `Arc<T>`, `Option<Arc<T>>`, `App<A>`, `Config` …
@@ -159,7 +229,8 @@ impl Bootstrap {
         self
     }
 
-    /// Sets the application's base directory, whose folder `config` holds the configuration files;
+    /// Sets the application's base directory, which has to be there, and whose folder `config`
+    /// holds the configuration files;
     /// by default the working directory, or, where that has no such folder, the package that
     /// `cargo run` or `cargo test` works on.
     #[must_use]
@@ -187,8 +258,19 @@ impl Bootstrap {
         lifecycle::graph(self.plan)
     }
 
+    /// Checks everything that can be checked without serving: runs the before-hooks, validates the
+    /// configuration, builds the frameworks and checks the whole graph. No listener is opened and
+    /// no broker connected to; what the before-hooks have built is disposed of.
+    ///
+    /// # Errors
+    /// Returns one report of what would keep the process from starting.
+    pub async fn check(self) -> Result<()> {
+        lifecycle::check(self.plan, BeforeHooks::Run).await.map(drop)
+    }
+
     /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
-    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once.
+    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once; SIGHUP reloads
+    /// the configuration.
     ///
     /// In a `main` with `#[polyport::main]` it does what the command line asks for instead, where
     /// there is one; it never reads the process's arguments itself.
@@ -202,15 +284,34 @@ impl Bootstrap {
             Command::Serve => self.serve().await,
             Command::Help => command::print(&command::help()),
             Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
+            Command::Check(before) => {
+                let graph = lifecycle::check(self.plan, before).await?;
+                command::print(&command::checked(&graph))
+            }
+            Command::Config(before) => {
+                let looked = lifecycle::look(self.plan, before).await?;
+                command::show(&looked, Ok(looked.config.dump().to_string()))
+            }
+            Command::Explain(key) => {
+                let looked = lifecycle::look(self.plan, BeforeHooks::Run).await?;
+                command::show(&looked, looked.config.explanation(&key).map(|it| it.to_string()))
+            }
         }
     }
 
     async fn serve(self) -> Result<()> {
         let lifecycle = Lifecycle::default();
+        let hang_ups = HangUps::listen()?;
         let plan = self.plan;
         let serving = {
             let lifecycle = lifecycle.clone();
-            async move { lifecycle::start(plan, lifecycle).await?.wait().await }
+            async move {
+                let running = lifecycle::start(plan, lifecycle).await?;
+                tokio::select! {
+                    outcome = running.wait() => outcome,
+                    never = running.reloader().follow(hang_ups) => match never {},
+                }
+            }
         };
         signals::stop_on_signal(serving, &lifecycle).await
     }

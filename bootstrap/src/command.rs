@@ -6,14 +6,17 @@
 
 use std::{ffi::OsString, io::Write};
 
-use crate::{Error, ErrorKind, Graph, Result};
+use crate::{
+    Error, ErrorKind, Graph, Result,
+    lifecycle::{BeforeHooks, Looked},
+};
 
 tokio::task_local! {
     static GIVEN: Result<Command>;
 }
 
 /// What the process is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// To start and serve: no argument.
     Serve,
@@ -21,6 +24,12 @@ pub(crate) enum Command {
     Help,
     /// To show the graph of the application.
     Graph(GraphFormat),
+    /// To say whether it would start.
+    Check(BeforeHooks),
+    /// To show the merged configuration.
+    Config(BeforeHooks),
+    /// To say where the value at a key comes from.
+    Explain(String),
 }
 
 /// How the graph is shown.
@@ -31,18 +40,45 @@ pub(crate) enum GraphFormat {
     Json,
 }
 
-/// An argument, with what it takes after `=`, and what it does.
+/// An argument, with what it takes, and what it does.
 struct Argument {
     name: &'static str,
-    values: &'static [&'static str],
+    takes: Takes,
     meaning: &'static str,
     command: fn(Option<&str>) -> Command,
 }
 
-const ARGUMENTS: [Argument; 2] = [
+/// What stands behind an argument's name.
+enum Takes {
+    Nothing,
+    /// One of these, after `=`, or nothing.
+    OneOf(&'static [&'static str]),
+    /// A key of the configuration, after `=` or as the next argument.
+    Key,
+}
+
+const ARGUMENTS: [Argument; 5] = [
+    Argument {
+        name: "--check",
+        takes: Takes::OneOf(&["offline"]),
+        meaning: "check configuration and wiring (offline: no before-hooks); start nothing",
+        command: |how| Command::Check(before_hooks(how)),
+    },
+    Argument {
+        name: "--config",
+        takes: Takes::OneOf(&["offline"]),
+        meaning: "print the configuration with the source of each value, secrets masked",
+        command: |how| Command::Config(before_hooks(how)),
+    },
+    Argument {
+        name: "--explain",
+        takes: Takes::Key,
+        meaning: "print where the value at KEY comes from, and what it stands above",
+        command: |key| Command::Explain(key.unwrap_or_default().to_owned()),
+    },
     Argument {
         name: "--graph",
-        values: &["mermaid", "dot", "json"],
+        takes: Takes::OneOf(&["mermaid", "dot", "json"]),
         meaning: "print modules, providers, operations and who needs whom; start nothing",
         command: |format| {
             Command::Graph(match format {
@@ -52,8 +88,17 @@ const ARGUMENTS: [Argument; 2] = [
             })
         },
     },
-    Argument { name: "--help", values: &[], meaning: "print this", command: |_| Command::Help },
+    Argument {
+        name: "--help",
+        takes: Takes::Nothing,
+        meaning: "print this",
+        command: |_| Command::Help,
+    },
 ];
+
+fn before_hooks(how: Option<&str>) -> BeforeHooks {
+    how.map_or(BeforeHooks::Run, |_| BeforeHooks::LeaveOut)
+}
 
 /// Runs `main` with the command that `arguments`, without the program's name, ask for.
 pub(crate) async fn with<T>(
@@ -89,6 +134,20 @@ pub(crate) fn help() -> String {
     help
 }
 
+/// What is said of an application that would start.
+pub(crate) fn checked(graph: &Graph) -> String {
+    let (operations, providers) = (graph.operations.len(), graph.providers.len());
+    format!("nothing is wrong: {operations} operations, {providers} providers\n")
+}
+
+/// Shows what was looked up, and then what went wrong on the way there.
+pub(crate) fn show(looked: &Looked, shown: Result<String>) -> Result<()> {
+    match (shown, looked.trouble.clone()) {
+        (Ok(text), trouble) => print(&text).and(trouble),
+        (Err(error), trouble) => Err(error.also(trouble.err())),
+    }
+}
+
 impl GraphFormat {
     pub(crate) fn show(self, graph: &Graph) -> Result<String> {
         match self {
@@ -101,40 +160,53 @@ impl GraphFormat {
 
 impl Argument {
     fn usage(&self) -> String {
-        match self.values {
-            [] => self.name.to_owned(),
-            values => format!("{}[={}]", self.name, values.join("|")),
+        match self.takes {
+            Takes::Nothing => self.name.to_owned(),
+            Takes::OneOf(values) => format!("{}[={}]", self.name, values.join("|")),
+            Takes::Key => format!("{} KEY", self.name),
         }
     }
 
     fn command(&self, value: Option<&str>) -> Result<Command> {
-        match value {
-            Some(value) if !self.values.contains(&value) => {
-                Err(wrong(format!("{} does not take \"{value}\"", self.name)))
+        match (&self.takes, value) {
+            (Takes::Key, None) => Err(wrong(format!("{} needs a key", self.name))),
+            (Takes::Nothing, Some(value)) => Err(self.refuse(value)),
+            (Takes::OneOf(known), Some(value)) if !known.contains(&value) => {
+                Err(self.refuse(value))
             }
-            value => Ok((self.command)(value)),
+            (_, value) => Ok((self.command)(value)),
         }
+    }
+
+    fn refuse(&self, value: &str) -> Error {
+        wrong(format!("{} does not take \"{value}\"", self.name))
     }
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
-    let mut asked = None;
-    for argument in arguments {
-        let command = parse_one(&argument.to_string_lossy())?;
-        if asked.replace(command).is_some_and(|other| other != command) {
+    let mut arguments = arguments.into_iter().map(|text| text.to_string_lossy().into_owned());
+    let mut asked: Option<Command> = None;
+    while let Some(text) = arguments.next() {
+        let command = parse_one(&text, &mut arguments)?;
+        if asked.as_ref().is_some_and(|other| *other != command) {
             return Err(wrong("only one thing can be asked for at a time".to_owned()));
         }
+        asked = Some(command);
     }
     Ok(asked.unwrap_or(Command::Serve))
 }
 
-fn parse_one(text: &str) -> Result<Command> {
+fn parse_one(text: &str, rest: &mut impl Iterator<Item = String>) -> Result<Command> {
     let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
+        Some((name, value)) => (name, Some(value.to_owned())),
         None => (text, None),
     };
     match ARGUMENTS.iter().find(|argument| argument.name == name) {
-        Some(argument) => argument.command(value),
+        Some(argument) => {
+            let is_next = matches!(argument.takes, Takes::Key) && value.is_none();
+            let value = if is_next { rest.next() } else { value };
+            argument.command(value.as_deref())
+        }
         None => Err(wrong(format!("argument \"{text}\" is not known"))),
     }
 }
@@ -155,23 +227,35 @@ mod tests {
 
     #[test]
     fn arguments_say_what_is_asked_for() {
+        let explain = |key: &str| Ok(Command::Explain(key.to_owned()));
         assert_eq!(parsed(&[]), Ok(Command::Serve));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--graph"]), Ok(Command::Graph(GraphFormat::Mermaid)));
         assert_eq!(parsed(&["--graph=dot"]), Ok(Command::Graph(GraphFormat::Dot)));
         assert_eq!(parsed(&["--graph=json"; 2]), Ok(Command::Graph(GraphFormat::Json)));
+        assert_eq!(parsed(&["--check"]), Ok(Command::Check(BeforeHooks::Run)));
+        assert_eq!(parsed(&["--check=offline"]), Ok(Command::Check(BeforeHooks::LeaveOut)));
+        assert_eq!(parsed(&["--config=offline"]), Ok(Command::Config(BeforeHooks::LeaveOut)));
+        assert_eq!(parsed(&["--explain", "http.port"]), explain("http.port"));
+        assert_eq!(parsed(&["--explain=http.port"]), explain("http.port"));
+        assert_eq!(parsed(&["--explain", "--help"]), explain("--help"));
+        assert_eq!(parsed(&["--explain="]), explain(""));
     }
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
-        let help = "\n  help: there is --graph[=mermaid|dot|json], --help\n";
+        let help = "\n  help: there is --check[=offline], --config[=offline], --explain KEY,\n      \
+                    --graph[=mermaid|dot|json], --help\n";
         for (arguments, fault) in [
             (vec!["--grap"], "argument \"--grap\" is not known"),
             (vec!["dot"], "argument \"dot\" is not known"),
             (vec![""], "argument \"\" is not known"),
             (vec!["--graph=svg"], "--graph does not take \"svg\""),
             (vec!["--help=all"], "--help does not take \"all\""),
+            (vec!["--check=online"], "--check does not take \"online\""),
+            (vec!["--explain"], "--explain needs a key"),
             (vec!["--graph", "--help"], "only one thing can be asked for at a time"),
+            (vec!["--check", "--check=offline"], "only one thing can be asked for at a time"),
         ] {
             assert_eq!(parsed(&arguments), Err(format!("64: {fault}{help}")));
         }

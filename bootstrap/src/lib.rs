@@ -22,6 +22,7 @@ mod module;
 pub mod operation;
 mod panics;
 mod preset;
+mod program;
 mod runtime;
 mod signals;
 #[cfg(any(test, feature = "testing"))]
@@ -29,7 +30,7 @@ pub mod testing;
 
 pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
 pub use bootstrap::Bootstrap;
-pub use config::{Config, Environment};
+pub use config::{Config, Environment, RemoteConfig, Settings};
 pub use container::{Container, Injectable, Provide};
 pub use declared::Hook;
 pub use error::{Error, ErrorKind, Result};
@@ -38,11 +39,12 @@ pub use graph::{Graph, GraphEdge, GraphHook, GraphModule, GraphOperation, GraphP
 pub use health::{ComponentHealth, Health, Indicator, Readiness};
 pub use hooks::HookPoint;
 pub use lifecycle::{
-    Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, StartupSettings,
+    Lifecycle, LogFormat, LogSettings, Phase, Reload, Reloader, RunningBootstrap, ShutdownSettings,
+    StartupSettings,
 };
 pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
-pub use polyport_macros::{Provide, main, provide};
+pub use polyport_macros::{Provide, Settings, main, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
 

@@ -8,7 +8,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Config, Error, Result,
+    Config,
     lifecycle::{LogFormat, LogSettings},
 };
 
@@ -27,24 +27,40 @@ pub(crate) struct Log {
 
 impl Log {
     /// Sets up the log, unless the process has one already.
-    pub(crate) fn set_up(config: &Config, directives: &[&str]) -> Result<Self> {
-        let settings: LogSettings = config.peek_or_default("log")?;
-        let directives = directives.join(",");
-        let (filter, filter_handle) = reload::Layer::new(filter(&settings, &directives)?);
+    pub(crate) fn set_up(config: &Config, directives: &[&str]) -> Self {
+        let (settings, directives) = (settings(config), directives.join(","));
+        let (filter, filter_handle) = reload::Layer::new(filter(&settings, &directives));
         let (output, output_handle) = reload::Layer::new(output(settings.format));
         // Somebody else's log (a test harness's, an embedding program's) stays as it is.
         let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
-        Ok(Self { directives, filter: filter_handle, output: output_handle })
+        Self { directives, filter: filter_handle, output: output_handle }
     }
 
-    /// Applies what before-hooks have made of the section.
-    pub(crate) fn apply(&self, config: &Config) -> Result<()> {
-        let settings: LogSettings = config.get_or_default("log")?;
-        // Without a subscriber of ours there is nothing to change.
-        let _ = self.filter.reload(filter(&settings, &self.directives)?);
-        let _ = self.output.reload(output(settings.format));
-        Ok(())
+    /// What `config` says about the log, to be [applied](Self::apply).
+    pub(crate) fn prepare(&self, config: &Config) -> Prepared {
+        let settings = settings(config);
+        let filter = filter(&settings, &self.directives);
+        Prepared { filter, output: output(settings.format) }
     }
+
+    /// Logs like this from here on.
+    pub(crate) fn apply(&self, prepared: Prepared) {
+        // Without a subscriber of ours there is nothing to change.
+        let _ = self.filter.reload(prepared.filter);
+        let _ = self.output.reload(prepared.output);
+    }
+}
+
+/// The section. One that is faulty keeps nobody from logging: it is told when the whole
+/// configuration is checked.
+fn settings(config: &Config) -> LogSettings {
+    config.peek_or_default("log").unwrap_or_default()
+}
+
+/// Another way to log.
+pub(crate) struct Prepared {
+    filter: EnvFilter,
+    output: Output,
 }
 
 fn output(format: LogFormat) -> Output {
@@ -55,50 +71,58 @@ fn output(format: LogFormat) -> Output {
     }
 }
 
-fn filter(settings: &LogSettings, directives: &str) -> Result<EnvFilter> {
-    let malformed = |word: &str| {
-        Error::configuration(format!("{word:?} is not a log level"))
-            .context("key log.level")
-            .advise(
-                "use error, warn, info, debug, trace or off, or a filter such as info,hyper=warn",
-            )
+fn filter(settings: &LogSettings, directives: &str) -> EnvFilter {
+    let level = match is_filter(&settings.level, &()) {
+        Ok(()) => settings.level.clone(),
+        Err(_) => LogSettings::default().level,
     };
+    let wanted = [directives, &level];
+    let wanted = wanted.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
+    EnvFilter::builder().parse_lossy(wanted)
+}
+
+/// The rule for `log.level`.
+pub(crate) fn is_filter(level: &str, (): &()) -> garde::Result {
     // A bare word would be taken for a target, and everything else be silenced.
     let is_bare = |word: &&str| {
         let is_level = !word.is_empty() && word.parse::<LevelFilter>().is_ok();
         !word.contains(['=', '[']) && !is_level
     };
-    if let Some(word) = settings.level.split(',').map(str::trim).find(is_bare) {
-        return Err(malformed(word));
+    let parts = || level.split(',').map(str::trim);
+    let malformed = parts().find(is_bare).map(str::to_owned).or_else(|| {
+        let is_whole = EnvFilter::builder().parse(level).is_ok();
+        (!is_whole).then(|| level.to_owned())
+    });
+    match malformed {
+        None => Ok(()),
+        Some(word) => Err(garde::Error::new(format!(
+            "{word:?} is not a log level: use error, warn, info, debug, trace or off, or a filter \
+             such as info,hyper=warn"
+        ))),
     }
-    let wanted = [directives, &settings.level];
-    let wanted = wanted.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
-    EnvFilter::builder().parse(wanted).map_err(|_| malformed(&settings.level))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(level: &str) -> Result<String, String> {
+    fn parse(level: &str) -> String {
         let settings = LogSettings { level: level.to_owned(), ..LogSettings::default() };
-        match filter(&settings, "lapin=off") {
-            Ok(filter) => Ok(filter.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        filter(&settings, "lapin=off").to_string()
     }
 
     #[test]
     fn levels_and_filters_stand_above_the_frameworks_directives() {
-        assert_eq!(parse("debug").as_deref(), Ok("lapin=off,debug"));
-        assert_eq!(parse("info,lapin=debug").as_deref(), Ok("lapin=debug,info"));
+        assert_eq!(parse("debug"), "lapin=off,debug");
+        assert_eq!(parse("info,lapin=debug"), "lapin=debug,info");
     }
 
     #[test]
     fn a_misspelt_level_is_an_error_and_not_silence() {
         for level in ["inof", "", "info,nonsense", "info,x=[y"] {
-            let error = parse(level).expect_err(level);
-            assert!(error.starts_with("key log.level: "), "{error}");
+            let error = is_filter(level, &()).expect_err(level).to_string();
+            assert!(error.contains("is not a log level: use "), "{error}");
+            assert_eq!(parse(level), "lapin=off,info");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The signals that stop a process. Nothing else in polyport listens for any.
+//! The signals that stop a process or make it reload. Nothing else in polyport listens for any.
 
 use std::{future::Future, pin::pin};
 
@@ -66,6 +66,39 @@ impl Signals {
             _ = self.terminate.recv() => Signal { name: "SIGTERM", number: 15 },
             _ = self.interrupt.recv() => INTERRUPT,
         }
+    }
+}
+
+/// Every SIGHUP from now on, those that come while nobody waits too; of several such, one.
+#[derive(Debug)]
+pub(crate) struct HangUps(#[cfg(unix)] tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl HangUps {
+    pub(crate) fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listening = signal(SignalKind::hangup());
+        listening
+            .map(Self)
+            .map_err(|error| Error::other("signals cannot be heard").caused_by(error))
+    }
+
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// There are none.
+#[cfg(not(unix))]
+impl HangUps {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self())
+    }
+
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
     }
 }
 

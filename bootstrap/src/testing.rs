@@ -103,9 +103,11 @@ impl TestBootstrap {
         self
     }
 
-    /// Sets the application's base directory.
+    /// Sets the application's base directory, which need not be there: without it there are no
+    /// config files.
     pub fn root(mut self, directory: impl Into<PathBuf>) -> Self {
         self.bootstrap.plan.options.root = Some(directory.into());
+        self.bootstrap.plan.options.root_may_be_missing = true;
         self
     }
 
@@ -113,6 +115,15 @@ impl TestBootstrap {
     pub fn configured_ports(mut self) -> Self {
         self.bootstrap.plan.options.free_ports = false;
         self
+    }
+
+    /// Checks everything that can be checked without serving, as [`Bootstrap::check`] does.
+    ///
+    /// # Errors
+    /// Returns one report of what would keep the process from starting.
+    pub async fn check(self) -> Result<()> {
+        Error::all("options of the test do not fit", self.errors)?;
+        self.bootstrap.check().await
     }
 
     /// Starts, and gives the phase to watch while that is under way.

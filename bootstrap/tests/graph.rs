@@ -98,7 +98,7 @@ fn application(log: &Log) -> Bootstrap {
         .module(Users)
         .module(store(log))
         .module(Audit)
-        .root("no/such/folder")
+        .root(env!("CARGO_MANIFEST_DIR"))
         .before(async move |_| {
             hook.add("before");
             Ok(())
@@ -176,7 +176,8 @@ impl Repo for NoRepo {}
 
 #[tokio::test]
 async fn everything_that_does_not_fit_is_in_one_report() {
-    let bootstrap = Bootstrap::new().load(Fake::new(&Log::default())).root("no/such/folder");
+    let bootstrap =
+        Bootstrap::new().load(Fake::new(&Log::default())).root(env!("CARGO_MANIFEST_DIR"));
     let bootstrap = bootstrap.module(module("lost", |m| {
         serve(m, "default", "find", find);
         serve(m, "default", "find", count);

@@ -434,7 +434,7 @@ async fn a_start_that_is_dropped_is_rolled_back() {
 #[tokio::test]
 async fn start_returns_a_handle_with_apps_addresses_and_stop() {
     let log = Log::default();
-    let bootstrap = Bootstrap::new().load(Fake::new(&log)).root("no/such/folder");
+    let bootstrap = Bootstrap::new().load(Fake::new(&log)).root(env!("CARGO_MANIFEST_DIR"));
     let running = bootstrap.start().await.expect("starts");
     assert_eq!(running.apps().len(), 1);
     assert_eq!(running.addresses()[0].framework, "fake");

@@ -17,7 +17,7 @@ pub(crate) fn expand(arguments: TokenStream, function: &ItemFn) -> Result<TokenS
     Ok(quote! {
         fn main() -> ::std::process::ExitCode {
             #function
-            #polyport::__private::#run(main())
+            #polyport::__private::#run(::core::env!("CARGO_PKG_NAME"), main())
         }
     })
 }

@@ -4,6 +4,7 @@
 mod entry;
 mod options;
 mod provide;
+mod settings;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, Item, ItemFn, parse_macro_input};
@@ -90,6 +91,36 @@ use syn::{DeriveInput, Item, ItemFn, parse_macro_input};
 pub fn derive_provide(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     provide::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct the type of a section of the configuration, which `#[settings("users")]` names.
+///
+/// The struct also derives `Deserialize` (with `#[serde(default)]`, so that what is not set comes
+/// from its `Default`) and garde's `Validate`. A module declares the section with
+/// `m.settings::<UserSettings>()`; then everybody can take a `Settings<UserSettings>`.
+/// `#[settings(crate = path)]` says where to find polyport, if not at `::polyport`.
+///
+/// # Examples
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
+/// use garde::Validate;
+/// use polyport::{Settings, config::SettingsSection};
+/// use serde::Deserialize;
+///
+/// #[derive(Default, Deserialize, Validate, Settings)]
+/// #[serde(default)]
+/// #[settings("users")]
+/// struct UserSettings {
+///     #[garde(range(max = 100))]
+///     page_size: u32,
+/// }
+///
+/// assert_eq!(UserSettings::KEY, "users");
+/// ```
+#[proc_macro_derive(Settings, attributes(settings))]
+pub fn derive_settings(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    settings::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Lets the container build a type by an async function: `m.provide::<T>()` calls it, for the `T`

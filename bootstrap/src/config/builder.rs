@@ -1,13 +1,16 @@
 //! Puts the layers together.
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
+use figment::value::Value;
 use serde::Serialize;
 
 use super::{
-    Config, Environment, Layer, files,
-    layers::{Entry, Layers, defaults_of},
+    Config, Environment, Layer, LayerValues,
+    files::Files,
+    layers::{Basis, Entry, Layers, Source, defaults_of},
     tree, variables,
+    will_load::WillLoad,
 };
 use crate::{Error, Result};
 
@@ -29,28 +32,96 @@ use crate::{Error, Result};
 /// # Ok::<(), polyport_bootstrap::Error>(())
 /// ```
 pub struct ConfigBuilder {
-    environment: Environment,
-    root: PathBuf,
-    config_dir: PathBuf,
+    files: Files,
+    name: String,
     variables: Vec<(OsString, OsString)>,
+    /// Those whose entries are there already.
+    known_variables: BTreeMap<String, OsString>,
     entries: Vec<Entry>,
+    hooks: WillLoad,
     faults: Vec<Error>,
 }
 
 impl ConfigBuilder {
     /// A configuration for `environment` of the application whose folder is `root`.
     pub fn new(environment: Environment, root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
-        let config_dir = root.join("config");
-        let (variables, entries, faults) = (Vec::new(), Vec::new(), Vec::new());
-        Self { environment, root, config_dir, variables, entries, faults }
+        Self {
+            files: Files::new(environment, root.into()),
+            name: "app".to_owned(),
+            variables: Vec::new(),
+            known_variables: BTreeMap::new(),
+            entries: Vec::new(),
+            hooks: WillLoad::default(),
+            faults: Vec::new(),
+        }
     }
 
-    /// The folder of the config files, `{root}/config` by default; a relative path is one below
-    /// the root. It need not exist.
+    /// What `config` was made of, but for its files: those are read again.
+    pub(super) fn again(config: &Config) -> Self {
+        let layers = config.layers();
+        let kept = layers.entries().filter(|entry| !matches!(entry.source, Source::File(_)));
+        let Basis { files, around, name } = &**layers.basis();
+        Self {
+            files: files.clone(),
+            name: name.clone(),
+            variables: Vec::new(),
+            known_variables: around.variables.clone(),
+            entries: kept.cloned().collect(),
+            hooks: layers.hooks().clone(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Puts `values` in the place of what `source` has added in a before-hook.
+    pub(super) fn replace(&mut self, source: &str, values: Value) {
+        let from = |entry: &Entry| matches!(&entry.source, Source::Named(name) if name == source);
+        let mut values = Some(values);
+        self.entries.retain_mut(|entry| {
+            let first = from(entry).then(|| values.take().map(|values| entry.replace(values)));
+            first != Some(None)
+        });
+    }
+
+    /// What the application is called where its configuration (`app.name`) does not say; `app` by
+    /// default.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The folder of the config files; a relative path is one below the root. It has to be there.
+    /// By default it is `{root}/config`, which need not be.
     #[must_use]
     pub fn config_dir(mut self, config_dir: impl Into<PathBuf>) -> Self {
-        self.config_dir = self.root.join(config_dir.into());
+        self.files.dir = self.files.root.join(config_dir.into());
+        self.files.dir_is_given = true;
+        self
+    }
+
+    /// Environments that need no file of their own, besides `local`, `unittest` and `prod`. One
+    /// that is not declared and has no file is an error: its name may be misspelt.
+    #[must_use]
+    pub fn environments<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.files.declared.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Files that have to be there, by the middle of their names: `default`, and environments,
+    /// whose files are looked for where the process runs in that environment.
+    #[must_use]
+    pub fn require_files<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.files.required.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a hook that sees, and may change, the values of each source before they are merged.
+    #[must_use]
+    pub fn config_will_load(
+        mut self,
+        hook: impl Fn(&mut LayerValues<'_>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.add("the bootstrap", hook);
         self
     }
 
@@ -109,18 +180,17 @@ impl ConfigBuilder {
     #[must_use]
     pub fn override_value(mut self, key: &str, value: impl Serialize) -> Self {
         let source = format!("override of {key}");
-        match tree::from_object(value) {
-            Ok(value) => {
-                let values = tree::nest(&tree::segments(key), value);
-                self.entries.push(Entry::named(Layer::Override, source, values));
-            }
+        let values = tree::from_object(value)
+            .and_then(|value| tree::nest_checked(&tree::segments(key), value));
+        match values {
+            Ok(values) => self.entries.push(Entry::named(Layer::Override, source, values)),
             Err(error) => self.faults.push(error.context(source)),
         }
         self
     }
 
     fn defaults(mut self, layer: Layer, name: impl fmt::Display, value: impl Serialize) -> Self {
-        let source = defaults_of(layer, name, &self.environment);
+        let source = defaults_of(layer, name, &self.files.environment);
         match tree::table_from_object(value) {
             Ok(values) => self.entries.push(Entry::named(layer, source, values)),
             Err(error) => self.faults.push(error.context(source)),
@@ -131,50 +201,37 @@ impl ConfigBuilder {
     /// Reads the files and merges the layers.
     ///
     /// # Errors
-    /// All faults in one report: a file that cannot be read or parsed (with its line and column),
-    /// two files for one layer, a variable that cannot be parsed or does not fit what it is laid
-    /// over, a value that is not a table.
+    /// All faults in one report: a file that cannot be read or parsed (with its line and column)
+    /// or is required and not there, two files for one layer, an environment that nobody knows, a
+    /// variable that cannot be parsed or does not fit what it is laid over, a value that is not a
+    /// table, what a hook refuses. A text that cannot be filled in (`${…}`) is none yet: what it
+    /// is made of may still be added.
     pub fn build(mut self) -> Result<Config> {
-        self.read_files();
-        let (variables, faults) = variables::entries(std::mem::take(&mut self.variables));
+        let (files, faults) = self.files.read();
+        self.entries.extend(files);
+        self.faults.extend(faults);
+        let (variables, faults) = variables::entries(&self.variables);
         self.entries.extend(variables);
         self.faults.extend(faults);
-        let default_file = self.default_file();
-        let (layers, faults) = Layers::new(self.entries, default_file);
+        let Files { environment, root, dir, .. } = self.files.clone();
+        self.known_variables.extend(named(self.variables));
+        let basis = Basis::new(self.files, self.known_variables, self.name);
+        let (layers, faults) = Layers::new(self.entries, self.hooks, Arc::new(basis));
         self.faults.extend(faults);
         Error::all(format!("{} faults in the configuration", self.faults.len()), self.faults)?;
-        Ok(Config::new(self.environment, self.root, self.config_dir, layers))
+        Ok(Config::new(environment, root, dir, layers))
     }
+}
 
-    fn read_files(&mut self) {
-        let environment = format!("config.{}", self.environment);
-        for (layer, stem) in
-            [(Layer::DefaultFile, "config.default"), (Layer::EnvironmentFile, &environment)]
-        {
-            match files::read_layer(layer, &self.root, &self.config_dir, stem) {
-                Ok(entry) => self.entries.extend(entry),
-                Err(fault) => self.faults.push(fault),
-            }
-        }
-    }
-
-    /// The file that people are told to set a value in.
-    fn default_file(&self) -> String {
-        let read = self.entries.iter().find(|entry| entry.layer == Layer::DefaultFile);
-        let read = read.map(|entry| entry.origin::<&str>(&[]).source().to_owned());
-        read.unwrap_or_else(|| {
-            files::shown(&self.root, &self.config_dir.join("config.default.toml"))
-        })
-    }
+/// The variables by their names; one whose name is not text cannot be asked for.
+fn named(variables: Vec<(OsString, OsString)>) -> impl Iterator<Item = (String, OsString)> {
+    let named = variables.into_iter();
+    named.filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
 }
 
 /// Without values: they may be secrets.
 impl fmt::Debug for ConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigBuilder")
-            .field("environment", &self.environment)
-            .field("root", &self.root)
-            .field("config_dir", &self.config_dir)
-            .finish_non_exhaustive()
+        f.debug_struct("ConfigBuilder").field("files", &self.files).finish_non_exhaustive()
     }
 }

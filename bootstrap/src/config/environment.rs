@@ -10,8 +10,12 @@ pub(super) const VARIABLE: &str = "POLYPORT_ENV";
 const LOCAL: &str = "local";
 const UNITTEST: &str = "unittest";
 const PRODUCTION: &str = "prod";
+/// The environments that everybody has, whether there is a file for them or not.
+pub(super) const DECLARED: [&str; 3] = [LOCAL, UNITTEST, PRODUCTION];
+/// What `config.personal.*` is called after: it is one person's, and of no environment.
+pub(super) const PERSONAL_FILE: &str = "personal";
 /// `config.default.*` and `config.personal.*` are files of no environment.
-const RESERVED: [&str; 2] = ["default", "personal"];
+const RESERVED: [&str; 2] = ["default", PERSONAL_FILE];
 
 /// The name of the environment that the process runs in: `local` (the default), `unittest`,
 /// `prod`, or any other of your own. It decides which `config.{environment}.*` file is read.

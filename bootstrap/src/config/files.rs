@@ -1,4 +1,4 @@
-//! The config files: one of four formats for each layer.
+//! The config files: one of four endings for each layer.
 
 use std::{
     fs, io,
@@ -6,24 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use figment::{
-    providers::{Format as _, Json, Toml, Yaml},
-    value::Value,
-};
-
 use super::{
+    Environment,
+    environment::{DECLARED, PERSONAL_FILE},
+    formats::{self, Fault, Format, Places},
     layers::{Entry, Layer, Source},
-    lines, tree,
+    nearest::nearest,
 };
 use crate::{Error, Result};
-
-/// The format of a config file, by its name's ending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Toml,
-    Yaml,
-    Json,
-}
 
 const ENDINGS: [(&str, Format); 4] =
     [("toml", Format::Toml), ("yaml", Format::Yaml), ("yml", Format::Yaml), ("json", Format::Json)];
@@ -32,8 +22,7 @@ const ENDINGS: [(&str, Format); 4] =
 #[derive(Clone)]
 pub(super) struct SourceFile {
     shown: Arc<str>,
-    format: Format,
-    text: Arc<str>,
+    places: Arc<Places>,
 }
 
 impl SourceFile {
@@ -44,36 +33,138 @@ impl SourceFile {
 
     /// The line of the key at `path`, if that can be told for certain.
     pub(super) fn line_of<S: AsRef<str>>(&self, path: &[S]) -> Option<usize> {
-        match self.format {
-            Format::Toml => lines::line_of(&self.text, path),
-            Format::Yaml | Format::Json => None,
-        }
+        self.places.line_of(path)
     }
 }
 
-/// Reads the file `{stem}.toml`, `.yaml`, `.yml` or `.json` of a layer; none is fine.
-pub(super) fn read_layer(
-    layer: Layer,
-    root: &Path,
-    dir: &Path,
-    stem: &str,
-) -> Result<Option<Entry>> {
-    let mut found = Vec::new();
-    for (ending, format) in ENDINGS {
-        let path = dir.join(format!("{stem}.{ending}"));
-        if let Some(text) = read(&path).map_err(|error| error.context(shown(root, &path)))? {
-            found.push((path, format, text));
+/// Which files are read, and which have to be there.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) environment: Environment,
+    pub(super) root: PathBuf,
+    pub(super) dir: PathBuf,
+    /// Whether somebody said where the files are, who wants to know if they are not.
+    pub(super) dir_is_given: bool,
+    /// Environments that need no file of their own.
+    pub(super) declared: Vec<String>,
+    /// What stands in `config.{…}.*` for those that have to be there.
+    pub(super) required: Vec<String>,
+}
+
+impl Files {
+    pub(super) fn new(environment: Environment, root: PathBuf) -> Self {
+        let dir = root.join("config");
+        let (declared, required) = (DECLARED.map(str::to_owned).to_vec(), Vec::new());
+        Self { environment, root, dir, dir_is_given: false, declared, required }
+    }
+
+    /// Reads what is there, and says what is wrong with it or missing.
+    pub(super) fn read(&self) -> (Vec<Entry>, Vec<Error>) {
+        let (mut entries, mut faults) = (Vec::new(), Vec::new());
+        if self.dir_is_given && !self.dir.is_dir() {
+            faults.push(self.no_folder());
+            return (entries, faults);
         }
+        for (layer, part) in self.layers() {
+            match self.read_layer(layer, part) {
+                Ok(Some(entry)) => entries.push(entry),
+                Ok(None) => faults.extend(self.missing(part)),
+                Err(errors) => faults.extend(errors),
+            }
+        }
+        (entries, faults)
     }
-    if let [(first, ..), (second, ..), ..] = &found[..] {
-        let (first, second) = (shown(root, first), shown(root, second));
-        return Err(Error::configuration(format!("{first} and {second} are the same layer"))
-            .advise("keep one of them: two formats of one layer would have no order"));
+
+    /// The layers that files of this environment hold, with the middle part of their names.
+    fn layers(&self) -> Vec<(Layer, &str)> {
+        let mut layers = vec![
+            (Layer::DefaultFile, "default"),
+            (Layer::EnvironmentFile, self.environment.as_str()),
+        ];
+        if self.environment.is_local() {
+            layers.push((Layer::PersonalFile, PERSONAL_FILE));
+        }
+        layers
     }
-    found
-        .pop()
-        .map(|(path, format, text)| entry(layer, shown(root, &path), format, text))
-        .transpose()
+
+    /// Reads the file of a layer; none is fine.
+    fn read_layer(&self, layer: Layer, part: &str) -> Result<Option<Entry>, Vec<Error>> {
+        let mut found = Vec::new();
+        for (ending, format) in ENDINGS {
+            let path = self.dir.join(format!("config.{part}.{ending}"));
+            let shown = shown(&self.root, &path);
+            match read(&path) {
+                Ok(Some(text)) => found.push((shown, format, text)),
+                Ok(None) => {}
+                Err(error) => return Err(vec![error.context(shown)]),
+            }
+        }
+        if let [(first, ..), (second, ..), ..] = &found[..] {
+            return Err(vec![
+                Error::configuration(format!("{first} and {second} are the same layer"))
+                    .advise("keep one of them: two formats of one layer would have no order"),
+            ]);
+        }
+        let entry = found.pop().map(|(shown, format, text)| entry(layer, shown, format, &text));
+        entry.transpose()
+    }
+
+    /// What is wrong if there is no file `config.{part}.*`.
+    fn missing(&self, part: &str) -> Option<Error> {
+        if self.required.iter().any(|required| required == part) {
+            return Some(self.no_file(part));
+        }
+        let declared = |part: &str| self.declared.iter().any(|declared| declared == part);
+        (part == self.environment.as_str() && !declared(part)).then(|| self.unknown_environment())
+    }
+
+    fn no_folder(&self) -> Error {
+        Error::configuration(format!("there is no folder {}", shown(&self.root, &self.dir)))
+            .advise("create it, or correct where the config files are said to be")
+    }
+
+    fn no_file(&self, part: &str) -> Error {
+        Error::configuration(format!("{} is required and not there", self.any_file(part)))
+            .advise("create it, or do not require it (Bootstrap::require_files)")
+    }
+
+    fn unknown_environment(&self) -> Error {
+        let (name, known) = (self.environment.as_str(), self.known_environments());
+        let nearest = nearest(name, known.iter().map(String::as_str));
+        let nearest = nearest.map_or(String::new(), |near| format!("; the nearest is {near}"));
+        Error::configuration(format!("there is no environment {name}{nearest}")).advise(format!(
+            "set POLYPORT_ENV to one of {}; create {}; or declare it: \
+             Bootstrap::environments([\"{name}\"])",
+            known.join(", "),
+            self.any_file(name),
+        ))
+    }
+
+    /// The environments that are declared, and those that have a file.
+    fn known_environments(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = files.filter_map(|file| file.file_name().into_string().ok());
+        let mut with_file: Vec<_> = names.filter_map(|name| environment_of(&name)).collect();
+        with_file.sort();
+        let mut known = self.declared.clone();
+        known.extend(with_file);
+        let mut seen = std::collections::HashSet::new();
+        known.retain(|name| seen.insert(name.clone()));
+        known
+    }
+
+    /// What stands for a file in any format.
+    fn any_file(&self, part: &str) -> String {
+        let path = self.dir.join(format!("config.{part}"));
+        format!("{}.{{toml,yaml,yml,json}}", shown(&self.root, &path))
+    }
+}
+
+/// The environment that a file of this name belongs to.
+fn environment_of(file: &str) -> Option<String> {
+    let (name, ending) = file.strip_prefix("config.")?.rsplit_once('.')?;
+    let known = ENDINGS.iter().any(|(known, _)| *known == ending);
+    known.then(|| Environment::new(name).ok())?.map(|environment| environment.to_string())
 }
 
 /// `path` as people are shown it: below the root where it lies there.
@@ -95,53 +186,19 @@ fn missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn entry(layer: Layer, shown: String, format: Format, text: String) -> Result<Entry> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let values = parse(format, text, &shown)?;
-    let source = SourceFile { shown: shown.into(), format, text: text.into() };
-    Ok(Entry { layer, source: Source::File(source), values })
+fn entry(layer: Layer, shown: String, format: Format, text: &str) -> Result<Entry, Vec<Error>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parsed = formats::parse(format, text);
+    let parsed = parsed
+        .map_err(|faults| Vec::from_iter(faults.into_iter().map(|fault| error(&shown, fault))))?;
+    let source = SourceFile { shown: shown.into(), places: Arc::new(parsed.places) };
+    Ok(Entry::new(layer, Source::File(source), parsed.values))
 }
 
-fn parse(format: Format, text: &str, shown: &str) -> Result<Value> {
-    let parsed = match format {
-        Format::Toml => Toml::from_str::<Value>(text).map_err(|error| {
-            let place = error.span().map(|span| lines::position(text, span.start));
-            (place, error.message().to_owned())
-        }),
-        Format::Yaml => Yaml::from_str::<Value>(text).map_err(|error| {
-            let place = error.location().map(|place| (place.line(), place.column()));
-            (place, without_value(&error.to_string()))
-        }),
-        Format::Json => Json::from_str::<Value>(text)
-            .map_err(|error| (Some((error.line(), error.column())), error.to_string())),
+fn error(shown: &str, fault: Fault) -> Error {
+    let place = match fault.place {
+        Some((line, column)) => format!("{shown}:{line}:{column}"),
+        None => shown.to_owned(),
     };
-    match parsed.map(tree::normalise) {
-        Ok(values @ Value::Dict(..)) => Ok(values),
-        // A YAML file in which everything is a comment.
-        Ok(Value::Empty(..)) => Ok(tree::empty()),
-        Ok(other) => Err(Error::configuration(format!(
-            "the file must hold a table of sections, not {}",
-            tree::kind_of(&other),
-        ))
-        .context(shown)),
-        Err((place, message)) => Err(syntax_error(shown, place, &message)),
-    }
-}
-
-/// A YAML value that is not what its tag says is quoted in the message, and may be a secret.
-fn without_value(message: &str) -> String {
-    match message.split_once("invalid value: ").zip(message.rsplit_once(", expected ")) {
-        Some(((place, _), (_, expected))) => format!("{place}expected {expected}"),
-        None => message.to_owned(),
-    }
-}
-
-fn syntax_error(shown: &str, place: Option<(usize, usize)>, message: &str) -> Error {
-    let Some((line, column)) = place else {
-        return Error::configuration(message).context(shown);
-    };
-    let suffix = format!(" at line {line} column {column}");
-    let message = message.strip_suffix(&suffix).unwrap_or(message);
-    let message = message.trim().replace('\n', ", ");
-    Error::configuration(message).context(format!("{shown}:{line}:{}", column.max(1)))
+    Error::configuration(fault.message).context(place)
 }

@@ -1,20 +1,30 @@
 //! The handle to the configuration.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     panic::Location,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
+use arc_swap::{ArcSwap, Guard};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use super::{
     Environment, Layer, Provenance, Section,
     layers::{Entry, Layers, defaults_of},
-    mask, read,
-    reads::Reads,
+    read,
+    reads::{Reader, Reads},
+    remote::Remotes,
+    sections::Owned,
+    snapshot::{Snapshot, Typed},
     tree,
+    will_load::WillLoad,
 };
 use crate::{Error, Result};
 
@@ -53,13 +63,16 @@ struct Inner {
     environment: Environment,
     root: PathBuf,
     config_dir: PathBuf,
-    state: RwLock<State>,
+    current: ArcSwap<Snapshot>,
+    /// Held by whoever makes the next snapshot of the current one.
+    changing: Mutex<()>,
     reads: Mutex<Reads>,
-}
-
-struct State {
-    layers: Arc<Layers>,
-    sealed: bool,
+    /// The keys that were read up to the end of the start.
+    start_reads: Mutex<BTreeSet<String>>,
+    started: AtomicBool,
+    owned: Mutex<Vec<Arc<Owned>>>,
+    commits: watch::Sender<()>,
+    remotes: Remotes,
 }
 
 impl Config {
@@ -69,8 +82,19 @@ impl Config {
         config_dir: PathBuf,
         layers: Layers,
     ) -> Self {
-        let state = RwLock::new(State { layers: Arc::new(layers), sealed: false });
-        Self(Arc::new(Inner { environment, root, config_dir, state, reads: Mutex::default() }))
+        Self(Arc::new(Inner {
+            environment,
+            root,
+            config_dir,
+            current: ArcSwap::from_pointee(Snapshot::new(layers)),
+            changing: Mutex::default(),
+            reads: Mutex::default(),
+            start_reads: Mutex::default(),
+            started: AtomicBool::new(false),
+            owned: Mutex::default(),
+            commits: watch::Sender::default(),
+            remotes: Remotes::default(),
+        }))
     }
 
     /// The value at `key`. An `Option` is `None` where nothing is set.
@@ -137,6 +161,13 @@ impl Config {
         &self.0.root
     }
 
+    /// What the application is called: `app.name` in the configuration, else what the bootstrap
+    /// says.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.layers().application_name()
+    }
+
     /// The folder of the config files.
     #[must_use]
     pub fn config_dir(&self) -> &Path {
@@ -190,12 +221,29 @@ impl Config {
     fn insert(&self, layer: Layer, source: String, object: impl Serialize) -> Result<()> {
         // Serialising runs code of others: not under the lock.
         let values = tree::table_from_object(object).map_err(|error| error.context(&source))?;
-        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.sealed {
+        let mut entry = Entry::named(layer, &source, values);
+        self.layers().hooks().pass(&mut entry)?;
+        let _changing = self.changing();
+        let before = self.current();
+        if before.sealed {
             return Err(complete().context(source));
         }
-        let layers = state.layers.with(Entry::named(layer, &source, values));
-        state.layers = Arc::new(layers.map_err(|error| error.context(source))?);
+        let layers = before.layers.with(entry);
+        let layers = layers.map_err(|error| error.context(source))?;
+        self.replace(before.with_layers(layers, &self.owned()));
+        Ok(())
+    }
+
+    /// Lets `hooks` see everything that is set so far, and from now on everything that is added:
+    /// each hook each source once.
+    ///
+    /// # Errors
+    /// All that hooks refuse, and what does not fit together afterwards, in one report.
+    pub(crate) fn will_load(&self, hooks: WillLoad) -> Result<()> {
+        // Hooks are code of others: not under the lock.
+        let layers = self.layers().with_hooks(hooks)?;
+        let _changing = self.changing();
+        self.replace(self.current().with_layers(layers, &self.owned()));
         Ok(())
     }
 
@@ -205,11 +253,12 @@ impl Config {
         self.layers().explain(&tree::segments(key))
     }
 
-    /// Everything merged, with secrets masked: values under keys with a word such as `password`,
-    /// `token`, `secret` or `key`, and passwords in URLs.
+    /// Everything merged, with secrets masked: what a section's type has as a
+    /// [`Secret`](super::Secret), values under keys with a word such as `password`, `token`,
+    /// `secret` or `key`, and passwords in URLs.
     #[must_use]
     pub fn snapshot(&self) -> serde_json::Value {
-        mask::masked(self.layers().merged(), false)
+        self.layers().masked::<&str>(&[])
     }
 
     /// The values that somebody has read and that were changed afterwards, one sentence each.
@@ -230,40 +279,121 @@ impl Config {
         (answer, keys)
     }
 
-    /// Completes the configuration: from here on it does not change, and reads are not recorded.
+    /// Completes the configuration: from here on it changes only as a whole, and reads are not
+    /// compared any more.
     ///
     /// # Errors
     /// A value that had been read was changed afterwards; the configuration stays open.
     #[doc(hidden)]
     pub fn seal(&self) -> Result<()> {
-        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = self.reads().changed(&state.layers);
+        let _changing = self.changing();
+        let before = self.current();
+        let changed = self.reads().changed(&before.layers);
         let changed = changed.into_iter().map(changed_after_read).collect();
         Error::all("configuration changed after it had been read", changed)?;
-        state.sealed = true;
+        let (layers, sections) = (Arc::clone(&before.layers), before.sections.clone());
+        self.replace(Snapshot { layers, sections, sealed: true });
         *self.reads() = Reads::default();
         Ok(())
     }
 
     fn noted(&self, key: &str, place: &'static Location<'static>) -> Arc<Layers> {
-        let state = self.state();
-        if !state.sealed {
-            self.reads().note(key, place, state.layers.find(&tree::segments(key)));
+        let snapshot = self.current();
+        self.note(&snapshot, key, Reader::Code(place));
+        Arc::clone(&snapshot.layers)
+    }
+
+    /// Remembers a read that must not be overtaken by a change.
+    fn note(&self, snapshot: &Snapshot, key: &str, reader: Reader) {
+        if !snapshot.sealed {
+            self.reads().note(key, reader, snapshot.layers.find(&tree::segments(key)));
         }
-        Arc::clone(&state.layers)
+        let is_start_read = matches!(reader, Reader::Code(_)) && !self.0.started.load(Relaxed);
+        if is_start_read {
+            lock(&self.0.start_reads).insert(key.to_owned());
+        }
     }
 
-    fn layers(&self) -> Arc<Layers> {
-        Arc::clone(&self.state().layers)
+    /// The section in `slot`, read from what holds now.
+    ///
+    /// # Errors
+    /// Every fault of the section.
+    pub(super) fn read_section(&self, slot: usize) -> Result<Typed> {
+        let section = Arc::clone(&self.owned_mut()[slot]);
+        let _changing = self.changing();
+        let before = self.current();
+        self.note(&before, &section.key, Reader::Settings(section.type_name));
+        if let Some(value) = before.unchanged(&section, &before.layers) {
+            return Ok(value);
+        }
+        before.layers.readable(&section.path)?;
+        let checked = section.check(&before.layers, &self.owned());
+        let layers = before.layers.with_secrets(&checked.secrets);
+        let value = checked.outcome.map_err(|faults| {
+            read::told_together(&section.path, faults).err().unwrap_or_else(complete)
+        })?;
+        let mut sections = before.sections.clone();
+        sections.resize(sections.len().max(slot + 1), None);
+        sections[slot] = Some(Arc::clone(&value));
+        self.replace(Snapshot { layers, sections, sealed: before.sealed });
+        Ok(value)
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn remotes(&self) -> &Remotes {
+        &self.0.remotes
+    }
+
+    pub(super) fn layers(&self) -> Arc<Layers> {
+        Arc::clone(&self.current().layers)
+    }
+
+    /// What holds now. Takes no lock.
+    pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.0.current.load()
+    }
+
+    pub(super) fn replace(&self, snapshot: Snapshot) {
+        self.0.current.store(Arc::new(snapshot));
+    }
+
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.0.changing)
+    }
+
+    pub(super) fn owned(&self) -> Vec<Arc<Owned>> {
+        self.owned_mut().clone()
+    }
+
+    pub(super) fn owned_mut(&self) -> MutexGuard<'_, Vec<Arc<Owned>>> {
+        lock(&self.0.owned)
+    }
+
+    pub(super) fn start_reads(&self) -> BTreeSet<String> {
+        lock(&self.0.start_reads).clone()
+    }
+
+    /// Says that the start is over: what is read from here on is read again for each use, so that
+    /// a change of it needs no restart.
+    pub(crate) fn started(&self) {
+        self.0.started.store(true, Relaxed);
+    }
+
+    pub(super) fn commits(&self) -> watch::Receiver<()> {
+        self.0.commits.subscribe()
+    }
+
+    /// Tells who has subscribed that there is another snapshot.
+    pub(super) fn tell(&self) {
+        self.0.commits.send_replace(());
     }
 
     fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.0.reads.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.reads)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn complete() -> Error {

@@ -1,133 +1,140 @@
 //! The ordered layers and what they merge to.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    sync::Arc,
+};
 
 use figment::value::Value;
 
+pub(super) use super::{
+    entry::{Entry, Source, defaults_of},
+    layer::Layer,
+};
 use super::{
-    Environment,
-    files::SourceFile,
-    mask,
+    files::{self, Files},
+    interpolation::{self, Cause, Interpolated, Part, Surroundings},
     provenance::{Origin, Provenance},
+    secrets::{Pattern, Secrets},
     tree,
+    will_load::WillLoad,
 };
 use crate::{Error, Result};
 
-/// Where in the order a value comes from; a later variant wins over an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Layer {
-    /// What a framework brings along.
-    FrameworkDefaults,
-    /// What a module brings along.
-    ModuleDefaults,
-    /// What a preset brings along, or the bootstrap itself.
-    PresetDefaults,
-    /// `config.default.toml`, `.yaml`, `.yml` or `.json`.
-    DefaultFile,
-    /// What a module brings along for this environment.
-    ModuleEnvironmentDefaults,
-    /// What a preset brings along for this environment, or the bootstrap itself.
-    PresetEnvironmentDefaults,
-    /// `config.{environment}.toml`, `.yaml`, `.yml` or `.json`.
-    EnvironmentFile,
-    /// What `before` hooks add.
-    Hook,
-    /// Environment variables such as `POLYPORT__HTTP__PORT`.
-    Variable,
-    /// Overrides, for tests.
-    Override,
+/// What layers are made on.
+pub(super) struct Basis {
+    pub(super) files: Files,
+    pub(super) around: Surroundings,
+    /// What the application is called where its configuration does not say.
+    pub(super) name: String,
 }
 
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FrameworkDefaults => "framework defaults",
-            Self::ModuleDefaults => "module defaults",
-            Self::PresetDefaults => "preset defaults",
-            Self::DefaultFile => "default file",
-            Self::ModuleEnvironmentDefaults => "module defaults for the environment",
-            Self::PresetEnvironmentDefaults => "preset defaults for the environment",
-            Self::EnvironmentFile => "environment file",
-            Self::Hook => "before-hook",
-            Self::Variable => "environment variable",
-            Self::Override => "override",
-        })
-    }
-}
-
-/// What brought the values of an entry.
-#[derive(Clone)]
-pub(super) enum Source {
-    Named(String),
-    File(SourceFile),
-    Variable { name: String, raw: String, path: Vec<String> },
-}
-
-/// One contribution to a layer.
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) layer: Layer,
-    pub(super) source: Source,
-    pub(super) values: Value,
-}
-
-impl Entry {
-    pub(super) fn named(layer: Layer, source: impl Into<String>, values: Value) -> Self {
-        Self { layer, source: Source::Named(source.into()), values }
+impl Basis {
+    pub(super) fn new(files: Files, variables: BTreeMap<String, OsString>, name: String) -> Self {
+        let root = std::path::absolute(&files.root).unwrap_or_else(|_| files.root.clone());
+        let application = [
+            ("name", name.clone()),
+            ("root", root.display().to_string()),
+            ("environment", files.environment.to_string()),
+        ];
+        let application = application.map(|(key, value)| (key.to_owned(), Value::from(value)));
+        let application =
+            tree::nest(&["app"], Value::from(figment::value::Dict::from(application)));
+        Self { files, around: Surroundings { variables, application }, name }
     }
 
-    pub(super) fn origin<S: AsRef<str>>(&self, path: &[S]) -> Origin {
-        let secret = mask::is_secret_path(path);
-        let value = tree::find(&self.values, path);
-        let value = value.map_or(serde_json::Value::Null, |value| mask::masked(value, secret));
-        let (source, line) = match &self.source {
-            Source::Named(name) => (name.clone(), None),
-            Source::File(file) => (file.shown().to_owned(), file.line_of(path)),
-            Source::Variable { name, .. } => (format!("environment variable {name}"), None),
-        };
-        Origin::new(self.layer, source, line, value)
+    /// Without files, variables and a folder.
+    #[cfg(test)]
+    pub(super) fn bare() -> Arc<Self> {
+        let files = Files::new(super::Environment::unittest(), std::path::PathBuf::new());
+        Arc::new(Self::new(files, BTreeMap::new(), "app".to_owned()))
     }
 }
 
 /// All entries from the lowest to the highest, and the tree that they merge to.
 #[derive(Clone)]
 pub(super) struct Layers {
+    basis: Arc<Basis>,
+    hooks: WillLoad,
+    /// The secrets that types declare.
+    declared: Secrets,
     entries: Vec<Arc<Entry>>,
-    merged: Value,
-    /// The file that advice points to, as it is shown.
-    default_file: String,
+    /// As it was written.
+    raw: Value,
+    /// With all texts filled in.
+    filled: Interpolated,
 }
 
 impl Layers {
-    /// Merges `entries`; the errors are the environment variables that do not fit.
-    pub(super) fn new(entries: Vec<Entry>, default_file: String) -> (Self, Vec<Error>) {
-        let entries = entries.into_iter().map(Arc::new).collect();
-        Self::merge(entries, default_file)
+    /// Merges `entries`; the errors are those that a hook refuses, and the environment variables
+    /// that do not fit.
+    pub(super) fn new(
+        entries: Vec<Entry>,
+        hooks: WillLoad,
+        basis: Arc<Basis>,
+    ) -> (Self, Vec<Error>) {
+        let empty = Self {
+            filled: Interpolated::nothing(),
+            raw: tree::empty(),
+            declared: Secrets::default(),
+            entries: Vec::new(),
+            basis,
+            hooks,
+        };
+        let (entries, mut refused) = empty.hooks.pass_all(entries);
+        let (layers, errors) = empty.merge(entries.into_iter().map(Arc::new).collect());
+        refused.extend(errors);
+        (layers, refused)
     }
 
     /// As these layers, with `entry` as the highest of its layer.
-    pub(super) fn with(&self, entry: Entry) -> Result<Self> {
+    pub(super) fn with(&self, mut entry: Entry) -> Result<Self> {
+        self.hooks.pass(&mut entry)?;
         let mut entries = self.entries.clone();
         entries.push(Arc::new(entry));
-        let (layers, errors) = Self::merge(entries, self.default_file.clone());
+        let (layers, errors) = self.merge(entries);
         Error::all("environment variables do not fit the configuration", errors)?;
         Ok(layers)
     }
 
-    fn merge(mut entries: Vec<Arc<Entry>>, default_file: String) -> (Self, Vec<Error>) {
+    /// As these layers, seen by `hooks`.
+    pub(super) fn with_hooks(&self, hooks: WillLoad) -> Result<Self> {
+        let layers = Self { hooks, ..self.clone() };
+        let (entries, mut errors) = layers.hooks.pass_all(self.entries().cloned().collect());
+        let (layers, unfit) = layers.merge(entries.into_iter().map(Arc::new).collect());
+        errors.extend(unfit);
+        Error::all("the configuration is refused", errors)?;
+        Ok(layers)
+    }
+
+    /// As these layers, where what stands at these paths is a secret too.
+    pub(super) fn with_secrets(self: &Arc<Self>, further: &BTreeSet<Pattern>) -> Arc<Self> {
+        match self.declared.with(further) {
+            Some(declared) => {
+                let layers = Self { declared, ..Self::clone(self) };
+                Arc::new(layers.merge(self.entries.clone()).0)
+            }
+            None => Arc::clone(self),
+        }
+    }
+
+    fn merge(&self, mut entries: Vec<Arc<Entry>>) -> (Self, Vec<Error>) {
         entries.sort_by_key(|entry| entry.layer);
-        let mut layers = Self { entries: Vec::new(), merged: tree::empty(), default_file };
+        let (raw, filled) = (tree::empty(), Interpolated::nothing());
+        let mut layers = Self { entries: Vec::new(), raw, filled, ..self.clone() };
         let mut errors = Vec::new();
         for entry in entries {
             match layers.conflict(&entry) {
                 Some(error) => errors.push(error),
                 None => {
-                    tree::merge(&mut layers.merged, &entry.values);
+                    tree::merge(&mut layers.raw, &entry.values);
                     layers.entries.push(entry);
                 }
             }
         }
+        let (around, secrets) = (&layers.basis.around, layers.declared.clone());
+        layers.filled = interpolation::resolve(&layers.raw, around, secrets, layers.raw_texts());
         (layers, errors)
     }
 
@@ -137,11 +144,12 @@ impl Layers {
         let Source::Variable { name, .. } = &entry.source else {
             return None;
         };
-        let at = clash(&self.merged, &entry.values)?;
-        let (key, place) = (at.join("."), self.explain(&at)?);
-        let below = self.find(&at).map_or("nothing", tree::kind_of);
+        let at = clash(&self.raw, &entry.values)?;
+        let (key, place) = (at.join("."), self.contributors(&at)?.0.place(&at));
+        let below = tree::find(&self.raw, &at).map_or("nothing", tree::kind_of);
         let above = tree::find(&entry.values, &at).map_or("nothing", tree::kind_of);
-        let error = format!("it sets {key} to {above}, which is {below} in {}", place.winner());
+        let place = place.strip_suffix(&format!(", key {key}")).unwrap_or(&place).to_owned();
+        let error = format!("it sets {key} to {above}, which is {below} in {place}");
         Some(Error::configuration(error).context(format!("environment variable {name}")).advise(
             if below == tree::kind_of(&tree::empty()) {
                 format!("name a key of the table, such as {name}__KEY, or remove the variable")
@@ -151,29 +159,88 @@ impl Layers {
         ))
     }
 
-    pub(super) fn merged(&self) -> &Value {
-        &self.merged
+    /// What environment variables say word for word, by the key that they set.
+    fn raw_texts(&self) -> BTreeMap<Vec<String>, String> {
+        let variables = self.entries().filter_map(|entry| Some((entry, entry.raw_text()?)));
+        let winning = variables.filter(|(entry, (path, _))| {
+            self.contributors(path).is_some_and(|(winner, _)| std::ptr::eq(winner, *entry))
+        });
+        winning.map(|(_, (path, raw))| (path.to_vec(), raw.to_owned())).collect()
     }
 
-    pub(super) fn default_file(&self) -> &str {
-        &self.default_file
+    /// What they were merged from, the lowest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(Arc::as_ref)
+    }
+
+    pub(super) fn basis(&self) -> &Arc<Basis> {
+        &self.basis
+    }
+
+    pub(super) fn hooks(&self) -> &WillLoad {
+        &self.hooks
+    }
+
+    /// The tree, with all texts filled in.
+    pub(super) fn merged(&self) -> &Value {
+        &self.filled.values
+    }
+
+    /// `app.name`, as it is configured or as it was said in code.
+    pub(super) fn application_name(&self) -> String {
+        let configured = self.find(&["app", "name"]).and_then(Value::as_str);
+        configured.unwrap_or(&self.basis.name).to_owned()
+    }
+
+    /// The file that advice points to, as it is shown.
+    pub(super) fn default_file(&self) -> String {
+        let read = self.entries().find(|entry| {
+            entry.layer == Layer::DefaultFile && matches!(entry.source, Source::File(_))
+        });
+        let Files { root, dir, .. } = &self.basis.files;
+        read.map_or_else(
+            || files::shown(root, &dir.join("config.default.toml")),
+            Entry::source_name,
+        )
     }
 
     pub(super) fn find<S: AsRef<str>>(&self, path: &[S]) -> Option<&Value> {
-        tree::find(&self.merged, path)
+        tree::find(self.merged(), path)
     }
 
-    /// Which entry the value at `path` is from, and which ones had another for it (the highest
-    /// first).
+    /// The keys that hold secrets: those that types declare, and those whose values are made of
+    /// secrets.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.filled.secrets
+    }
+
+    /// Those, and `further` ones.
+    pub(super) fn secrets_and(&self, further: &BTreeSet<Pattern>) -> Secrets {
+        let known = self.secrets();
+        known.with(further).unwrap_or_else(|| known.clone())
+    }
+
+    /// The value at `path` as it may be shown; null where nothing is set.
+    pub(super) fn masked<S: AsRef<str>>(&self, path: &[S]) -> serde_json::Value {
+        let value = self.find(path);
+        value.map_or(serde_json::Value::Null, |value| self.secrets().masked(path, value))
+    }
+
+    /// Which entry the value at `path` is from, which ones had another for it (the highest
+    /// first), and what it was made of.
     pub(super) fn explain<S: AsRef<str>>(&self, path: &[S]) -> Option<Provenance> {
-        let (winner, losers) = self.contributors(path)?;
-        let origin = |entry: &&Entry| entry.origin(path);
-        let key = path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".");
-        Some(Provenance::new(key, winner.origin(path), losers.iter().map(origin).collect()))
+        self.find(path)?;
+        // Of a table that was filled in as a whole, no entry knows the keys.
+        let written = (0..=path.len()).rev().map(|end| &path[..end]);
+        let (at, (winner, losers)) =
+            written.into_iter().find_map(|at| Some((at, self.contributors(at)?)))?;
+        let origin = |entry: &Entry| -> Origin { entry.origin(at, self.secrets()) };
+        let losers = losers.into_iter().map(origin).collect();
+        Some(Provenance::new(joined(path), origin(winner), losers, self.made_of(at)))
     }
 
     fn contributors<S: AsRef<str>>(&self, path: &[S]) -> Option<(&Entry, Vec<&Entry>)> {
-        let merged = self.find(path)?;
+        let merged = tree::find(&self.raw, path)?;
         let mut says: Vec<_> = self
             .entries
             .iter()
@@ -187,13 +254,86 @@ impl Layers {
         Some((winner, says.into_iter().map(|(entry, _)| entry).collect()))
     }
 
-    /// What an environment variable said word for word, if the value at `path` is its.
-    pub(super) fn raw_variable(&self, at: &[String]) -> Option<&str> {
-        match &self.contributors(at)?.0.source {
-            Source::Variable { raw, path, .. } if path == at => Some(raw),
-            _ => None,
+    /// What the text at `path` was filled in with, each with its place.
+    fn made_of<S: AsRef<str>>(&self, path: &[S]) -> Vec<String> {
+        let path: Vec<_> = path.iter().map(|part| part.as_ref().to_owned()).collect();
+        let parts = self.filled.parts.get(&path).into_iter().flatten();
+        parts.map(|part| self.part(part)).collect()
+    }
+
+    fn part(&self, part: &Part) -> String {
+        match part {
+            Part::Variable(name) => format!("environment variable {name}"),
+            Part::Fallback(target) => format!("what stands in for {target}"),
+            Part::Key(key) => match self.contributors(&tree::segments(key)) {
+                Some((entry, _)) => {
+                    let place = entry.place(&tree::owned_segments(key));
+                    let place = place.strip_suffix(&format!(", key {key}")).unwrap_or(&place);
+                    format!("{key} ({place})")
+                }
+                None => key.clone(),
+            },
         }
     }
+
+    /// Whether the value at `path` is what it is meant to be.
+    ///
+    /// # Errors
+    /// A text at, above or below `path` could not be filled in.
+    pub(super) fn readable<S: AsRef<str>>(&self, path: &[S]) -> Result<()> {
+        let concerned = |at: &[String]| at.iter().zip(path).all(|(at, path)| at == path.as_ref());
+        let faults = self.filled.faults.iter().filter(|(at, _)| concerned(at));
+        let causes: BTreeSet<_> = faults
+            .map(|(at, cause)| match cause {
+                Cause::Own(_) => at,
+                Cause::Of(at) => at,
+            })
+            .collect();
+        Error::all(
+            format!("{} values of {} cannot be filled in", causes.len(), joined(path)),
+            causes.into_iter().filter_map(|at| self.fault(at)).collect(),
+        )
+    }
+
+    /// All that is wrong with the merged tree, whoever reads it.
+    pub(super) fn faults(&self) -> Vec<Error> {
+        let filled = self.filled.faults.keys().filter_map(|at| self.fault(at));
+        filled.chain(self.fixed_keys()).collect()
+    }
+
+    /// The texts that could not be filled in.
+    pub(super) fn unfilled(&self) -> BTreeSet<Vec<String>> {
+        self.filled.faults.keys().cloned().collect()
+    }
+
+    /// What is wrong with the text at `path` itself, and where that stands.
+    fn fault(&self, path: &[String]) -> Option<Error> {
+        let Some(Cause::Own(error)) = self.filled.faults.get(path) else {
+            return None;
+        };
+        let place = self.contributors(path).map(|(entry, _)| entry.place(path));
+        Some(error.clone().context(place.unwrap_or_else(|| joined(path))))
+    }
+
+    /// Keys that say what is decided elsewhere.
+    fn fixed_keys(&self) -> impl Iterator<Item = Error> {
+        ["root", "environment"].into_iter().filter_map(|key| {
+            let path = ["app".to_owned(), key.to_owned()];
+            let (entry, _) = self.contributors(&path)?;
+            let fixed = Error::configuration("it is decided before any configuration is read");
+            let advice = "remove it; ${app.root} and ${app.environment} are there without";
+            Some(fixed.context(entry.place(&path)).advise(advice))
+        })
+    }
+
+    /// What an environment variable said word for word, if the value at `path` is its.
+    pub(super) fn raw_variable(&self, at: &[String]) -> Option<&str> {
+        self.filled.texts.get(at).map(String::as_str)
+    }
+}
+
+fn joined<S: AsRef<str>>(path: &[S]) -> String {
+    path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".")
 }
 
 /// The path at which one tree has a table and the other something else.
@@ -206,23 +346,5 @@ fn clash(below: &Value, above: &Value) -> Option<Vec<String>> {
         }),
         (Value::Empty(..), _) | (_, Value::Empty(..)) => None,
         _ => (tree::is_table(below) != tree::is_table(above)).then(Vec::new),
-    }
-}
-
-/// How what frameworks, modules and presets bring along is called; the name of a preset says that
-/// it is one.
-pub(super) fn defaults_of(
-    layer: Layer,
-    name: impl fmt::Display,
-    environment: &Environment,
-) -> String {
-    match layer {
-        Layer::FrameworkDefaults => format!("defaults of framework {name}"),
-        Layer::ModuleEnvironmentDefaults => {
-            format!("defaults of module {name} for {environment}")
-        }
-        Layer::PresetDefaults => format!("defaults of {name}"),
-        Layer::PresetEnvironmentDefaults => format!("defaults of {name} for {environment}"),
-        _ => format!("defaults of module {name}"),
     }
 }

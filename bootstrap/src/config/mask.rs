@@ -3,6 +3,8 @@
 use figment::value::{Num, Value};
 use serde_json::Value as Json;
 
+use super::interpolation::names_secret;
+
 /// What stands in a secret's place.
 const MASK: &str = "***";
 
@@ -36,6 +38,7 @@ pub(super) fn masked(value: &Value, secret: bool) -> Json {
         Value::Array(_, items) => items.iter().map(|item| masked(item, secret)).collect(),
         Value::Empty(..) => Json::Null,
         _ if secret => Json::from(MASK),
+        Value::String(_, text) if names_secret(text) => Json::from(MASK),
         Value::String(_, text) => Json::from(without_password(text)),
         Value::Char(_, character) => Json::from(character.to_string()),
         Value::Bool(_, value) => Json::from(*value),

@@ -1,5 +1,7 @@
 //! Which known word somebody meant.
 
+use figment::value::Value;
+
 /// The candidate that is nearest to `wanted`, if one is near enough to be meant: at most a third
 /// of its letters differ (capital or not). Of equally near ones the first wins.
 pub(crate) fn nearest<'c>(
@@ -15,6 +17,23 @@ pub(crate) fn nearest<'c>(
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// The key that is there and reads like `path`, part by part.
+pub(super) fn nearest_key(root: &Value, path: &[String]) -> Option<String> {
+    let (mut at, mut near) = (root, Vec::new());
+    for segment in path {
+        let Value::Dict(_, table) = at else {
+            return None;
+        };
+        let key = match table.contains_key(segment) {
+            true => segment,
+            false => nearest(segment, table.keys().map(String::as_str))?,
+        };
+        near.push(key);
+        at = table.get(key)?;
+    }
+    Some(near.join("."))
 }
 
 /// The number of letters to insert, delete, replace or swap with their neighbour (optimal string

@@ -27,11 +27,17 @@ pub struct Provenance {
     key: String,
     winner: Origin,
     losers: Vec<Origin>,
+    made_of: Vec<String>,
 }
 
 impl Provenance {
-    pub(super) fn new(key: String, winner: Origin, losers: Vec<Origin>) -> Self {
-        Self { key, winner, losers }
+    pub(super) fn new(
+        key: String,
+        winner: Origin,
+        losers: Vec<Origin>,
+        made_of: Vec<String>,
+    ) -> Self {
+        Self { key, winner, losers, made_of }
     }
 
     /// The dotted key that was asked for.
@@ -51,6 +57,14 @@ impl Provenance {
     #[must_use]
     pub fn losers(&self) -> &[Origin] {
         &self.losers
+    }
+
+    /// What the text of the winner was filled in with (`${…}`), each with its place: `"http.port
+    /// (config/config.default.toml:2)"`, `"environment variable HOME"`. The winner's own value is
+    /// the text as it was written.
+    #[must_use]
+    pub fn made_of(&self) -> &[String] {
+        &self.made_of
     }
 }
 
@@ -81,13 +95,13 @@ impl Origin {
         &self.source
     }
 
-    /// The line in the file, counted from 1, where it is known (TOML files).
+    /// The line in the file, counted from 1, where it is known.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// What this place sets, with secrets masked.
+    /// What this place sets, as it is written there, with secrets masked.
     #[must_use]
     pub fn value(&self) -> &Json {
         &self.value

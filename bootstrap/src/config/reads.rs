@@ -1,30 +1,43 @@
 //! Who has read what before the configuration was complete.
 
-use std::panic::Location;
+use std::{fmt, panic::Location};
 
 use figment::value::Value;
 
-use super::{layers::Layers, mask, tree};
+use super::{layers::Layers, tree};
 
 /// The reads so far, each place and value once.
 #[derive(Default)]
 pub(super) struct Reads(Vec<Read>);
 
+/// Who has read a value.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Reader {
+    /// A call of `get`.
+    Code(&'static Location<'static>),
+    /// A `Settings` of this type.
+    Settings(&'static str),
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(place) => write!(f, "{}:{}", place.file(), place.line()),
+            Self::Settings(of) => write!(f, "Settings<{of}>"),
+        }
+    }
+}
+
 #[derive(PartialEq)]
 struct Read {
     key: String,
-    place: &'static Location<'static>,
+    reader: Reader,
     value: Option<Value>,
 }
 
 impl Reads {
-    pub(super) fn note(
-        &mut self,
-        key: &str,
-        place: &'static Location<'static>,
-        value: Option<&Value>,
-    ) {
-        let read = Read { key: key.to_owned(), place, value: value.cloned() };
+    pub(super) fn note(&mut self, key: &str, reader: Reader, value: Option<&Value>) {
+        let read = Read { key: key.to_owned(), reader, value: value.cloned() };
         if !self.0.contains(&read) {
             self.0.push(read);
         }
@@ -60,17 +73,15 @@ impl Read {
         let now = layers.find(&path);
         let (below, before, after) = tree::first_difference(self.value.as_ref(), now)?;
         path.extend(below);
-        let secret = mask::is_secret_path(&path);
+        let secrets = layers.secrets();
         let show = |value: Option<&Value>| match value {
-            Some(array @ Value::Array(..)) => mask::masked(array, secret).to_string(),
-            Some(value) => mask::shown(value, secret),
+            Some(array @ Value::Array(..)) => secrets.masked(&path, array).to_string(),
+            Some(value) => secrets.shown(&path, value),
             None => "unset".to_owned(),
         };
-        let (key, file, line) = (path.join("."), self.place.file(), self.place.line());
+        let (key, reader) = (path.join("."), self.reader);
         let (before, after, culprit) = (show(before), show(after), culprit(layers, &path));
-        Some(format!(
-            "{key} was {before} when {file}:{line} read it, and is {after} since: {culprit}"
-        ))
+        Some(format!("{key} was {before} when {reader} read it, and is {after} since: {culprit}"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Trees of raw values: finding, nesting and merging.
 
-use figment::value::{Empty, Num, Value};
+use figment::value::{Dict, Empty, Num, Value};
 use serde::Serialize;
 
 use crate::{Error, Result};
@@ -8,9 +8,57 @@ use crate::{Error, Result};
 /// How the toml crate hands a date to a type that does not know dates.
 const TOML_DATE: &str = "$__toml_private_datetime";
 
+/// How many tables and arrays may lie within each other: more overflows the stack of whoever
+/// walks over them.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// The fault of what is nested deeper than that.
+pub(super) fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} tables and arrays")
+}
+
+/// How many tables and arrays lie within each other in `value`, itself counted.
+pub(super) fn depth(value: &Value) -> usize {
+    let is_nested = matches!(value, Value::Dict(..) | Value::Array(..));
+    usize::from(is_nested) + children(value).map(depth).max().unwrap_or(0)
+}
+
+/// How much `value` holds: its values, and the bytes of its texts.
+pub(super) fn size(value: &Value) -> usize {
+    1 + value.as_str().map_or(0, str::len) + children(value).map(size).sum::<usize>()
+}
+
+fn children(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    match value {
+        Value::Dict(_, table) => Box::new(table.values()),
+        Value::Array(_, items) => Box::new(items.iter()),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// A number as it is written in a text.
+pub(super) fn number_text(value: &Value) -> String {
+    let whole = value.to_i128().map(|number| number.to_string());
+    let whole = whole.or_else(|| value.to_u128().map(|number| number.to_string()));
+    whole.or_else(|| value.to_f64().map(|number| number.to_string())).unwrap_or_default()
+}
+
+/// The table that holds `value` at `path`, unless that is nested too deep.
+pub(super) fn nest_checked<S: AsRef<str>>(path: &[S], value: Value) -> Result<Value> {
+    match path.len() + depth(&value) > MAX_DEPTH {
+        true => Err(Error::configuration(too_deep())),
+        false => Ok(nest(path, value)),
+    }
+}
+
 /// The parts of a dotted key; none for the empty key, which is the whole tree.
 pub(super) fn segments(key: &str) -> Vec<&str> {
     if key.is_empty() { Vec::new() } else { key.split('.').collect() }
+}
+
+/// As [`segments`], to keep.
+pub(super) fn owned_segments(key: &str) -> Vec<String> {
+    segments(key).into_iter().map(str::to_owned).collect()
 }
 
 /// A tree without values.
@@ -43,6 +91,41 @@ pub(super) fn nest<S: AsRef<str>>(path: &[S], value: Value) -> Value {
     })
 }
 
+/// Puts `value` at `path`, in tables that are made where there are none.
+pub(super) fn set(root: &mut Value, path: &[String], value: Value) -> Result<()> {
+    let nested = nest_checked(path, value)?;
+    let clash = (1..path.len()).find_map(|end| {
+        let found = find(root, &path[..end]).filter(|found| !is_null(found))?;
+        let is_item = matches!(found, Value::Array(..));
+        (!is_table(found)).then_some((&path[..end], kind_of(found), is_item))
+    });
+    match (clash, find_mut(root, path)) {
+        (None | Some((.., true)), Some(slot)) => {
+            *slot = find(&nested, path).cloned().unwrap_or_else(empty)
+        }
+        (None, None) => merge(root, &nested),
+        (Some((key, found, _)), _) => {
+            let message = format!("{} is {found} and has no keys", key.join("."));
+            return Err(Error::configuration(message));
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what stands at `path`.
+pub(super) fn remove(root: &mut Value, path: &[&str]) -> Option<Value> {
+    let (last, above) = path.split_last()?;
+    let above: Vec<_> = above.iter().map(|&part| part.to_owned()).collect();
+    match find_mut(root, &above)? {
+        Value::Dict(_, table) => table.remove(*last),
+        Value::Array(_, items) => {
+            let index = last.parse().ok().filter(|index| *index < items.len())?;
+            Some(items.remove(index))
+        }
+        _ => None,
+    }
+}
+
 /// Lays `above` over `below`: tables merge, all else is replaced. A null says nothing about a
 /// table, so that a section that is empty in YAML does not wipe out what stands below it.
 pub(super) fn merge(below: &mut Value, above: &Value) {
@@ -68,11 +151,23 @@ pub(super) fn is_table(value: &Value) -> bool {
     matches!(value, Value::Dict(..))
 }
 
+/// The keys of a table, in order; none where `value` is something else.
+pub(super) fn keys(value: &Value) -> Vec<&String> {
+    match value {
+        Value::Dict(_, table) => table.keys().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Any value that can be serialised, as a tree.
 pub(super) fn from_object(object: impl Serialize) -> Result<Value> {
-    Value::serialize(object)
-        .map(normalise)
-        .map_err(|error| Error::configuration(format!("the value cannot be serialised: {error}")))
+    let value = Value::serialize(object).map(normalise).map_err(|error| {
+        Error::configuration(format!("the value cannot be serialised: {error}"))
+    })?;
+    match depth(&value) > MAX_DEPTH {
+        true => Err(Error::configuration(too_deep())),
+        false => Ok(value),
+    }
 }
 
 /// As [`from_object`], for what has to be a table.
@@ -139,11 +234,15 @@ pub(super) fn first_difference<'v>(
     if before == after {
         return None;
     }
-    let (Some(Value::Dict(_, old)), Some(Value::Dict(_, new))) = (before, after) else {
-        return Some((Vec::new(), before, after));
+    let (old, new) = match (before, after) {
+        (Some(Value::Dict(_, old)), Some(Value::Dict(_, new))) => (Some(old), Some(new)),
+        (Some(Value::Dict(_, old)), None) if !old.is_empty() => (Some(old), None),
+        (None, Some(Value::Dict(_, new))) if !new.is_empty() => (None, Some(new)),
+        _ => return Some((Vec::new(), before, after)),
     };
-    old.keys().chain(new.keys()).find_map(|key| {
-        let (mut path, before, after) = first_difference(old.get(key), new.get(key))?;
+    old.into_iter().chain(new).flat_map(|table| table.keys()).find_map(|key| {
+        let of = |table: Option<&'v Dict>| table.and_then(|table| table.get(key));
+        let (mut path, before, after) = first_difference(of(old), of(new))?;
         path.insert(0, key.clone());
         Some((path, before, after))
     })

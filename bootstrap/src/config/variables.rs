@@ -9,7 +9,7 @@ use figment::{
 
 use super::{
     layers::{Entry, Layer, Source},
-    tree,
+    tree::{self, MAX_DEPTH},
 };
 use crate::{Error, Result};
 
@@ -17,10 +17,9 @@ const PREFIX: &str = "POLYPORT__";
 const SEPARATOR: &str = "__";
 
 /// The entries of all variables with the prefix, by name; the others are not ours.
-pub(super) fn entries(variables: Vec<(OsString, OsString)>) -> (Vec<Entry>, Vec<Error>) {
-    let named = variables.into_iter().map(|(name, raw)| (name.to_string_lossy().into(), raw));
-    let mut ours: Vec<(String, OsString)> = named.collect();
-    ours.retain(|(name, _)| name.starts_with(PREFIX));
+pub(super) fn entries(variables: &[(OsString, OsString)]) -> (Vec<Entry>, Vec<Error>) {
+    let named = variables.iter().map(|(name, raw)| (name.to_string_lossy(), raw));
+    let mut ours: Vec<_> = named.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
     let (mut entries, mut errors) = (Vec::<Entry>::new(), Vec::new());
     for (name, raw) in ours {
@@ -46,20 +45,18 @@ pub(super) fn name_for<S: AsRef<str>>(path: &[S]) -> Option<String> {
         .then(|| format!("{PREFIX}{}", upper.join(SEPARATOR)))
 }
 
-fn entry(name: &str, raw: OsString) -> Result<Entry> {
-    let raw = raw.into_string().map_err(|_| Error::configuration("the value is not Unicode"))?;
+fn entry(name: &str, raw: &OsString) -> Result<Entry> {
+    let raw =
+        raw.clone().into_string().map_err(|_| Error::configuration("the value is not Unicode"))?;
     let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
     let path: Vec<String> = key.split(SEPARATOR).map(str::to_owned).collect();
     if path.iter().any(|segment| segment.is_empty() || segment.contains('.')) {
         return Err(Error::configuration("the name has an empty part, or one with a dot")
             .advise("write it as POLYPORT__SECTION__KEY"));
     }
-    let values = tree::nest(&path, parse(&raw)?);
-    Ok(Entry {
-        layer: Layer::Variable,
-        source: Source::Variable { name: name.to_owned(), raw, path },
-        values,
-    })
+    let values = tree::nest_checked(&path, parse(&raw)?)?;
+    let source = Source::Variable { name: name.to_owned(), raw: Some(raw), path };
+    Ok(Entry::new(Layer::Variable, source, values))
 }
 
 /// Refuses an entry whose name differs from an earlier one's in case only.
@@ -77,6 +74,14 @@ fn path(entry: &Entry) -> &[String] {
         Source::Variable { path, .. } => path,
         Source::Named(_) | Source::File(_) => &[],
     }
+}
+
+/// As [`parse`]; what is none of it is text.
+pub(super) fn parse_or_text(raw: &str) -> Value {
+    parse(raw)
+        .ok()
+        .filter(|value| tree::depth(value) < MAX_DEPTH)
+        .unwrap_or_else(|| Value::from(raw))
 }
 
 /// A value as TOML writes it: `7001`, `true`, `1.5`, `"text"`, `["a", "b"]`, `{ a = 1 }`; arrays
@@ -181,7 +186,7 @@ mod tests {
             (raw(b"OTHER"), raw(b"\xff")),
             (raw(b"POLYPORT__A"), raw(b"\xff")),
         ];
-        let (entries, errors) = entries(variables);
+        let (entries, errors) = entries(&variables);
         assert!(entries.is_empty());
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(errors, ["environment variable POLYPORT__A: the value is not Unicode"]);

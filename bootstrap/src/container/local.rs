@@ -68,7 +68,7 @@ impl Container {
         let Some(locals) = self.locals_at_hand(slot, call) else {
             return Begun::Waiting(Box::pin(self.obtain(index, Some(call))));
         };
-        let resolver = Resolver::of_slot(self, index, locals);
+        let resolver = Resolver::of_slot(self, index, locals).in_call(Some(call));
         let value = match slot.construct() {
             None => Err(report::no_value()),
             Some(Construct::Now(construct)) => panics::caught(|| construct(resolver)),
@@ -103,7 +103,7 @@ impl Container {
         let slot = self.table().slot(index);
         let locals = self.locals(&slot.dependencies, call).await;
         let locals = locals.map_err(|failure| failure.through(index))?;
-        let resolver = Resolver::of_slot(self, index, locals);
+        let resolver = Resolver::of_slot(self, index, locals).in_call(call);
         let value = match slot.construct() {
             None => Err(report::no_value()),
             Some(construct) => panics::caught_async(construct.run(resolver)).await,

@@ -6,7 +6,7 @@ use super::{
     Container, Dependency, DependencyKind, Key, Lazy,
     erased::{reveal, take},
     local::Local,
-    scope::Scope,
+    scope::{Caller, Scope},
     table::{Slot, Target},
 };
 use crate::{Error, Result};
@@ -24,6 +24,8 @@ pub struct Resolver<'a> {
     targets: &'a [Target],
     /// What stands in no table: values of the call, and those that are new for this constructor.
     locals: Vec<Local>,
+    /// The call that this is built for.
+    call: Option<&'a dyn Caller>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,12 +41,23 @@ impl<'a> Resolver<'a> {
         declared: &'a [Dependency],
         locals: Vec<Local>,
     ) -> Self {
-        Self { container, owner: Owner::Other(owner), declared, targets: &[], locals }
+        Self { container, owner: Owner::Other(owner), declared, targets: &[], locals, call: None }
     }
 
     pub(super) fn of_slot(container: &'a Container, slot: usize, locals: Vec<Local>) -> Self {
         let Slot { dependencies: declared, targets, .. } = container.table().slot(slot);
-        Self { container, owner: Owner::Slot(slot), declared, targets, locals }
+        Self { container, owner: Owner::Slot(slot), declared, targets, locals, call: None }
+    }
+
+    /// As this one, for something that belongs to `call`.
+    pub(super) fn in_call(mut self, call: Option<&'a dyn Caller>) -> Self {
+        self.call = call;
+        self
+    }
+
+    /// The call that this is built for.
+    pub(crate) fn call(&self) -> Option<&'a dyn Caller> {
+        self.call
     }
 
     /// The `T` that was declared.

@@ -1,6 +1,7 @@
 //! How long a value lives, and what lives as long as one call.
 
 use std::{
+    any::Any,
     fmt,
     panic::AssertUnwindSafe,
     pin::pin,
@@ -63,6 +64,9 @@ pub(crate) trait Caller: Send + Sync {
 
     /// What the call itself is, by type.
     fn own(&self, key: &Key) -> Option<CallValue>;
+
+    /// The call, to be known by its type.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// A value that a call brings along.

@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde::de::DeserializeOwned;
+use garde::Validate;
+use serde::Deserialize;
 
-use super::{AppCore, DEFAULT_NAME};
+use super::AppCore;
 use crate::{
-    Config, Health, Result,
+    Config, Health,
     application::title,
-    config::Section,
+    config::{Section, SettingsSection},
     container::Container,
     module::{Registered, Registrations, RouteSet},
     operation::Exposures,
@@ -28,6 +29,7 @@ pub struct FrameworkContext<'a> {
     pub(crate) free_ports: bool,
     pub(crate) kind: &'static str,
     pub(crate) name: String,
+    pub(crate) section: String,
 }
 
 impl fmt::Debug for FrameworkContext<'_> {
@@ -75,30 +77,11 @@ impl FrameworkContext<'_> {
         AppCore::new(self.kind, self.name.clone(), self.config.clone(), self.container)
     }
 
-    /// This framework's settings: those it was given in code, or its section of the
-    /// configuration: `http`, and `http_admin` for one named `admin`. A section that is absent is
-    /// all defaults.
-    ///
-    /// # Errors
-    /// Returns every fault that the configuration has there.
-    pub fn settings<S>(&self, given: Option<SettingsSource<S>>) -> Result<S>
-    where
-        S: DeserializeOwned + Default,
-    {
-        match given {
-            Some(SettingsSource::Value(settings)) => Ok(settings),
-            Some(SettingsSource::Section(section)) => section.get_or_default(),
-            None => self.config.get_or_default(&self.section_key()),
-        }
-    }
-
-    /// The key of this framework's section of the configuration.
+    /// The key of the section of the configuration that its settings come from; where they were
+    /// given in code, that of its own section.
     #[must_use]
-    pub fn section_key(&self) -> String {
-        match self.name.as_str() {
-            DEFAULT_NAME => self.kind.to_owned(),
-            name => format!("{}_{name}", self.kind),
-        }
+    pub fn section_key(&self) -> &str {
+        &self.section
     }
 
     /// Takes what modules registered for this framework, in the order of their dependencies.
@@ -111,6 +94,15 @@ impl FrameworkContext<'_> {
     pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.shared.get()
     }
+}
+
+/// The settings of a framework that has none: a key in its section is an error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Validate)]
+#[serde(default)]
+pub struct NoSettings {}
+
+impl SettingsSection for NoSettings {
+    const KEY: &'static str = "";
 }
 
 /// Where a framework's settings come from, when not from its own section.

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 
 pub(crate) use self::context::Shared;
 pub use self::{
-    context::{FrameworkContext, SettingsSource},
+    context::{FrameworkContext, NoSettings, SettingsSource},
     load::{AsItIs, FromConfig, IntoFramework},
 };
-use crate::Result;
 pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
+use crate::{Result, config::SettingsSection};
 
 /// The description of a server for one protocol: what [`Bootstrap::load`](crate::Bootstrap::load)
 /// takes.
@@ -25,6 +25,11 @@ pub trait Framework: Send + 'static {
     /// The handle that application code injects.
     type App: AppHandle;
 
+    /// What it is configured by: the type of its section of the configuration, which is `http`
+    /// for the kind `http`, and `http_admin` for the framework of that kind named `admin`.
+    /// [`NoSettings`] where there is nothing to say.
+    type Settings: SettingsSection + Clone;
+
     /// What is to be left out of the log unless `log.level` says otherwise, as tracing's filters
     /// are written: libraries that log as errors what the framework deals with and reports itself.
     const LOG_DIRECTIVES: &'static str = "";
@@ -32,11 +37,20 @@ pub trait Framework: Send + 'static {
     /// The framework's name: [`DEFAULT_NAME`] unless given one.
     fn name(&self) -> &str;
 
-    /// Builds the transport from the complete configuration; opens nothing.
+    /// Where its settings come from, when not from its own section. Asked once.
+    fn settings_source(&mut self) -> Option<SettingsSource<Self::Settings>> {
+        None
+    }
+
+    /// Builds the transport from its settings, which are valid by their own rules; opens nothing.
     ///
     /// # Errors
-    /// Returns every fault of the settings and of what modules registered.
-    fn build(self, context: FrameworkContext<'_>) -> Result<Built<Self::App>>;
+    /// Returns every fault of what modules registered.
+    fn build(
+        self,
+        settings: Self::Settings,
+        context: FrameworkContext<'_>,
+    ) -> Result<Built<Self::App>>;
 }
 
 /// A framework that is built and not yet bound.

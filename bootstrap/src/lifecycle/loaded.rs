@@ -1,12 +1,15 @@
 //! Frameworks with their types erased, on their way from description to transport.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
 use crate::{
     Config, Result,
     application::{AppHandle, Application, DEFAULT_NAME, title},
+    config::{Declared, Effect, Settings, checked_in_code},
     container::{Container, ContainerBuilder},
-    framework::{Built, Framework, FrameworkContext, IntoFramework, Transport},
+    framework::{
+        Built, Framework, FrameworkContext, IntoFramework, NoSettings, SettingsSource, Transport,
+    },
 };
 
 /// A framework as it was loaded.
@@ -28,6 +31,13 @@ pub(crate) trait Loaded: Send {
 pub(crate) trait Configured: Send {
     fn kind(&self) -> &'static str;
     fn name(&self) -> &str;
+
+    /// The section of the configuration that its settings come from.
+    fn section(&self) -> String;
+
+    /// Says whose the section is, so that it is checked with all others.
+    fn declare(&mut self, config: &Config) -> Result<()>;
+
     fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member>;
 }
 
@@ -69,6 +79,7 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
             Some(DEFAULT_NAME) => builder.announce::<App<L, M>>(when),
             Some(name) => builder.announce_named::<App<L, M>>(name, when),
         }
+        announce_settings::<L::Framework>(self.0.name(), builder);
     }
 
     fn may_be(&self, kind: &str, name: &str) -> bool {
@@ -81,29 +92,112 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
     }
 
     fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured> {
-        Box::new(self.0.into_framework(config))
+        Box::new(Described { framework: self.0.into_framework(config), settings: Place::Unknown })
     }
 }
 
-impl<F: Framework> Configured for F {
+/// Says that the framework's settings can be injected once it is described.
+fn announce_settings<F: Framework>(name: Option<&str>, builder: &mut ContainerBuilder) {
+    if TypeId::of::<F::Settings>() == TypeId::of::<NoSettings>() {
+        return;
+    }
+    let when = "when the configuration is complete, after the before-hooks";
+    match name {
+        None => builder.announce_open::<Settings<F::Settings>>(when),
+        Some(DEFAULT_NAME) => builder.announce::<Settings<F::Settings>>(when),
+        Some(name) => builder.announce_named::<Settings<F::Settings>>(name, when),
+    }
+}
+
+/// A framework that is described, and where its settings stand.
+struct Described<F: Framework> {
+    framework: F,
+    settings: Place<F::Settings>,
+}
+
+enum Place<S> {
+    Unknown,
+    Code(Settings<S>),
+    Section(Declared<S>, String),
+}
+
+impl<F: Framework> Described<F> {
+    fn title(&self) -> String {
+        title(F::App::KIND, self.framework.name())
+    }
+
+    fn own_section(&self) -> String {
+        match self.framework.name() {
+            DEFAULT_NAME => F::App::KIND.to_owned(),
+            name => format!("{}_{name}", F::App::KIND),
+        }
+    }
+
+    /// The settings, checked.
+    fn settings(&self) -> Result<Settings<F::Settings>> {
+        match &self.settings {
+            Place::Code(settings) => Ok(settings.clone()),
+            Place::Section(declared, _) => declared.clone().settings(),
+            Place::Unknown => Ok(Settings::fixed(F::Settings::default())),
+        }
+    }
+}
+
+impl<F: Framework> Configured for Described<F> {
     fn kind(&self) -> &'static str {
         F::App::KIND
     }
 
     fn name(&self) -> &str {
-        Framework::name(self)
+        self.framework.name()
+    }
+
+    fn section(&self) -> String {
+        match &self.settings {
+            Place::Section(_, key) => key.clone(),
+            Place::Code(_) | Place::Unknown => self.own_section(),
+        }
+    }
+
+    fn declare(&mut self, config: &Config) -> Result<()> {
+        let key = match self.framework.settings_source() {
+            Some(SettingsSource::Value(settings)) => {
+                let settings = checked_in_code(settings)
+                    .map_err(|error| error.context(format!("framework {}", self.title())))?;
+                self.settings = Place::Code(Settings::fixed(settings));
+                return Ok(());
+            }
+            Some(SettingsSource::Section(section)) => section.key().to_owned(),
+            None => self.own_section(),
+        };
+        let owner = format!("framework {}", self.title());
+        self.settings = Place::Section(config.declare(owner, &key, Effect::Restart)?, key);
+        Ok(())
     }
 
     fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member> {
-        let Built { app, transport } = Framework::build(*self, context)?;
+        let settings = self.settings()?;
+        let value = F::Settings::clone(&settings.get());
+        let Built { app, transport } = self.framework.build(value, context)?;
         let handle = app.clone();
         Ok(Member {
             app: Arc::new(app),
             transport,
-            supply: Box::new(move |container| match handle.name().to_owned() {
-                name if name == DEFAULT_NAME => container.supply(Arc::new(handle)),
-                name => container.supply_named(&name, Arc::new(handle)),
+            supply: Box::new(move |container| {
+                let name = handle.name().to_owned();
+                if TypeId::of::<F::Settings>() != TypeId::of::<NoSettings>() {
+                    supply(container, &name, settings)?;
+                }
+                supply(container, &name, handle)
             }),
         })
+    }
+}
+
+/// Puts what was announced for the framework called `name` into the container.
+fn supply<T: Send + Sync + 'static>(container: &Container, name: &str, value: T) -> Result<()> {
+    match name {
+        DEFAULT_NAME => container.supply(Arc::new(value)),
+        name => container.supply_named(name, Arc::new(value)),
     }
 }

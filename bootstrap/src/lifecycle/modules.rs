@@ -1,6 +1,9 @@
 //! Which modules there are, which of them are on, and in which order.
 
-use std::any::{TypeId, type_name};
+use std::{
+    any::{TypeId, type_name},
+    sync::Arc,
+};
 
 use super::switches::Switches;
 use crate::{Config, Error, Result, container::without_paths, module::Module, panics};
@@ -9,16 +12,20 @@ use crate::{Config, Error, Result, container::without_paths, module::Module, pan
 pub(crate) struct ModuleEntry {
     type_id: TypeId,
     type_name: &'static str,
-    module: Box<dyn Module>,
+    module: Arc<dyn Module>,
 }
 
 impl ModuleEntry {
     pub(crate) fn new<M: Module>(module: M) -> Self {
-        Self { type_id: TypeId::of::<M>(), type_name: type_name::<M>(), module: Box::new(module) }
+        Self { type_id: TypeId::of::<M>(), type_name: type_name::<M>(), module: Arc::new(module) }
     }
 
     pub(super) fn name(&self) -> &str {
         self.module.name()
+    }
+
+    pub(super) fn shared(&self) -> Arc<dyn Module> {
+        Arc::clone(&self.module)
     }
 
     pub(super) fn module(&self) -> &dyn Module {

@@ -5,9 +5,10 @@ use std::{ffi::OsString, path::PathBuf};
 use super::{loaded::Loaded, modules::ModuleEntry, presets::Presets};
 use crate::{
     Config, Error, Result,
-    config::{ConfigBuilder, Environment},
+    config::{ConfigBuilder, Environment, WillLoad},
     container::ContainerBuilder,
     hooks::{HookFn, Hooks},
+    program,
 };
 
 /// Everything that a bootstrap was told.
@@ -16,6 +17,7 @@ pub(crate) struct Plan {
     pub(crate) frameworks: Vec<Box<dyn Loaded>>,
     pub(crate) modules: Vec<ModuleEntry>,
     pub(crate) presets: Presets,
+    pub(crate) config_will_load: WillLoad,
     pub(crate) before: Vec<HookFn>,
     pub(crate) hooks: Hooks,
     pub(crate) options: Options,
@@ -26,6 +28,14 @@ pub(crate) struct Plan {
 pub(crate) struct Options {
     pub(crate) environment: Option<Environment>,
     pub(crate) root: Option<PathBuf>,
+    /// Whether the root has to be there; tests name one that is not, to have no files.
+    pub(crate) root_may_be_missing: bool,
+    /// What the application is called unless its configuration says so.
+    pub(crate) name: Option<String>,
+    /// Environments that need no file.
+    pub(crate) environments: Vec<String>,
+    /// Config files that have to be there.
+    pub(crate) required_files: Vec<String>,
     pub(crate) variables: Option<Vec<(OsString, OsString)>>,
     pub(crate) config: Vec<(String, serde_json::Value)>,
     pub(crate) overrides: Vec<Replace>,
@@ -49,15 +59,41 @@ pub(super) fn load_config(options: &mut Options, presets: Presets) -> Result<Con
         None => Environment::from_variables(&text)?,
     };
     let root = match options.root.take() {
+        Some(root) if !options.root_may_be_missing => existing(root)?,
         Some(root) => root,
         None => application_root(&text)?,
     };
-    let builder = ConfigBuilder::new(environment.clone(), root).variables(variables);
+    let mut builder = ConfigBuilder::new(environment.clone(), root)
+        .variables(variables)
+        .environments(std::mem::take(&mut options.environments))
+        .require_files(std::mem::take(&mut options.required_files));
+    if let Some(name) = options.name.take().or_else(program::name) {
+        builder = builder.name(name);
+    }
+    if let Some(folder) = said(&text, CONFIG_DIR) {
+        builder = builder.config_dir(folder);
+    }
     let mut builder = presets.configure(builder, &environment)?;
     for (key, value) in options.config.drain(..) {
         builder = builder.override_value(&key, value);
     }
     builder.build()
+}
+
+/// The variable that says where the config files are.
+const CONFIG_DIR: &str = "POLYPORT_CONFIG_DIR";
+
+fn said<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
+    let (_, value) = variables.iter().find(|(known, _)| known == name)?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn existing(root: PathBuf) -> Result<PathBuf> {
+    match root.is_dir() {
+        true => Ok(root),
+        false => Err(Error::configuration(format!("there is no folder {}", root.display()))
+            .advise("correct what Bootstrap::root is given: it is the application's own folder")),
+    }
 }
 
 /// What is not text names neither an environment nor a folder of ours; configuration that is not

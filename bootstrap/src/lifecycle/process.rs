@@ -7,7 +7,7 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 
-use super::{Lifecycle, Phase, ShutdownSettings, StartupSettings, loaded::Member};
+use super::{Lifecycle, Phase, Reloader, ShutdownSettings, StartupSettings, loaded::Member};
 use crate::{
     Config, Error, ErrorKind, Health, Result,
     container::{Container, Root},
@@ -33,7 +33,8 @@ pub(crate) struct Process {
     /// The stage of the start that is under way.
     pub(crate) stage: &'static str,
     /// Where the bootstrap owns the process.
-    pub(crate) log: Option<Log>,
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) reloader: Reloader,
 }
 
 impl Process {
@@ -41,14 +42,18 @@ impl Process {
         self.hooks.run(point, &self.container).await
     }
 
-    /// Completes the configuration; the kernel's own settings may have come from a before-hook.
+    /// Completes the configuration; the kernel's own settings may have come from a before-hook. One
+    /// that is faulty is told with all other faults, when the configuration is checked.
     pub(crate) fn seal_config(&mut self) -> Result<()> {
         self.container.settle_families()?;
         self.config.seal()?;
-        self.startup = self.config.get_or_default("startup")?;
-        self.shutdown = self.config.get_or_default("shutdown")?;
+        self.startup = self.config.peek_or_default("startup").unwrap_or_default();
+        self.shutdown = self.config.peek_or_default("shutdown").unwrap_or_default();
         self.container.set_build_deadline(self.startup.singleton);
-        self.log.as_ref().map_or(Ok(()), |log| log.apply(&self.config))
+        if let Some(log) = &self.log {
+            log.apply(log.prepare(&self.config));
+        }
+        Ok(())
     }
 
     /// Puts the handles into the container and lets the frameworks find each other.
@@ -95,7 +100,7 @@ impl Process {
     }
 
     /// Whatever takes values from the container.
-    fn roots(&self) -> Vec<Root> {
+    pub(crate) fn roots(&self) -> Vec<Root> {
         [self.exposures.roots(), self.hooks.roots()].concat()
     }
 
@@ -133,6 +138,7 @@ impl Process {
     }
 
     pub(crate) fn turn_ready(&self) {
+        self.config.started();
         self.lifecycle.enter(Phase::Ready);
         self.health.set_serving(true);
     }

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use super::{
-    Lifecycle, elsewhere,
+    Lifecycle, LogSettings, ShutdownSettings, StartupSettings, elsewhere,
     loaded::Loaded,
     modules::{self, ModuleEntry, Modules},
     plan::{Plan, load_config},
+    reload::Reloader,
 };
 use crate::{
     Config, Error, Health, Result,
     application::Application,
+    config::{ConfigSettings, Effect, SettingsSection as _, WillLoad},
     container::{Container, ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
     hooks::{HookFn, Hooks},
+    injectables::provide_settings,
     logging::Log,
     module::{ModuleBuilder, Registrations},
     operation::{Exposures, roots},
@@ -23,7 +26,8 @@ use crate::{
 /// What is known when all modules have said what they bring.
 pub(super) struct Told {
     pub(super) config: Config,
-    pub(super) log: Option<Log>,
+    pub(super) log: Option<Arc<Log>>,
+    pub(super) reloader: Reloader,
     pub(super) health: Health,
     pub(super) modules: Arc<[GraphModule]>,
     /// The modules themselves.
@@ -38,7 +42,7 @@ pub(super) struct Told {
 
 /// Reads the configuration and lets every module that is on register what it brings.
 pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
-    let Plan { frameworks, modules, presets, before, hooks, mut options } = plan;
+    let Plan { frameworks, modules, presets, config_will_load, before, hooks, mut options } = plan;
     if frameworks.is_empty() {
         return Err(Error::wiring("no framework is loaded").advise(
             "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
@@ -46,17 +50,22 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
     }
     let config = load_config(&mut options, presets)?;
     let log = match options.owns_process {
-        true => Some(set_up_log(&config, &frameworks)?),
+        true => Some(Arc::new(set_up_log(&config, &frameworks))),
         false => None,
     };
     let health = Health::default();
     let mut providers = kernel_providers(&config, &health, lifecycle);
+    let reloader = Reloader::new(&config, log.as_ref());
+    providers.provide_value(Arc::new(reloader.clone()));
+    declare_kernel_settings(&config, &mut providers)?;
     frameworks.iter().for_each(|framework| framework.announce(&mut providers));
     let known = modules::in_order(modules, &config)?;
+    config.will_load(will_load(&known, config_will_load))?;
     let (own_hooks, registrations) = (hooks, Registrations::default());
     let mut told = Told {
         config,
         log,
+        reloader,
         health,
         modules: describe(&known),
         known: Modules::default(),
@@ -142,7 +151,34 @@ fn kernel_providers(config: &Config, health: &Health, lifecycle: &Lifecycle) -> 
     builder
 }
 
-fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Result<Log> {
+/// The sections that the kernel itself reads.
+fn declare_kernel_settings(config: &Config, builder: &mut ContainerBuilder) -> Result<()> {
+    let (startup, shutdown, log, own) = (
+        config.declare::<StartupSettings>("polyport", StartupSettings::KEY, Effect::Restart)?,
+        config.declare::<ShutdownSettings>("polyport", ShutdownSettings::KEY, Effect::Restart)?,
+        config.declare::<LogSettings>("polyport", LogSettings::KEY, Effect::Live)?,
+        config.declare::<ConfigSettings>("polyport", ConfigSettings::KEY, Effect::Live)?,
+    );
+    provide_settings(builder, startup);
+    provide_settings(builder, shutdown);
+    provide_settings(builder, log);
+    provide_settings(builder, own);
+    Ok(())
+}
+
+/// The hooks of all modules that are on, in order of dependency, and then the bootstrap's own.
+fn will_load(modules: &Modules, own: WillLoad) -> WillLoad {
+    let mut hooks = WillLoad::default();
+    for module in modules.on.iter().map(ModuleEntry::shared) {
+        let hook = Arc::clone(&module);
+        let owner = format!("module {}", module.name());
+        hooks.add(owner, move |values| hook.config_will_load(values));
+    }
+    hooks.append(own);
+    hooks
+}
+
+fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Log {
     let directives = frameworks.iter().map(|framework| framework.log_directives());
     Log::set_up(config, &directives.filter(|one| !one.is_empty()).collect::<Vec<_>>())
 }

@@ -1,10 +1,15 @@
 use std::time::Duration;
 
+use garde::Validate;
+use polyport_macros::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The section `startup`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[settings("startup")]
+#[settings(crate = crate)]
+#[garde(allow_unvalidated)]
 pub struct StartupSettings {
     /// The longest time from the first hook to the last; default 60 s.
     #[serde(with = "humantime_serde")]
@@ -22,8 +27,11 @@ impl Default for StartupSettings {
 }
 
 /// The section `shutdown`: how long each step of a stop may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[settings("shutdown")]
+#[settings(crate = crate)]
+#[garde(allow_unvalidated)]
 pub struct ShutdownSettings {
     /// How long everything is still served after readiness was turned off, so that load balancers
     /// notice; default 0 s.
@@ -57,11 +65,15 @@ impl Default for ShutdownSettings {
 }
 
 /// The section `log`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[settings("log")]
+#[settings(crate = crate)]
+#[garde(allow_unvalidated)]
 pub struct LogSettings {
     /// What is logged, as tracing's filters are written: `info`, `debug,hyper=warn`; default
     /// `info`.
+    #[garde(custom(crate::logging::is_filter))]
     pub level: String,
     /// How; default `pretty`.
     pub format: LogFormat,

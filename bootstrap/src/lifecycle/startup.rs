@@ -9,7 +9,8 @@ use super::{
     loaded::{Configured, Loaded},
     plan::Plan,
     process::Process,
-    register::register,
+    register::{Told, register},
+    reload,
     supervisor::RunningBootstrap,
 };
 use crate::{
@@ -27,10 +28,10 @@ use crate::{
 pub(crate) type Timeline = Vec<(&'static str, Duration)>;
 
 /// What is still to be done with what was told.
-struct Pending {
-    frameworks: Vec<Box<dyn Loaded>>,
-    before: Vec<HookFn>,
-    registrations: Registrations,
+pub(super) struct Pending {
+    pub(super) frameworks: Vec<Box<dyn Loaded>>,
+    pub(super) before: Vec<HookFn>,
+    pub(super) registrations: Registrations,
     free_ports: bool,
 }
 
@@ -88,7 +89,7 @@ fn interrupted(lifecycle: &Lifecycle) -> Error {
     Error::other(format!("the start was interrupted ({reason})"))
 }
 
-fn too_long(process: &Process) -> Error {
+pub(super) fn too_long(process: &Process) -> Error {
     let deadline = process.startup.deadline;
     let building = process.container.under_construction();
     let hook = process.hooks.running().map(str::to_owned);
@@ -104,13 +105,19 @@ fn too_long(process: &Process) -> Error {
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
 fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let mut told = register(plan, &lifecycle)?;
+    let told = register(plan, &lifecycle)?;
+    put_together(told, lifecycle)
+}
+
+/// The structure of the graph, and the one owner of everything that is going to be.
+pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     let container = told.build()?;
-    let startup: StartupSettings = told.config.peek_or_default("startup")?;
+    // What is wrong with it is told with all other faults, when the configuration is checked.
+    let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
     container.set_build_deadline(startup.singleton);
     let process = Process {
         startup,
-        shutdown: told.config.peek_or_default("shutdown")?,
+        shutdown: told.config.peek_or_default("shutdown").unwrap_or_default(),
         config: told.config,
         container,
         health: told.health,
@@ -121,6 +128,7 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
         members: Vec::new(),
         stage: "configuration",
         log: told.log,
+        reloader: told.reloader,
     };
     let pending = Pending {
         frameworks: told.frameworks,
@@ -158,7 +166,7 @@ fn time_left(process: &Process, begun: Instant) -> Duration {
 }
 
 /// Stage 3, and the completion of the configuration.
-async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
+pub(super) async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
     process.stage = "before";
     run_before(before, &process.container).await?;
     process.seal_config()
@@ -177,8 +185,12 @@ async fn run_configured_stages(
     };
 
     process.stage = "build";
+    let configured = configure(process, pending)?;
+    process.config.validate()?;
+    reload::write_dump(&process.config)?;
+    process.config.keep_remotes();
     process.run_hooks(HookPoint::ConfigDidLoad).await?;
-    build(process, pending)?;
+    build(process, pending, configured)?;
     pending.registrations.warn_of_rest();
     finished("build");
 
@@ -205,24 +217,40 @@ async fn run_configured_stages(
     process.serve().await?;
     process.run_hooks(HookPoint::OnServerReady).await?;
     process.turn_ready();
+    process.reloader.follow_files(&process.lifecycle)?;
     finished("serve");
     Ok(())
 }
 
-async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
+pub(super) async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
     for (index, hook) in before.into_iter().enumerate() {
         hooks::guarded(format!("before-hook {}", index + 1), hook, container.seen_by(None)).await?;
     }
     Ok(())
 }
 
-/// Stage 4: frameworks from the complete configuration, and who shares what with whom.
-fn build(process: &mut Process, pending: &mut Pending) -> Result<()> {
+/// Stage 4: the frameworks in full, and which sections of the configuration are theirs.
+pub(super) fn configure(
+    process: &Process,
+    pending: &mut Pending,
+) -> Result<Vec<Box<dyn Configured>>> {
     let mut configured = Vec::new();
     for framework in pending.frameworks.drain(..) {
         configured.push(panics::caught(|| Ok(framework.configure(&process.config)))?);
     }
     check_names(&configured)?;
+    let declared = configured.iter_mut().map(|framework| framework.declare(&process.config));
+    let faults: Vec<Error> = declared.filter_map(Result::err).collect();
+    Error::all("settings of frameworks do not fit", faults)?;
+    Ok(configured)
+}
+
+/// Stage 4: frameworks from the complete configuration, and who shares what with whom.
+pub(super) fn build(
+    process: &mut Process,
+    pending: &mut Pending,
+    configured: Vec<Box<dyn Configured>>,
+) -> Result<()> {
     let shared = Shared::default();
     let mut errors = Vec::new();
     for framework in configured {
@@ -237,6 +265,7 @@ fn build(process: &mut Process, pending: &mut Pending) -> Result<()> {
             free_ports: pending.free_ports,
             kind: framework.kind(),
             name: framework.name().to_owned(),
+            section: framework.section(),
         };
         match panics::caught(|| framework.build(context)) {
             Ok(member) => process.members.push(member),

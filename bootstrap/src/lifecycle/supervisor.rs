@@ -5,7 +5,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Lifecycle, Phase, process::Process};
+use super::{Lifecycle, Phase, Reloader, process::Process};
 use crate::{
     Error, Result,
     application::{Application, FromApps},
@@ -25,6 +25,7 @@ pub struct RunningBootstrap {
     modules: Arc<[GraphModule]>,
     hooks: Arc<[Declared]>,
     lifecycle: Lifecycle,
+    reloader: Reloader,
     outcome: Shared<BoxFuture<'static, Result<()>>>,
 }
 
@@ -45,7 +46,7 @@ impl RunningBootstrap {
         let exposures = process.exposures.clone();
         let modules = Arc::clone(&process.modules);
         let hooks = process.hooks.declared().into();
-        let lifecycle = process.lifecycle.clone();
+        let (lifecycle, reloader) = (process.lifecycle.clone(), process.reloader.clone());
         let watched = lifecycle.clone();
         let task = tokio::spawn(async move {
             watched.stop_requested().await;
@@ -61,7 +62,7 @@ impl RunningBootstrap {
             })
             .boxed()
             .shared();
-        Self { apps, container, exposures, modules, hooks, lifecycle, outcome }
+        Self { apps, container, exposures, modules, hooks, lifecycle, reloader, outcome }
     }
 
     /// The main framework's handle.
@@ -96,6 +97,12 @@ impl RunningBootstrap {
     #[must_use]
     pub fn container(&self) -> &Container {
         &self.container
+    }
+
+    /// Reloads the configuration of this process.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Every way in which operations can be called.

@@ -5,10 +5,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Registrations, RouteSet};
 use crate::{
     Error, Hook, Result,
-    config::{Config, Layer},
+    config::{Config, Effect, Layer, SettingsSection},
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
     family::ConfigFamily,
     hooks::{self, HookPoint, Hooks, Owner},
+    injectables::provide_settings,
     lifecycle::Kept,
 };
 
@@ -86,6 +87,53 @@ impl<'a> ModuleBuilder<'a> {
         if self.asked.is_none() {
             let added = self.config.add_defaults(layer, &self.module, values);
             self.errors.extend(added.err());
+        }
+        self
+    }
+
+    /// Declares the section of the configuration that `T` names: it has to be what `T` says, which
+    /// is checked before anything is built of it, an unknown key in it is an error, and everybody
+    /// can inject it as a [`Settings<T>`](crate::config::Settings). A section has one type; several
+    /// modules may declare the same one.
+    ///
+    /// # Examples
+    /// ```
+    /// use garde::Validate;
+    /// use polyport_bootstrap::{Bootstrap, Settings, module, operation::Fault};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, Validate, Settings)]
+    /// #[serde(default)]
+    /// #[settings("users")]
+    /// # #[settings(crate = polyport_bootstrap)]
+    /// struct UserSettings {
+    ///     #[garde(range(min = 1, max = 100))]
+    ///     page_size: u32,
+    /// }
+    ///
+    /// impl Default for UserSettings {
+    ///     fn default() -> Self {
+    ///         Self { page_size: 20 }
+    ///     }
+    /// }
+    ///
+    /// async fn page_size(settings: Settings<UserSettings>) -> Result<u32, Fault> {
+    ///     Ok(settings.get().page_size)
+    /// }
+    ///
+    /// let users = module("users", |m| {
+    ///     m.settings::<UserSettings>();
+    ///     Ok(())
+    /// });
+    /// # drop((page_size, Bootstrap::new().module(users)));
+    /// ```
+    pub fn settings<T: SettingsSection>(&mut self) -> &mut Self {
+        let known = self.config.declares::<T>(T::KEY);
+        let owner = format!("module {}", self.module);
+        match self.config.declare::<T>(owner, T::KEY, Effect::Live) {
+            Ok(_) if known && self.asked.is_none() => {}
+            Ok(declared) => provide_settings(self.container, declared),
+            Err(error) => self.errors.push(error),
         }
         self
     }

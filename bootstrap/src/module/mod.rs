@@ -8,7 +8,7 @@ pub use self::{
     builder::ModuleBuilder,
     registrations::{Registered, RouteSet, exposures},
 };
-use crate::{Config, Result};
+use crate::{Config, Result, config::LayerValues};
 
 /// A mini application that can be added to any: providers, operations, hooks and default
 /// configuration. What Nest calls a module, Egg a plugin and Midway a component.
@@ -99,6 +99,43 @@ pub trait Module: Send + Sync + 'static {
     fn enabled(&self, config: &Config) -> bool {
         let _ = config;
         true
+    }
+
+    /// Sees, and may change, what each source of the configuration sets, before it is merged with
+    /// the others: each file, each environment variable, the defaults of each module, what each
+    /// before-hook adds. Modules do so in their order of dependency, the bootstrap's own hooks
+    /// come last. [`enabled`](Self::enabled) is asked before.
+    ///
+    /// # Errors
+    /// Returns whatever the module finds wrong; the report names the source.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Module, ModuleBuilder, Result, config::LayerValues};
+    ///
+    /// /// Understands values such as `encrypted:…` in all sources.
+    /// struct VaultModule;
+    ///
+    /// impl Module for VaultModule {
+    ///     fn name(&self) -> &str {
+    ///         "vault"
+    ///     }
+    ///
+    ///     fn config_will_load(&self, values: &mut LayerValues<'_>) -> Result<()> {
+    ///         let decrypt = |text: &str| Ok(text.chars().rev().collect());
+    ///         values.map_strings(|_key, text| {
+    ///             text.strip_prefix("encrypted:").map(decrypt).transpose()
+    ///         })
+    ///     }
+    ///
+    ///     fn configure(&self, _: &mut ModuleBuilder<'_>) -> Result<()> {
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    fn config_will_load(&self, values: &mut LayerValues<'_>) -> Result<()> {
+        let _ = values;
+        Ok(())
     }
 
     /// Registers what the module brings, and does nothing else: where something is missing, it is

@@ -2,7 +2,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{Ordering, fence},
     },
 };
@@ -12,7 +12,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{OperationInfo, Protocol};
-use crate::container::{CallScope, Container};
+use crate::{
+    Config,
+    config::Snapshot,
+    container::{CallScope, Container, Resolver},
+};
 
 /// The longest request id that is taken from a peer, in bytes.
 const MAX_PEER_ID: usize = 128;
@@ -122,13 +126,15 @@ pub struct Context(Arc<Inner>);
 struct Inner {
     call: Call,
     scope: CallScope,
+    /// The configuration as it was when the call first looked.
+    config: OnceLock<Arc<Snapshot>>,
 }
 
 impl Context {
     /// Seals the parts.
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self(Arc::new(Inner { call, scope: CallScope::default() }))
+        Self(Arc::new(Inner { call, scope: CallScope::default(), config: OnceLock::new() }))
     }
 
     /// What only this call's protocol has: the socket, the delivery.
@@ -142,6 +148,16 @@ impl Context {
         let once = Arc::strong_count(&self.0) == 1;
         fence(Ordering::Acquire);
         once
+    }
+
+    /// The configuration as it was when this call first looked.
+    pub(crate) fn pinned(&self, config: &Config) -> &Snapshot {
+        self.0.config.get_or_init(|| Arc::clone(&config.current()))
+    }
+
+    /// The call that something is built for.
+    pub(crate) fn of(resolver: &Resolver<'_>) -> Option<Self> {
+        resolver.call()?.as_any().downcast_ref().cloned()
     }
 
     pub(super) fn call_scope(&self) -> &CallScope {

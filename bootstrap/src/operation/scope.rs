@@ -1,5 +1,7 @@
 //! What belongs to one call, and its end.
 
+use std::any::Any;
+
 use super::Context;
 use crate::container::{CallScope, CallValue, Caller, Key};
 
@@ -10,6 +12,10 @@ impl Caller for Context {
 
     fn own(&self, key: &Key) -> Option<CallValue> {
         (*key == Key::of::<Self>()).then(|| CallValue::new(self.clone()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

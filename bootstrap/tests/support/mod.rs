@@ -2,13 +2,19 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
     exposures,
-    framework::{Built, Endpoint, FrameworkContext},
+    framework::{Built, Endpoint, FrameworkContext, NoSettings},
     operation::{Exposures, Operation, OperationInfo, Protocol},
 };
 
@@ -130,12 +136,13 @@ impl Fake {
 
 impl Framework for Fake {
     type App = FakeApp;
+    type Settings = NoSettings;
 
     fn name(&self) -> &str {
         self.title()
     }
 
-    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
+    fn build(self, _: NoSettings, mut context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
         self.step("build")?;
         for registered in context.take::<FakeRoutes>() {
             context.exposures().add(registered.exposures(self.title()))?;
@@ -174,5 +181,45 @@ impl Transport for Fake {
 
     async fn close(&mut self) -> Result<()> {
         self.step("close")
+    }
+}
+
+/// An application's folder of its own with these files in `config`, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("polyport-app-{}-{number}", std::process::id());
+        let folder = Self(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(folder.0.join("config")).unwrap();
+        files.iter().for_each(|(name, text)| folder.write(name, text));
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Replaces a file of the configuration as a whole.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.0.join("config").join(name);
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// A JSON file below the folder; none where there is none.
+    pub(crate) fn json(&self, path: &str) -> Option<serde_json::Value> {
+        let text = std::fs::read_to_string(self.0.join(path)).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -71,6 +71,7 @@ impl Default for AmqpFramework {
 
 impl Framework for AmqpFramework {
     type App = AmqpApp;
+    type Settings = AmqpSettings;
 
     /// lapin logs as errors what ends a connection, which is dealt with and told here, and whole
     /// messages that were returned.
@@ -80,10 +81,16 @@ impl Framework for AmqpFramework {
         &self.name
     }
 
-    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<AmqpApp>> {
-        let section = section_of(&self, &context);
-        let settings: AmqpSettings = context.settings(self.settings)?;
-        settings.check(&section)?;
+    fn settings_source(&mut self) -> Option<SettingsSource<AmqpSettings>> {
+        self.settings.take()
+    }
+
+    fn build(
+        self,
+        settings: AmqpSettings,
+        mut context: FrameworkContext<'_>,
+    ) -> Result<Built<AmqpApp>> {
+        let section = context.section_key().to_owned();
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let registered = context.take::<AmqpRoutes>();
         let plan = plan(&registered, &settings, &self.name, &context)?;
@@ -109,14 +116,6 @@ impl Framework for AmqpFramework {
             jobs: Some(jobs),
         });
         Ok(Built { app, transport: Box::new(transport) })
-    }
-}
-
-/// Where the settings stand, for reports.
-fn section_of(framework: &AmqpFramework, context: &FrameworkContext<'_>) -> String {
-    match &framework.settings {
-        Some(SettingsSource::Section(section)) => section.key().to_owned(),
-        _ => context.section_key(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The section `amqp` of the configuration.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
+use garde::Validate;
 use humantime_serde::Serde;
-use polyport_bootstrap::{Error, Result, framework::SettingsSource, wire::EnvelopeStyle};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use polyport_bootstrap::{
+    Settings, config::Secret, framework::SettingsSource, wire::EnvelopeStyle,
+};
+use serde::{Deserialize, Deserializer};
 
 /// The largest prefetch that is chosen by itself; above it nothing is gained.
 const MAX_PREFETCH: u16 = 250;
@@ -18,24 +21,31 @@ const MIN_PREFETCH: u16 = 10;
 /// let settings = polyport_amqp::AmqpSettings { concurrency: 4, ..Default::default() };
 /// assert_eq!(settings.prefetch(), 10);
 /// ```
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+#[settings("amqp")]
+#[settings(crate = polyport_bootstrap)]
 pub struct AmqpSettings {
     /// Where the broker is: `amqp://user:password@host:5672/vhost`, the virtual host `/` written
     /// as `%2f` (the RabbitMQ URI specification). Not set by default: then the in-memory broker is
     /// started where the feature `embedded` is built in, except in environment `prod`.
-    pub url: Option<String>,
+    pub url: Option<Secret<String>>,
     /// How often both sides say that they live; a broker that is silent for twice as long is
     /// given up. Whole seconds; default 10 s.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(whole_seconds))]
     pub heartbeat: Duration,
     /// How long a connection may take to be made, login included; default 10 s.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
     pub connect_timeout: Duration,
     /// How many messages of one queue are handled at once; default 16.
+    #[garde(range(min = 1))]
     pub concurrency: u16,
     /// How many messages of one queue the broker sends ahead; default twice the concurrency, at
     /// least 10 and at most 250.
+    #[garde(range(min = 1))]
     pub prefetch: Option<u16>,
     /// How long an operation may take; `0s` is no limit. Default 30 s.
     #[serde(with = "humantime_serde")]
@@ -43,11 +53,14 @@ pub struct AmqpSettings {
     /// What stands around a reply; default `plain`.
     pub envelope: EnvelopeStyle,
     /// What happens to messages whose handling failed and may succeed later.
+    #[garde(dive)]
     pub retry: RetrySettings,
     /// How long a publisher waits for the connection and the broker's confirmation; default 5 s.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
     pub publish_timeout: Duration,
     /// How many messages may be unconfirmed at once; default 128.
+    #[garde(range(min = 1))]
     pub confirm_window: u16,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
@@ -78,42 +91,17 @@ impl AmqpSettings {
         let twice = self.concurrency.saturating_mul(2).clamp(MIN_PREFETCH, MAX_PREFETCH);
         self.prefetch.unwrap_or(twice)
     }
-
-    /// Refuses what AMQP reads otherwise than it is meant: a prefetch of 0 is no limit there.
-    pub(crate) fn check(&self, section: &str) -> Result<()> {
-        let zeros = [
-            ("heartbeat", self.heartbeat.as_secs() == 0),
-            ("connect_timeout", self.connect_timeout.is_zero()),
-            ("concurrency", self.concurrency == 0),
-            ("prefetch", self.prefetch == Some(0)),
-            ("publish_timeout", self.publish_timeout.is_zero()),
-            ("confirm_window", self.confirm_window == 0),
-        ];
-        let faults = zeros.into_iter().filter(|(_, faulty)| *faulty).map(|(field, _)| {
-            Error::configuration(format!("{section}.{field} must be at least 1"))
-                .advise("take the line out to get the default")
-        });
-        Error::all(format!("the section {section} does not fit"), faults.collect())
-    }
 }
 
-/// Shows the URL without its password.
-impl fmt::Debug for AmqpSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AmqpSettings")
-            .field("url", &self.url.as_ref().map(|_| "***"))
-            .field("heartbeat", &self.heartbeat)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("concurrency", &self.concurrency)
-            .field("prefetch", &self.prefetch)
-            .field("timeout", &self.timeout)
-            .field("envelope", &self.envelope)
-            .field("retry", &self.retry)
-            .field("publish_timeout", &self.publish_timeout)
-            .field("confirm_window", &self.confirm_window)
-            .field("max_message_size", &self.max_message_size)
-            .finish()
-    }
+/// A heartbeat of 0 is none at all in AMQP.
+fn whole_seconds(heartbeat: &Duration, _: &()) -> garde::Result {
+    let advice = "it must be at least 1s";
+    if heartbeat.as_secs() == 0 { Err(garde::Error::new(advice)) } else { Ok(()) }
+}
+
+fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
+    let advice = "nothing can be done in no time at all";
+    if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
 }
 
 impl From<AmqpSettings> for SettingsSource<AmqpSettings> {
@@ -123,13 +111,14 @@ impl From<AmqpSettings> for SettingsSource<AmqpSettings> {
 }
 
 /// The section `amqp.retry`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Validate)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
 pub struct RetrySettings {
     /// How long a message waits before its second, third … attempt; after the last it is parked.
     /// Empty: it is parked at once. Each delay is a queue of its own, `<queue>.retry.<delay>`.
     /// Default `["1s", "5s", "30s"]`.
-    #[serde(serialize_with = "write_delays", deserialize_with = "read_delays")]
+    #[serde(deserialize_with = "read_delays")]
     pub delays: Vec<Duration>,
 }
 
@@ -137,10 +126,6 @@ impl Default for RetrySettings {
     fn default() -> Self {
         Self { delays: [1, 5, 30].map(Duration::from_secs).to_vec() }
     }
-}
-
-fn write_delays<S: Serializer>(delays: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(delays.iter().map(|delay| Serde::from(*delay)))
 }
 
 fn read_delays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
@@ -163,13 +148,10 @@ mod tests {
         let settings = read(json!({ "retry": { "delays": ["50ms", "2m"] } })).expect("fits");
         let expected = [Duration::from_millis(50), Duration::from_secs(120)];
         assert_eq!(settings.retry.delays, expected);
-        let again = serde_json::to_value(&settings).expect("JSON");
-        assert_eq!(again["retry"]["delays"], json!(["50ms", "2m"]));
     }
 
     #[test]
-    fn an_unknown_key_and_a_malformed_delay_are_refused() {
-        assert!(read(json!({ "uri": "amqp://localhost" })).is_err());
+    fn a_malformed_delay_is_refused() {
         assert!(read(json!({ "retry": { "delays": ["soon"] } })).is_err());
     }
 
@@ -184,17 +166,14 @@ mod tests {
     #[test]
     fn zeros_are_refused_by_name() {
         let settings = AmqpSettings { prefetch: Some(0), concurrency: 0, ..Default::default() };
-        let report = format!("{:?}", settings.check("amqp").expect_err("two zeros"));
-        assert!(
-            report.contains("amqp.prefetch") && report.contains("amqp.concurrency"),
-            "{report}"
-        );
-        AmqpSettings::default().check("amqp").expect("the defaults fit");
+        let report = settings.validate().expect_err("two zeros").to_string();
+        assert!(report.contains("prefetch: ") && report.contains("concurrency: "), "{report}");
+        AmqpSettings::default().validate().expect("the defaults fit");
     }
 
     #[test]
     fn debug_does_not_show_the_password() {
-        let url = Some("amqp://tom:hunter2@localhost".to_owned());
+        let url = Some("amqp://tom:hunter2@localhost".into());
         let shown = format!("{:?}", AmqpSettings { url, ..Default::default() });
         assert!(!shown.contains("hunter2"), "{shown}");
     }

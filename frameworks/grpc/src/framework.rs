@@ -60,13 +60,21 @@ impl Default for GrpcFramework {
 
 impl Framework for GrpcFramework {
     type App = GrpcApp;
+    type Settings = GrpcSettings;
 
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<GrpcApp>> {
-        let mut settings = context.settings(self.settings)?;
+    fn settings_source(&mut self) -> Option<SettingsSource<GrpcSettings>> {
+        self.settings.take()
+    }
+
+    fn build(
+        self,
+        mut settings: GrpcSettings,
+        mut context: FrameworkContext<'_>,
+    ) -> Result<Built<GrpcApp>> {
         if context.free_ports() {
             settings.port = 0;
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use polyport_bootstrap::framework::SettingsSource;
+use garde::Validate;
+use polyport_bootstrap::{Settings, framework::SettingsSource};
 use serde::{Deserialize, Serialize};
 
 /// The section `grpc` of the configuration (`grpc_{name}` for a framework with a name of its own).
@@ -14,10 +15,14 @@ use serde::{Deserialize, Serialize};
 /// let settings = GrpcSettings { port: 9002, ..GrpcSettings::default() };
 /// assert_eq!(settings.max_message_size, 4 * 1024 * 1024);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+#[settings("grpc")]
+#[settings(crate = polyport_bootstrap)]
 pub struct GrpcSettings {
     /// The address to listen on, an IP address or a name. Default `127.0.0.1`.
+    #[garde(length(min = 1))]
     pub host: String,
     /// The port to listen on; 0 takes a free one. Default 7002.
     pub port: u16,
@@ -30,6 +35,7 @@ pub struct GrpcSettings {
     /// RESOURCE_EXHAUSTED before it is read, which keeps a peer from filling the memory. Default
     /// 4 MiB. A service that tonic generated has a setting of its own,
     /// `max_decoding_message_size`.
+    #[garde(range(min = 1))]
     pub max_message_size: usize,
     /// The `domain` of every `google.rpc.ErrorInfo`: who has defined the reasons of faults.
     /// Default `polyport`.

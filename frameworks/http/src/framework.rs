@@ -68,14 +68,21 @@ impl Default for HttpFramework {
 
 impl Framework for HttpFramework {
     type App = HttpApp;
+    type Settings = HttpSettings;
 
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<HttpApp>> {
-        let mut settings: HttpSettings = context.settings(self.settings)?;
-        settings.validate(&context.section_key())?;
+    fn settings_source(&mut self) -> Option<SettingsSource<HttpSettings>> {
+        self.settings.take()
+    }
+
+    fn build(
+        self,
+        mut settings: HttpSettings,
+        mut context: FrameworkContext<'_>,
+    ) -> Result<Built<HttpApp>> {
         if context.free_ports() {
             settings.port = 0;
         }

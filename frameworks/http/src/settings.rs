@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use polyport_bootstrap::{Error, Result, framework::SettingsSource, wire::EnvelopeStyle};
+use garde::Validate;
+use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
 use serde::{Deserialize, Serialize};
 
 /// The section `http`; a framework named `admin` reads `http_admin`.
@@ -15,10 +16,14 @@ use serde::{Deserialize, Serialize};
 /// let framework = HttpFramework::new().configure(settings);
 /// # drop(framework);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+#[settings("http")]
+#[settings(crate = polyport_bootstrap)]
 pub struct HttpSettings {
     /// The IP address or name to listen on; default `127.0.0.1`.
+    #[garde(length(min = 1))]
     pub host: String,
     /// The TCP port; 0 takes a free one; default 7001.
     pub port: u16,
@@ -34,20 +39,25 @@ pub struct HttpSettings {
     /// How long an HTTP/1 client may take for the head of a request, or stay idle between two.
     /// Stops clients that hold connections by sending heads byte by byte. Default 30 s.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
     pub header_read_timeout: Duration,
     /// The health routes.
+    #[garde(dive)]
     pub health: HealthSettings,
 }
 
 /// The section `http.health`: where orchestrators ask how the process is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
 pub struct HealthSettings {
     /// Whether they are served; default true.
     pub enabled: bool,
     /// Answers 200 while the process lives; default `/health/live`.
+    #[garde(prefix("/"))]
     pub live: String,
     /// Answers 200 while the process wants calls, 503 otherwise; default `/health/ready`.
+    #[garde(prefix("/"))]
     pub ready: String,
 }
 
@@ -71,14 +81,10 @@ impl Default for HealthSettings {
     }
 }
 
-impl HttpSettings {
-    pub(crate) fn validate(&self, section: &str) -> Result<()> {
-        if self.header_read_timeout.is_zero() {
-            return Err(Error::configuration("a client cannot send a head in no time at all")
-                .context(format!("{section}.header_read_timeout"))
-                .advise("give it a duration such as \"30s\""));
-        }
-        Ok(())
+fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
+    match limit.is_zero() {
+        true => Err(garde::Error::new("a client cannot send a head in no time at all")),
+        false => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Bootstrap, DEFAULT_NAME, Error, ErrorKind, Fault, Framework,
     Health, Module, ModuleBuilder, Phase, Result, Transport,
-    framework::{Built, FrameworkContext},
+    framework::{Built, FrameworkContext, NoSettings},
     operation::Inject,
     testing::create_bootstrap,
 };
@@ -296,12 +296,13 @@ impl AppHandle for GuestApp {
 
 impl Framework for Guest {
     type App = GuestApp;
+    type Settings = NoSettings;
 
     fn name(&self) -> &str {
         DEFAULT_NAME
     }
 
-    fn build(self, context: FrameworkContext<'_>) -> Result<Built<GuestApp>> {
+    fn build(self, _: NoSettings, context: FrameworkContext<'_>) -> Result<Built<GuestApp>> {
         let app = GuestApp(Arc::new(context.core()));
         Ok(Built { app, transport: Box::new(GuestTransport(context.shared())) })
     }

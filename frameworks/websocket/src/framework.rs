@@ -73,14 +73,21 @@ impl WebSocketFramework {
 
 impl Framework for WebSocketFramework {
     type App = WebSocketApp;
+    type Settings = WebSocketSettings;
 
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn build(self, mut context: FrameworkContext<'_>) -> Result<Built<WebSocketApp>> {
-        let mut settings: WebSocketSettings = context.settings(self.settings)?;
-        settings.check(&context.section_key())?;
+    fn settings_source(&mut self) -> Option<SettingsSource<WebSocketSettings>> {
+        self.settings.take()
+    }
+
+    fn build(
+        self,
+        mut settings: WebSocketSettings,
+        mut context: FrameworkContext<'_>,
+    ) -> Result<Built<WebSocketApp>> {
         if context.free_ports() {
             settings.port = settings.port.map(|_| 0);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer::FrameworkDefaults,
     Layer::ModuleDefaults,
     Layer::PresetDefaults,
@@ -12,6 +12,7 @@ const LAYERS: [Layer; 10] = [
     Layer::ModuleEnvironmentDefaults,
     Layer::PresetEnvironmentDefaults,
     Layer::EnvironmentFile,
+    Layer::PersonalFile,
     Layer::Hook,
     Layer::Variable,
     Layer::Override,
@@ -24,15 +25,18 @@ fn of_layers(layers: &[usize]) -> Config {
     let file = |name: &str, value: usize| {
         fs::write(folder.path().join("config").join(name), format!("a.b = {value}")).unwrap();
     };
-    let mut builder = folder.builder();
+    let mut builder = folder.builder_for(Environment::default());
     if sets(Layer::Override) {
-        builder = builder.override_value("a.b", 9);
+        builder = builder.override_value("a.b", 10);
     }
     if sets(Layer::Variable) {
-        builder = builder.variables([("POLYPORT__A__B", "8")]);
+        builder = builder.variables([("POLYPORT__A__B", "9")]);
+    }
+    if sets(Layer::PersonalFile) {
+        file("config.personal.toml", 7);
     }
     if sets(Layer::EnvironmentFile) {
-        file("config.unittest.toml", 6);
+        file("config.local.toml", 6);
     }
     if sets(Layer::ModuleEnvironmentDefaults) {
         builder = builder.module_environment_defaults("m", json!({ "a": { "b": 4 } }));
@@ -51,7 +55,7 @@ fn of_layers(layers: &[usize]) -> Config {
     }
     let config = builder.build().unwrap();
     if sets(Layer::Hook) {
-        config.add(json!({ "a": { "b": 7 } })).unwrap();
+        config.add(json!({ "a": { "b": 8 } })).unwrap();
     }
     if sets(Layer::FrameworkDefaults) {
         config.add_defaults(Layer::FrameworkDefaults, "http", json!({ "a": { "b": 0 } })).unwrap();
@@ -76,7 +80,7 @@ fn every_layer_beats_each_one_below_it() {
 
 #[test]
 fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
-    let config = of_layers(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let config = of_layers(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let provenance = config.explain("a.b").unwrap();
     assert_eq!(provenance.key(), "a.b");
     assert_eq!(provenance.winner().to_string(), "override of a.b");
@@ -87,9 +91,10 @@ fn all_layers_at_once_are_explained_from_the_highest_to_the_lowest() {
     assert_eq!(
         losers[2..],
         [
-            "config/config.unittest.toml:1",
-            "defaults of preset p for unittest",
-            "defaults of module m for unittest",
+            "config/config.personal.toml:1",
+            "config/config.local.toml:1",
+            "defaults of preset p for local",
+            "defaults of module m for local",
             "config/config.default.toml:1",
             "defaults of preset p",
             "defaults of module m",
@@ -150,7 +155,8 @@ fn every_format_says_the_same() {
         assert_eq!(config.snapshot(), expected, "{name}");
         let winner = config.explain("http.port").unwrap().winner().clone();
         assert_eq!(winner.source(), format!("config/{name}"));
-        assert_eq!(winner.line(), name.ends_with("toml").then_some(2), "{name}");
+        let first = name.ends_with("yml") || name.ends_with("json");
+        assert_eq!(winner.line(), Some(if first { 1 } else { 2 }), "{name}");
     }
 }
 

@@ -11,11 +11,17 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::Error;
 
+mod change;
+mod explaining;
 mod faults;
+mod files;
+mod harmless;
+mod interpolating;
 mod layering;
 mod lifecycle;
 mod properties;
 mod secrets;
+mod will_load;
 
 /// An application's folder of its own, removed when dropped.
 struct Folder(PathBuf);
@@ -41,7 +47,11 @@ impl Folder {
     }
 
     fn builder(&self) -> ConfigBuilder {
-        ConfigBuilder::new(Environment::unittest(), &self.0)
+        self.builder_for(Environment::unittest())
+    }
+
+    fn builder_for(&self, environment: Environment) -> ConfigBuilder {
+        ConfigBuilder::new(environment, &self.0)
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    layers::{Entry, Layers},
+    layers::{Basis, Entry, Layers},
     tree,
 };
 
@@ -74,10 +74,10 @@ proptest! {
         }
         let entries = tables.iter().enumerate();
         let entries = entries.map(|(at, table)| Entry::named(Layer::Hook, at.to_string(), raw(table)));
-        let (layers, faults) = Layers::new(entries.collect(), String::new());
+        let (layers, faults) = Layers::new(entries.collect(), WillLoad::default(), Basis::bare());
         prop_assert!(faults.is_empty());
         let mut all = BTreeMap::new();
-        leaves(&super::super::mask::masked(layers.merged(), false), Vec::new(), &mut all);
+        leaves(&layers.masked::<&str>(&[]), Vec::new(), &mut all);
         all.retain(|_, value| !value.is_object());
         prop_assert_eq!(all.len(), expected.len());
         for (key, (at, value)) in expected {
@@ -90,12 +90,102 @@ proptest! {
     }
 
     #[test]
-    fn no_file_and_no_variable_panics(text in "\\PC{0,40}", ending in 0..4_usize, raw in "[\\[{\"'a-z0-9,=\\]} ]{0,12}") {
-        let name = ["toml", "yaml", "yml", "json"][ending];
-        let folder = Folder::new(&[(&format!("config.default.{name}"), &text)]);
-        let variables = [("POLYPORT__A".to_owned(), raw.clone()), (format!("POLYPORT__{raw}"), raw)];
-        if let Ok(config) = folder.builder().variables(variables).build() {
-            let _ = (config.snapshot(), config.get::<u8>("a"), config.explain("a"));
+    fn nothing_that_is_read_panics_or_shows_a_secret(kind in 0..harmless::KINDS, input in input()) {
+        harmless::check(Folder::new(&[]).path(), kind, &input);
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_read_for_references_again(
+        values in prop::collection::btree_map("[a-d]", "[a$x]{0,3}", 1..4),
+    ) {
+        let mut tree = json!({});
+        for (key, value) in &values {
+            tree[key] = json!(format!("$${{{value}"));
+            tree[format!("r_{key}")] = json!(format!("<${{{key}}}>"));
+        }
+        let config = Folder::new(&[]).builder().module_defaults("m", &tree).build().unwrap();
+        for (key, value) in values {
+            let filled = config.get::<String>(&format!("r_{key}")).unwrap();
+            prop_assert_eq!(filled, format!("<${{{value}>"));
         }
     }
+}
+
+/// Pieces of all the formats, in any order.
+fn input() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "a",
+        "b",
+        "http",
+        "port",
+        "password",
+        "token",
+        "1",
+        "-7",
+        "1.5",
+        "0x1f",
+        "true",
+        "null",
+        "~",
+        "\n",
+        "\n",
+        "  ",
+        " ",
+        "\t",
+        " = ",
+        ": ",
+        ":",
+        "=",
+        ".",
+        ",",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        "'",
+        "\"\"\"",
+        "'''",
+        "\\",
+        "\\u00",
+        "#",
+        "|\n",
+        ">-\n",
+        "&x ",
+        "*x",
+        "!!int ",
+        "!!str ",
+        "!t ",
+        "<<: ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "${",
+        "${a}",
+        "${password}",
+        "${vault.token}",
+        "${env:DB_PASSWORD}",
+        "${env:HOME}",
+        ":-",
+        "$${",
+        "${vault}",
+        "@",
+        "://",
+        "amqp://u:p@h",
+        "[[",
+        "]]",
+        "[a]\n",
+        "[a.b]\n",
+        "1979-05-27",
+        "\0",
+        "ü",
+        "\r\n",
+    ];
+    let piece = prop_oneof![
+        8 => prop::sample::select(PIECES).prop_map(str::to_owned),
+        1 => "\\PC{1,3}",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }

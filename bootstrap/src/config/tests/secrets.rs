@@ -86,3 +86,13 @@ fn files_that_cannot_be_parsed_do_not_show_their_content() {
         assert!(!report.contains("hunter2"), "{report}");
     }
 }
+
+#[test]
+fn a_type_that_reads_a_secret_hides_it_in_its_error_though_nobody_declared_it() {
+    let config = config(&[("config.default.toml", "[door]\ncode = 'hunter2'\nfree = 'seen'\n")]);
+    let error = config.get::<Secret<u16>>("door.code").unwrap_err();
+    let expected = "config/config.default.toml:2, key door.code: expected u16, found ***";
+    assert_eq!(error.to_string(), expected);
+    assert!(config.get::<u16>("door.free").unwrap_err().to_string().contains("seen"));
+    assert_eq!(config.get::<Secret<String>>("door.code").unwrap().expose(), "hunter2");
+}

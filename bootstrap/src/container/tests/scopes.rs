@@ -31,6 +31,10 @@ impl Caller for Call {
     fn own(&self, key: &Key) -> Option<CallValue> {
         (*key == Key::of::<u64>()).then(|| CallValue::new(self.number))
     }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Which modules are on, in which order, and what does not fit.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde_json::json;
 

@@ -1,16 +1,21 @@
-//! On which line of a TOML file a key stands.
+//! TOML, by the toml crate.
 //!
-//! The toml crate tells where a value stands to types that ask for it in the way of its
-//! `Spanned`; nothing here guesses. What it does not tell (a table that only its children
-//! imply), or what does not look right, has no line.
+//! That crate tells where a value stands to types that ask for it in the way of its `Spanned`;
+//! nothing here guesses. What it does not tell (a table that only its children imply), or what
+//! does not look right, has no line.
 
 use std::{collections::BTreeMap, fmt};
 
-use figment::providers::{Format as _, Toml};
+use figment::{
+    providers::{Format as _, Toml},
+    value::Value,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+use super::{Fault, Parsed, Places, places::Lines};
 
 const SPANNED: &str = "$__serde_spanned_private_Spanned";
 const FIELDS: &[&str] = &[START, END, VALUE];
@@ -18,26 +23,49 @@ const START: &str = "$__serde_spanned_private_start";
 const END: &str = "$__serde_spanned_private_end";
 const VALUE: &str = "$__serde_spanned_private_value";
 
-/// The line, counted from 1, of the key at `path`.
-pub(super) fn line_of<S: AsRef<str>>(text: &str, path: &[S]) -> Option<usize> {
-    let root = Toml::from_str::<Node>(text).ok()?;
-    let node = path.iter().try_fold(&root, |node, segment| node.children.get(segment.as_ref()))?;
-    let (line, _) = position(text, node.start?);
-    let last = path.last()?.as_ref();
-    let is_index = last.parse::<usize>().is_ok();
-    let certain = is_index || text.lines().nth(line - 1).is_some_and(|line| line.contains(last));
-    certain.then_some(line)
+/// Reads a TOML document (1.0).
+pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Fault>> {
+    let values = Toml::from_str::<Value>(text).map_err(|error| {
+        let at = error.span().map(|span| span.start);
+        vec![syntax(text, at, error.message())]
+    })?;
+    Ok(Parsed { values, places: places(text) })
 }
 
-/// The line and column, counted from 1, of a byte of `text`.
-pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
+/// Where the keys of `text` stand; nothing where it is not TOML.
+fn places(text: &str) -> Places {
+    let root = Toml::from_str::<Node>(text).unwrap_or_default();
+    root.places(&Lines::new(text), "")
+}
+
+fn syntax(text: &str, at: Option<usize>, message: &str) -> Fault {
+    let place = at.map(|at| Lines::new(text).position(at));
+    let before = &text[..at.unwrap_or_default()];
+    if let Some(duplicate) = place.and_then(|place| duplicate(before, place, message)) {
+        return duplicate;
     }
-    let before = &text[..offset];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    let message = message.trim().replace('\n', ", ");
+    Fault { place, message: without_content(&message) }
+}
+
+/// The fault of a key that stands twice, from the toml crate's words for it.
+fn duplicate(before: &str, (line, column): (usize, usize), message: &str) -> Option<Fault> {
+    let (_, about) = message.split_once("duplicate key `")?;
+    let (key, place) = about.split_once('`')?;
+    let table = place.strip_prefix(" in table `").and_then(|table| table.strip_suffix('`'));
+    let path = table.map_or(key.to_owned(), |table| format!("{table}.{key}"));
+    let first = places(before).line_of(&path.split('.').collect::<Vec<_>>());
+    Some(Fault::duplicate(line, column, &path, first))
+}
+
+/// `message` without what it quotes of the file, which may be a secret: of what stands in
+/// backticks only signs are kept.
+fn without_content(message: &str) -> String {
+    let parts = message.split('`').enumerate().map(|(index, part)| match index % 2 {
+        1 if part.chars().any(char::is_alphanumeric) => "…",
+        _ => part,
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// Where a value and its children stand.
@@ -45,6 +73,20 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
 struct Node {
     start: Option<usize>,
     children: BTreeMap<String, Node>,
+}
+
+impl Node {
+    /// The lines of this node, whose key is the last of its path, and of those below it.
+    fn places(self, lines: &Lines<'_>, key: &str) -> Places {
+        let line = self.start.map(|start| lines.line(start));
+        let is_index = key.parse::<usize>().is_ok();
+        let certain = |line: &usize| is_index || lines.content(*line).contains(key);
+        let children = self.children.into_iter().map(|(key, node)| {
+            let places = node.places(lines, &key);
+            (key, places)
+        });
+        Places { children: children.collect(), line: line.filter(certain) }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -113,6 +155,10 @@ impl<'de> Visitor<'de> for NodeVisitor {
 mod tests {
     use super::*;
 
+    fn line_of(text: &str, path: &[&str]) -> Option<usize> {
+        places(text).line_of(path)
+    }
+
     const TEXT: &str = r#"# comment
 name = "im" # port = 1
 
@@ -176,9 +222,15 @@ host = "a"
     }
 
     #[test]
-    fn positions_count_characters_and_survive_any_offset() {
-        assert_eq!(position("äb\ncd", 2), (1, 2));
-        assert_eq!(position("äb\ncd", 1), (1, 1));
-        assert_eq!(position("äb\ncd", 99), (2, 3));
+    fn messages_quote_signs_and_no_content() {
+        let quoted = without_content("invalid `hunter2`, expected `\"`, `'`");
+        assert_eq!(quoted, "invalid `…`, expected `\"`, `'`");
+    }
+
+    #[test]
+    fn a_table_that_stands_twice_names_both_lines_where_they_are_known() {
+        let fault = |text| parse(text).expect_err("is faulty").remove(0);
+        assert_eq!(fault("[a]\nx = 1\n\n[a]\n"), Fault::duplicate(4, 1, "a", Some(1)));
+        assert_eq!(fault("a = { x = 1, x = 2 }"), Fault::duplicate(1, 6, "x", None));
     }
 }

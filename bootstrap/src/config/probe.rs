@@ -1,0 +1,377 @@
+//! What a type looks like, found out by reading it from nothing: the keys of its structs, and
+//! where it has secrets, also those that no configuration sets.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess,
+        SeqAccess, VariantAccess, Visitor,
+    },
+};
+
+use super::{key::Key, refusal::Refusal, secret, secrets::Pattern};
+
+/// The names that a struct has for its keys.
+pub(super) type Fields = &'static [&'static str];
+
+/// What is known of a type; the patterns begin where its section does.
+#[derive(Default)]
+pub(super) struct Shape {
+    pub(super) secrets: BTreeSet<Pattern>,
+    /// The keys of every struct. An enum is looked into no further than its first variant.
+    pub(super) fields: BTreeMap<Pattern, Fields>,
+}
+
+/// How deep a type is looked into: one that holds itself has no end.
+const DEEPEST: usize = 16;
+/// How many parts may refuse what they are shown before the search ends.
+const MOST_REFUSALS: usize = 1000;
+
+/// The shape of `T`, as far as it can be read from values such as `0` and `""`; a part that
+/// refuses those is passed over.
+pub(super) fn shape_of<T: DeserializeOwned>() -> Shape {
+    let probe = Probe::default();
+    for _ in 0..MOST_REFUSALS {
+        let refused = match T::deserialize(At(&probe)) {
+            Ok(_) => break,
+            Err(_) => probe.refused.take(),
+        };
+        match refused {
+            // What cannot do without a part is passed over as a whole.
+            Some(mut pattern) => {
+                let mut passed_over = probe.passed_over.borrow_mut();
+                while !pattern.is_empty() && !passed_over.insert(pattern.clone()) {
+                    pattern.pop();
+                }
+                if pattern.is_empty() {
+                    break;
+                }
+            }
+            None => break,
+        }
+    }
+    probe.shape.into_inner()
+}
+
+#[derive(Default)]
+struct Probe {
+    here: RefCell<Pattern>,
+    shape: RefCell<Shape>,
+    passed_over: RefCell<BTreeSet<Pattern>>,
+    /// The innermost part that refused what it was shown.
+    refused: RefCell<Option<Pattern>>,
+}
+
+impl Probe {
+    fn within<T>(
+        &self,
+        key: Option<&str>,
+        look: impl FnOnce() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.here.borrow_mut().push(key.map(str::to_owned));
+        let answer = look();
+        let here = self.here.borrow().clone();
+        if answer.is_err() {
+            self.refused.borrow_mut().get_or_insert(here);
+        }
+        self.here.borrow_mut().pop();
+        answer
+    }
+
+    fn passes_over(&self, key: Option<&str>) -> bool {
+        let mut pattern = self.here.borrow().clone();
+        pattern.push(key.map(str::to_owned));
+        self.passed_over.borrow().contains(&pattern)
+    }
+
+    fn is_deep(&self) -> bool {
+        self.here.borrow().len() >= DEEPEST
+    }
+}
+
+#[derive(Clone, Copy)]
+struct At<'p>(&'p Probe);
+
+macro_rules! shows {
+    ($($method:ident => $visit:ident($value:expr);)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+                visitor.$visit($value)
+            }
+        )*
+    };
+}
+
+impl<'de> Deserializer<'de> for At<'_> {
+    type Error = Refusal;
+
+    shows! {
+        deserialize_bool => visit_bool(false);
+        deserialize_i8 => visit_i8(0);
+        deserialize_i16 => visit_i16(0);
+        deserialize_i32 => visit_i32(0);
+        deserialize_i64 => visit_i64(0);
+        deserialize_i128 => visit_i128(0);
+        deserialize_u8 => visit_u8(0);
+        deserialize_u16 => visit_u16(0);
+        deserialize_u32 => visit_u32(0);
+        deserialize_u64 => visit_u64(0);
+        deserialize_u128 => visit_u128(0);
+        deserialize_f32 => visit_f32(0.0);
+        deserialize_f64 => visit_f64(0.0);
+        deserialize_char => visit_char('a');
+        deserialize_str => visit_str("");
+        deserialize_string => visit_str("");
+        deserialize_bytes => visit_bytes(&[]);
+        deserialize_byte_buf => visit_bytes(&[]);
+        deserialize_identifier => visit_str("");
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        if self.0.is_deep() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        if name == secret::NAME {
+            let here = self.0.here.borrow().clone();
+            self.0.shape.borrow_mut().secrets.insert(here);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_seq(Several { probe: self.0, left: usize::from(!self.0.is_deep()) })
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        visitor.visit_seq(Several { probe: self.0, left: length })
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let keys: &[&str] = if self.0.is_deep() { &[] } else { &["0"] };
+        visitor.visit_map(Keys { probe: self.0, fixed: false, keys: keys.iter(), value: None })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: Fields,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        let here = self.0.here.borrow().clone();
+        self.0.shape.borrow_mut().fields.insert(here, fields);
+        visitor.visit_map(Keys { probe: self.0, fixed: true, keys: fields.iter(), value: None })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        match variants.first() {
+            Some(name) => visitor.visit_enum(First { probe: self.0, name }),
+            None => Err(Refusal::custom("no variant")),
+        }
+    }
+}
+
+/// So many elements of an array.
+struct Several<'p> {
+    probe: &'p Probe,
+    left: usize,
+}
+
+impl<'de> SeqAccess<'de> for Several<'_> {
+    type Error = Refusal;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Refusal> {
+        if self.left == 0 || self.probe.passes_over(None) {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.probe.within(None, || seed.deserialize(At(self.probe))).map(Some)
+    }
+}
+
+/// The keys of a struct, or a key of a map.
+struct Keys<'p, 'k> {
+    probe: &'p Probe,
+    fixed: bool,
+    keys: std::slice::Iter<'k, &'k str>,
+    value: Option<&'k str>,
+}
+
+impl Keys<'_, '_> {
+    fn segment<'k>(&self, key: &'k str) -> Option<&'k str> {
+        self.fixed.then_some(key)
+    }
+}
+
+impl<'de> MapAccess<'de> for Keys<'_, '_> {
+    type Error = Refusal;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refusal> {
+        let (probe, fixed) = (self.probe, self.fixed);
+        let next = self.keys.find(|key| !probe.passes_over(fixed.then_some(**key)));
+        let Some(key) = next else { return Ok(None) };
+        self.value = Some(key);
+        probe.within(self.segment(key), || seed.deserialize(Key(key))).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refusal> {
+        let key = self.value.take().unwrap_or_default();
+        self.probe.within(self.segment(key), || seed.deserialize(At(self.probe)))
+    }
+}
+
+/// The first variant of an enum.
+struct First<'p> {
+    probe: &'p Probe,
+    name: &'static str,
+}
+
+impl<'de> EnumAccess<'de> for First<'_> {
+    type Error = Refusal;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Refusal> {
+        Ok((seed.deserialize(self.name.into_deserializer())?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for First<'_> {
+    type Error = Refusal;
+
+    fn unit_variant(self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Refusal> {
+        self.probe.within(Some(self.name), || seed.deserialize(At(self.probe)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        self.probe.within(Some(self.name), || At(self.probe).deserialize_tuple(length, visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: Fields,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        let Self { probe, name } = self;
+        probe.within(Some(name), || At(probe).deserialize_struct("", fields, visitor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, time::Duration};
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config::Secret;
+
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Root {
+        #[serde(with = "humantime_serde")]
+        picky: Duration,
+        pin: Option<Secret<String>>,
+        peers: Vec<Peer>,
+        by_name: HashMap<u8, Peer>,
+        again: Option<Box<Root>>,
+        login: Login,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Peer {
+        host: std::net::IpAddr,
+        #[serde(rename = "pass")]
+        word: Secret<String>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    enum Login {
+        With {
+            phrase: Secret<String>,
+        },
+        #[default]
+        Without,
+    }
+
+    fn pattern(path: &str) -> Pattern {
+        path.split('.').map(|part| (part != "*").then(|| part.to_owned())).collect()
+    }
+
+    #[test]
+    fn secrets_are_found_behind_whatever_refuses_to_be_read() {
+        let shape = shape_of::<Root>();
+        for path in ["pin", "peers.*.pass", "by_name.*.pass", "again.pin", "login.With.phrase"] {
+            assert!(shape.secrets.contains(&pattern(path)), "{path}: {:?}", shape.secrets);
+        }
+        assert!(!shape.secrets.contains(&pattern("peers.*.host")));
+    }
+
+    #[test]
+    fn structs_tell_their_keys_as_files_have_them() {
+        let shape = shape_of::<Root>();
+        assert_eq!(shape.fields[&pattern("peers.*")], ["host", "pass"]);
+    }
+}
