@@ -14,6 +14,7 @@ use crate::{
     module::Module,
     preset::Preset,
     signals,
+    systemd::{NOTIFY_SOCKET, Notifier},
 };
 
 /// What a process consists of: one main framework, any number of secondary ones, modules and
@@ -188,7 +189,10 @@ impl Bootstrap {
     }
 
     /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
-    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once.
+    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once; SIGHUP
+    /// reloads the configuration where something does that ([`Lifecycle::on_reload`]). Under
+    /// systemd it says when it is ready and when it stops, and takes over the sockets that it is
+    /// handed (`docs/lifecycle.md`).
     ///
     /// In a `main` with `#[polyport::main]` it does what the command line asks for instead, where
     /// there is one; it never reads the process's arguments itself.
@@ -200,6 +204,10 @@ impl Bootstrap {
         self.plan.options.owns_process = true;
         match command::given()? {
             Command::Serve => self.serve().await,
+            Command::Timeline => {
+                self.plan.options.timeline = true;
+                self.serve().await
+            }
             Command::Help => command::print(&command::help()),
             Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
         }
@@ -207,6 +215,8 @@ impl Bootstrap {
 
     async fn serve(self) -> Result<()> {
         let lifecycle = Lifecycle::default();
+        lifecycle
+            .tell_systemd(std::env::var_os(NOTIFY_SOCKET).and_then(|name| Notifier::new(&name)));
         let plan = self.plan;
         let serving = {
             let lifecycle = lifecycle.clone();

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Serve,
     /// To show what it can be asked for.
     Help,
+    /// To start and serve, and to show what the start spent its time on.
+    Timeline,
     /// To show the graph of the application.
     Graph(GraphFormat),
 }
@@ -39,7 +41,7 @@ struct Argument {
     command: fn(Option<&str>) -> Command,
 }
 
-const ARGUMENTS: [Argument; 2] = [
+const ARGUMENTS: [Argument; 3] = [
     Argument {
         name: "--graph",
         values: &["mermaid", "dot", "json"],
@@ -51,6 +53,12 @@ const ARGUMENTS: [Argument; 2] = [
                 _ => GraphFormat::Mermaid,
             })
         },
+    },
+    Argument {
+        name: "--timeline",
+        values: &[],
+        meaning: "start and serve, and print what each stage, hook and framework took",
+        command: |_| Command::Timeline,
     },
     Argument { name: "--help", values: &[], meaning: "print this", command: |_| Command::Help },
 ];
@@ -158,13 +166,14 @@ mod tests {
         assert_eq!(parsed(&[]), Ok(Command::Serve));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--graph"]), Ok(Command::Graph(GraphFormat::Mermaid)));
+        assert_eq!(parsed(&["--timeline"]), Ok(Command::Timeline));
         assert_eq!(parsed(&["--graph=dot"]), Ok(Command::Graph(GraphFormat::Dot)));
         assert_eq!(parsed(&["--graph=json"; 2]), Ok(Command::Graph(GraphFormat::Json)));
     }
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
-        let help = "\n  help: there is --graph[=mermaid|dot|json], --help\n";
+        let help = "\n  help: there is --graph[=mermaid|dot|json], --timeline, --help\n";
         for (arguments, fault) in [
             (vec!["--grap"], "argument \"--grap\" is not known"),
             (vec!["dot"], "argument \"dot\" is not known"),

@@ -23,7 +23,9 @@ pub mod operation;
 mod panics;
 mod preset;
 mod runtime;
+mod share;
 mod signals;
+mod systemd;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -38,7 +40,8 @@ pub use graph::{Graph, GraphEdge, GraphHook, GraphModule, GraphOperation, GraphP
 pub use health::{ComponentHealth, Health, Indicator, Readiness};
 pub use hooks::HookPoint;
 pub use lifecycle::{
-    Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, StartupSettings,
+    Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, Stage,
+    StartupSettings, StepOutcome, Timeline, TimelineEntry,
 };
 pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};

@@ -95,10 +95,7 @@ impl FrameworkContext<'_> {
     /// The key of this framework's section of the configuration.
     #[must_use]
     pub fn section_key(&self) -> String {
-        match self.name.as_str() {
-            DEFAULT_NAME => self.kind.to_owned(),
-            name => format!("{}_{name}", self.kind),
-        }
+        section_key(self.kind, &self.name)
     }
 
     /// Takes what modules registered for this framework, in the order of their dependencies.
@@ -110,6 +107,14 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.shared.get()
+    }
+}
+
+/// The key of the section that a framework reads unless it is told otherwise.
+pub(crate) fn section_key(kind: &str, name: &str) -> String {
+    match name {
+        DEFAULT_NAME => kind.to_owned(),
+        name => format!("{kind}_{name}"),
     }
 }
 

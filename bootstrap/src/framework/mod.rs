@@ -1,20 +1,25 @@
 //! What a framework is: a description that is loaded, and the transport that is built from it when
 //! the configuration is complete.
 
+mod activity;
 mod context;
 mod load;
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 
-pub(crate) use self::context::Shared;
+pub(crate) use self::{
+    activity::calls,
+    context::{Shared, section_key},
+};
 pub use self::{
+    activity::{ActiveFramework, Activity},
     context::{FrameworkContext, SettingsSource},
     load::{AsItIs, FromConfig, IntoFramework},
 };
-use crate::Result;
 pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
+use crate::{Error, Result};
 
 /// The description of a server for one protocol: what [`Bootstrap::load`](crate::Bootstrap::load)
 /// takes.
@@ -83,6 +88,13 @@ pub trait Transport: Send + 'static {
     /// Returns an error where listening or consuming fails.
     async fn serve(&mut self) -> Result<()>;
 
+    /// Ends when the framework has stopped serving without having been asked to, and says why; the
+    /// process is then stopped in order. Waited for from `serve` to the begin of the stop, and then
+    /// dropped.
+    async fn failed(&mut self) -> Error {
+        std::future::pending().await
+    }
+
     /// Takes nothing new any more; what is in flight goes on.
     async fn stop_intake(&mut self);
 
@@ -96,9 +108,9 @@ pub trait Transport: Send + 'static {
     /// Returns an error where something had to be cut.
     async fn close(&mut self) -> Result<()>;
 
-    /// How many calls are in flight.
-    fn active(&self) -> usize {
-        0
+    /// What can be asked at any time, from the build on, for the calls in flight.
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        None
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
+use super::{Lifecycle, Stage, timeline::Step};
 use crate::{
     Config, Result,
     application::{AppHandle, Application, DEFAULT_NAME, title},
     container::{Container, ContainerBuilder},
-    framework::{Built, Framework, FrameworkContext, IntoFramework, Transport},
+    framework::{Built, Framework, FrameworkContext, IntoFramework, Transport, section_key},
 };
 
 /// A framework as it was loaded.
@@ -44,6 +45,17 @@ type Supply = Box<dyn FnOnce(&Container) -> Result<()> + Send>;
 impl Member {
     pub(crate) fn title(&self) -> String {
         title(self.app.kind(), self.app.name())
+    }
+
+    /// The framework's section of the configuration.
+    pub(crate) fn section(&self) -> String {
+        section_key(self.app.kind(), self.app.name())
+    }
+
+    /// Notes in the timeline that it does its part of a stage; also gives its name for reports.
+    pub(super) fn begin(&self, lifecycle: &Lifecycle, stage: Stage) -> (Step, String) {
+        let title = format!("framework {}", self.title());
+        (lifecycle.timeline().begin(stage, Some(title.clone())), title)
     }
 
     /// Puts the handle into the container.

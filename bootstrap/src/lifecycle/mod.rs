@@ -1,7 +1,10 @@
 //! Who is called when, from the first line of configuration to the exit.
 
+mod banner;
+mod board;
 mod control;
 mod elsewhere;
+mod hook_run;
 mod loaded;
 mod modules;
 mod plan;
@@ -9,9 +12,14 @@ mod presets;
 mod process;
 mod register;
 mod settings;
+mod shutdown;
+mod stage;
+mod stage_run;
 mod startup;
 mod supervisor;
 mod switches;
+mod timeline;
+mod waterfall;
 
 pub use control::{Lifecycle, Phase};
 pub(crate) use elsewhere::Kept;
@@ -20,5 +28,7 @@ pub(crate) use modules::ModuleEntry;
 pub(crate) use plan::Plan;
 pub(crate) use register::graph;
 pub use settings::{LogFormat, LogSettings, ShutdownSettings, StartupSettings};
+pub use stage::Stage;
 pub(crate) use startup::start;
 pub use supervisor::RunningBootstrap;
+pub use timeline::{StepOutcome, Timeline, TimelineEntry};

@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) free_ports: bool,
     /// The bootstrap owns the process: it sets up the log.
     pub(crate) owns_process: bool,
+    /// The timeline of the start is printed.
+    pub(crate) timeline: bool,
 }
 
 /// Replaces a provider.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    Lifecycle, elsewhere,
+    Lifecycle, Stage, elsewhere,
     loaded::Loaded,
     modules::{self, ModuleEntry, Modules},
-    plan::{Plan, load_config},
+    plan::{Options, Plan, load_config},
+    presets::Presets,
 };
 use crate::{
-    Config, Error, Health, Result,
+    Config, Error, ErrorKind, Health, Result,
     application::Application,
     container::{Container, ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
@@ -44,11 +45,30 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
             "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
         ));
     }
-    let config = load_config(&mut options, presets)?;
+    let reading = lifecycle.begin_stage(Stage::Configuration);
+    let (config, log) = reading.end(read(&mut options, presets, &frameworks))?;
+    let registering = lifecycle.begin_stage(Stage::Modules);
+    let told = Plan { frameworks, modules, before, hooks, options, ..Plan::default() };
+    registering.end(tell(told, config, log, lifecycle))
+}
+
+/// The configuration, and the log that it decides about.
+fn read(
+    options: &mut Options,
+    presets: Presets,
+    frameworks: &[Box<dyn Loaded>],
+) -> Result<(Config, Option<Log>)> {
+    let config = load_config(options, presets)?;
     let log = match options.owns_process {
-        true => Some(set_up_log(&config, &frameworks)?),
+        true => Some(set_up_log(&config, frameworks)?),
         false => None,
     };
+    Ok((config, log))
+}
+
+/// Lets every module that is on say what it brings.
+fn tell(plan: Plan, config: Config, log: Option<Log>, lifecycle: &Lifecycle) -> Result<Told> {
+    let Plan { frameworks, modules, before, hooks, options, .. } = plan;
     let health = Health::default();
     let mut providers = kernel_providers(&config, &health, lifecycle);
     frameworks.iter().for_each(|framework| framework.announce(&mut providers));
@@ -67,7 +87,7 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
         before,
         free_ports: options.free_ports,
     };
-    let errors = known.on.iter().filter_map(|entry| told.take(entry).err()).collect();
+    let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();
     Error::all("modules cannot say what they bring", errors)?;
     told.known = known;
     told.hooks.append(own_hooks);
@@ -94,7 +114,9 @@ impl Told {
         providers.build_asking(&roots, &|| elsewhere::offers(&self.known, &self.config))
     }
 
-    fn take(&mut self, entry: &ModuleEntry) -> Result<()> {
+    fn take(&mut self, entry: &ModuleEntry, lifecycle: &Lifecycle) -> Result<()> {
+        let title = format!("module {}", entry.name());
+        let step = lifecycle.timeline().begin(Stage::Modules, Some(title.clone()));
         let configured = panics::caught(|| {
             let mut builder = ModuleBuilder::new(
                 entry.name(),
@@ -106,7 +128,7 @@ impl Told {
             entry.module().configure(&mut builder)?;
             builder.finish()
         });
-        configured.map_err(|error| error.context(format!("module {}", entry.name())))
+        step.end(configured.map_err(|error| error.or_kind(ErrorKind::Wiring).context(title)))
     }
 }
 

@@ -1,62 +1,81 @@
 //! The start, stage by stage.
 
-use std::time::{Duration, Instant};
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::runtime::Handle;
 
 use super::{
-    Lifecycle, Phase, StartupSettings,
-    loaded::{Configured, Loaded},
+    Lifecycle, Phase, Stage, StartupSettings, banner,
+    board::Board,
+    hook_run::Called,
+    loaded::{Configured, Loaded, Member},
     plan::Plan,
     process::Process,
-    register::register,
+    register::{Told, register},
+    settings::BEFORE_CONFIGURATION,
+    stage_run::{self, blocking},
     supervisor::RunningBootstrap,
 };
 use crate::{
     Error, Result,
     application::title,
-    container::{Container, Key},
     framework::{FrameworkContext, Shared},
-    hooks::{self, HookFn, HookPoint},
+    hooks::{HookFn, HookPoint},
     module::Registrations,
     operation::Exposures,
     panics,
 };
 
-/// How long each stage of a start took.
-pub(crate) type Timeline = Vec<(&'static str, Duration)>;
-
 /// What is still to be done with what was told.
-struct Pending {
-    frameworks: Vec<Box<dyn Loaded>>,
-    before: Vec<HookFn>,
-    registrations: Registrations,
-    free_ports: bool,
+pub(super) struct Pending {
+    pub(super) frameworks: Vec<Box<dyn Loaded>>,
+    pub(super) before: Vec<HookFn>,
+    pub(super) registrations: Registrations,
+    pub(super) free_ports: bool,
 }
 
 /// Starts everything, or rolls back what has started.
 pub(crate) async fn start(plan: Plan, lifecycle: Lifecycle) -> Result<RunningBootstrap> {
-    let begun = Instant::now();
-    let assembled = panics::caught(|| assemble(plan, lifecycle.clone()));
-    let (process, mut pending) = assembled.inspect_err(|_| lifecycle.enter(Phase::Stopped))?;
-    let mut process = RollBackOnDrop(Some(process));
-    let started = tokio::select! {
-        // A hook that asks for the stop has the last word, also where it is the last thing to run.
-        biased;
-        () = lifecycle.stop_requested() => Err(interrupted(&lifecycle)),
-        started = run_stages(process.get(), &mut pending, begun) => started,
-    };
-    let process = process.take();
+    let style = banner::Style::of(&plan.options);
+    let started = start_all(plan, &lifecycle).await;
     match started {
-        Ok(timeline) => {
-            banner(&process, &timeline, begun.elapsed());
-            Ok(RunningBootstrap::supervise(process))
+        Ok(process) => {
+            let told = style.tell(&process);
+            let running = RunningBootstrap::supervise(process);
+            // What cannot be told is no reason not to serve.
+            told.inspect_err(|error| tracing::warn!(%error, "the start cannot be told")).ok();
+            Ok(running)
         }
         Err(error) => {
-            lifecycle.enter(Phase::Stopping);
+            let drawn = style.draw(&lifecycle);
+            Err(error.also(drawn.err()))
+        }
+    }
+}
+
+async fn start_all(plan: Plan, lifecycle: &Lifecycle) -> Result<Process> {
+    let (process, mut pending) = assemble(plan, lifecycle).await?;
+    let mut process = RollBackOnDrop(Some(process));
+    let started = unless_stopped(lifecycle, run_stages(process.get(), &mut pending)).await;
+    let process = process.take();
+    match started {
+        Ok(()) => Ok(process),
+        Err(error) => {
             let further = process.roll_back().await.into_iter();
             Err(error.also(further.map(|further| further.context("while rolling back"))))
         }
+    }
+}
+
+/// Runs a part of the start until somebody asks for the stop. A hook that does so itself has the
+/// last word.
+async fn unless_stopped<T>(
+    lifecycle: &Lifecycle,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = lifecycle.interrupted() => Err(stage_run::interrupted(lifecycle)),
+        result = work => result,
     }
 }
 
@@ -83,29 +102,32 @@ impl Drop for RollBackOnDrop {
     }
 }
 
-fn interrupted(lifecycle: &Lifecycle) -> Error {
-    let reason = lifecycle.stop_reason().unwrap_or("stop requested");
-    Error::other(format!("the start was interrupted ({reason})"))
-}
+/// Says that the process has stopped where it never became one.
+struct StoppedOnDrop<'a>(Option<&'a Lifecycle>);
 
-fn too_long(process: &Process) -> Error {
-    let deadline = process.startup.deadline;
-    let building = process.container.under_construction();
-    let hook = process.hooks.running().map(str::to_owned);
-    let waiting: Vec<_> = hook.into_iter().chain(building.iter().map(Key::to_string)).collect();
-    let culprit = match waiting.as_slice() {
-        [] => String::new(),
-        waiting => format!(", waiting for {}", waiting.join(", ")),
-    };
-    Error::deadline(format!("the start is not finished after {deadline:?}"))
-        .context(format!("stage {}{culprit}", process.stage))
-        .advise("raise startup.deadline, or look at what this stage waits for")
+impl Drop for StoppedOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(lifecycle) = self.0 {
+            lifecycle.enter(Phase::Stopped);
+        }
+    }
 }
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
-fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let mut told = register(plan, &lifecycle)?;
-    let container = told.build()?;
+async fn assemble(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
+    let mut stopped = StoppedOnDrop(Some(lifecycle));
+    let own = lifecycle.clone();
+    let work = blocking(move || put_together(register(plan, &own)?, own));
+    let work = stage_run::within(lifecycle, None, BEFORE_CONFIGURATION, work);
+    let assembled = unless_stopped(lifecycle, work).await?;
+    stopped.0 = None;
+    Ok(assembled)
+}
+
+/// The structure of the graph, and the one owner of everything that is going to be.
+pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
+    let step = lifecycle.timeline().begin(Stage::Modules, Some("the graph".to_owned()));
+    let container = step.end(told.build())?;
     let startup: StartupSettings = told.config.peek_or_default("startup")?;
     container.set_build_deadline(startup.singleton);
     let process = Process {
@@ -117,9 +139,9 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
         lifecycle,
         exposures: Exposures::default(),
         hooks: told.hooks,
+        called: Called::default(),
         modules: told.modules,
         members: Vec::new(),
-        stage: "configuration",
         log: told.log,
     };
     let pending = Pending {
@@ -131,120 +153,155 @@ fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     Ok((process, pending))
 }
 
-/// Stages 3 to 9, within the deadline as it is configured; before-hooks may still change it.
-async fn run_stages(
-    process: &mut Process,
-    pending: &mut Pending,
-    begun: Instant,
-) -> Result<Timeline> {
-    let mut timeline = Timeline::new();
-    let limit = time_left(process, begun);
+/// Stages 3 to 9. Each has its deadline as it is configured by then; before-hooks may change it.
+async fn run_stages(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    let (lifecycle, container) = (process.lifecycle.clone(), process.container.clone());
+    macro_rules! stage {
+        ($stage:ident, $work:expr) => {{
+            let limit = process.startup.of(Stage::$stage);
+            stage_run::run(&lifecycle, &container, Stage::$stage, limit, $work).await?
+        }};
+    }
     let before = std::mem::take(&mut pending.before);
-    match timeout(limit, complete_config(process, before)).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(too_long(process)),
-    }
-    timeline.push(("before", begun.elapsed()));
-    let limit = time_left(process, begun);
-    match timeout(limit, run_configured_stages(process, pending, &mut timeline)).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(too_long(process)),
-    }
-    Ok(timeline)
-}
-
-fn time_left(process: &Process, begun: Instant) -> Duration {
-    process.startup.deadline.saturating_sub(begun.elapsed())
+    stage!(Before, complete_config(process, before));
+    stage!(Build, build(process, pending));
+    stage!(Check, check(process));
+    stage!(Singletons, build_singletons(process));
+    stage!(Bind, process.bind());
+    stage!(OnReady, get_ready(process));
+    stage!(Serve, serve(process));
+    stage_run::go_on(&lifecycle)?;
+    process.turn_ready();
+    Ok(())
 }
 
 /// Stage 3, and the completion of the configuration.
-async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
-    process.stage = "before";
-    run_before(before, &process.container).await?;
+pub(super) async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
+    process.run_before(before).await?;
     process.seal_config()
 }
 
-/// Stages 4 to 9.
-async fn run_configured_stages(
-    process: &mut Process,
-    pending: &mut Pending,
-    timeline: &mut Timeline,
-) -> Result<()> {
-    let mut clock = Instant::now();
-    let mut finished = |stage| {
-        timeline.push((stage, clock.elapsed()));
-        clock = Instant::now();
-    };
-
-    process.stage = "build";
-    process.run_hooks(HookPoint::ConfigDidLoad).await?;
-    build(process, pending)?;
-    pending.registrations.warn_of_rest();
-    finished("build");
-
-    process.stage = "check";
-    process.check()?;
-    process.run_hooks(HookPoint::DidLoad).await?;
-    finished("check");
-
-    process.stage = "singletons";
-    process.build_singletons().await?;
-    process.run_hooks(HookPoint::WillReady).await?;
-    finished("singletons");
-
-    process.stage = "bind";
-    process.bind().await?;
-    finished("bind");
-
-    process.stage = "on_ready";
-    process.run_hooks(HookPoint::OnReady).await?;
-    process.build_singletons().await?;
-    finished("on_ready");
-
-    process.stage = "serve";
-    process.serve().await?;
-    process.run_hooks(HookPoint::OnServerReady).await?;
-    process.turn_ready();
-    finished("serve");
-    Ok(())
-}
-
-async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
-    for (index, hook) in before.into_iter().enumerate() {
-        hooks::guarded(format!("before-hook {}", index + 1), hook, container.seen_by(None)).await?;
-    }
-    Ok(())
-}
-
 /// Stage 4: frameworks from the complete configuration, and who shares what with whom.
-fn build(process: &mut Process, pending: &mut Pending) -> Result<()> {
-    let mut configured = Vec::new();
-    for framework in pending.frameworks.drain(..) {
-        configured.push(panics::caught(|| Ok(framework.configure(&process.config)))?);
-    }
-    check_names(&configured)?;
-    let shared = Shared::default();
-    let mut errors = Vec::new();
-    for framework in configured {
-        let title = title(framework.kind(), framework.name());
-        let context = FrameworkContext {
-            config: &process.config,
-            container: &process.container,
-            health: &process.health,
-            exposures: &process.exposures,
-            shared: &shared,
-            registrations: &mut pending.registrations,
+pub(super) async fn build(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    process.run_hooks(HookPoint::ConfigDidLoad).await?;
+    let building = Building::of(process, pending);
+    let built = blocking(move || Ok(building.build())).await?;
+    process.members = built.members;
+    built.outcome?;
+    process.link()?;
+    process.shutdown.check(&process.sections())?;
+    process.lifecycle.show(Board::new(&process.members, process.exposures.in_flight()));
+    built.registrations.warn_of_rest();
+    Ok(())
+}
+
+/// Stage 5.
+async fn check(process: &mut Process) -> Result<()> {
+    process.check()?;
+    process.run_hooks(HookPoint::DidLoad).await
+}
+
+/// Stage 6.
+async fn build_singletons(process: &mut Process) -> Result<()> {
+    process.build_singletons(Stage::Singletons).await?;
+    process.run_hooks(HookPoint::WillReady).await
+}
+
+/// Stage 8. Routes that hooks add may need further singletons.
+async fn get_ready(process: &mut Process) -> Result<()> {
+    process.run_hooks(HookPoint::OnReady).await?;
+    process.build_singletons(Stage::OnReady).await
+}
+
+/// Stage 9.
+async fn serve(process: &mut Process) -> Result<()> {
+    process.serve().await?;
+    process.run_hooks(HookPoint::OnServerReady).await
+}
+
+/// Everything that frameworks are built from.
+struct Building {
+    frameworks: Vec<Box<dyn Loaded>>,
+    registrations: Registrations,
+    free_ports: bool,
+    config: crate::Config,
+    container: crate::Container,
+    health: crate::Health,
+    exposures: Exposures,
+    lifecycle: Lifecycle,
+}
+
+/// What became of it: a failure of one framework does not undo the others.
+struct Outcome {
+    members: Vec<Member>,
+    registrations: Registrations,
+    outcome: Result<()>,
+}
+
+impl Building {
+    fn of(process: &Process, pending: &mut Pending) -> Self {
+        Self {
+            frameworks: std::mem::take(&mut pending.frameworks),
+            registrations: std::mem::take(&mut pending.registrations),
             free_ports: pending.free_ports,
-            kind: framework.kind(),
-            name: framework.name().to_owned(),
-        };
-        match panics::caught(|| framework.build(context)) {
-            Ok(member) => process.members.push(member),
-            Err(error) => errors.push(error.context(format!("framework {title}"))),
+            config: process.config.clone(),
+            container: process.container.clone(),
+            health: process.health.clone(),
+            exposures: process.exposures.clone(),
+            lifecycle: process.lifecycle.clone(),
         }
     }
-    Error::all("frameworks cannot be built", errors)?;
-    process.link()
+
+    fn build(mut self) -> Outcome {
+        let mut members = Vec::new();
+        let outcome = self.configure().and_then(|all| self.build_all(all, &mut members));
+        Outcome { members, registrations: self.registrations, outcome }
+    }
+
+    fn configure(&mut self) -> Result<Vec<Box<dyn Configured>>> {
+        let frameworks = std::mem::take(&mut self.frameworks).into_iter();
+        let configure =
+            |framework: Box<dyn Loaded>| panics::caught(|| Ok(framework.configure(&self.config)));
+        let configured: Vec<_> = frameworks.map(configure).collect::<Result<_>>()?;
+        check_names(&configured)?;
+        Ok(configured)
+    }
+
+    fn build_all(
+        &mut self,
+        configured: Vec<Box<dyn Configured>>,
+        members: &mut Vec<Member>,
+    ) -> Result<()> {
+        let (shared, mut errors) = (Shared::default(), Vec::new());
+        for framework in configured {
+            let title = format!("framework {}", title(framework.kind(), framework.name()));
+            let step = self.lifecycle.timeline().begin(Stage::Build, Some(title.clone()));
+            let context = self.context(&*framework, &shared);
+            match step.end(panics::caught(|| framework.build(context))) {
+                Ok(member) => members.push(member),
+                Err(error) => errors.push(error.context(title)),
+            }
+        }
+        Error::all("frameworks cannot be built", errors)
+    }
+
+    fn context<'a>(
+        &'a mut self,
+        framework: &dyn Configured,
+        shared: &'a Shared,
+    ) -> FrameworkContext<'a> {
+        FrameworkContext {
+            config: &self.config,
+            container: &self.container,
+            health: &self.health,
+            exposures: &self.exposures,
+            shared,
+            registrations: &mut self.registrations,
+            free_ports: self.free_ports,
+            kind: framework.kind(),
+            name: framework.name().to_owned(),
+        }
+    }
 }
 
 fn check_names(configured: &[Box<dyn Configured>]) -> Result<()> {
@@ -261,23 +318,4 @@ fn check_names(configured: &[Box<dyn Configured>]) -> Result<()> {
         seen.push(key);
     }
     Ok(())
-}
-
-fn banner(process: &Process, timeline: &Timeline, total: Duration) {
-    for member in &process.members {
-        let framework = member.title();
-        match (member.app.url(), member.app.local_addr()) {
-            (Some(url), Some(address)) => tracing::info!(framework, url, %address, "serving"),
-            (Some(url), None) => tracing::info!(framework, url, "serving"),
-            (None, Some(address)) => tracing::info!(framework, %address, "serving"),
-            (None, None) => tracing::info!(framework, "serving"),
-        }
-    }
-    let stages: Vec<_> =
-        timeline.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
-    tracing::info!(
-        environment = process.config.environment().as_str(),
-        stages = stages.join(", "),
-        "ready in {total:.1?}"
-    );
 }

@@ -5,13 +5,13 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Lifecycle, Phase, process::Process};
+use super::{Lifecycle, Phase, Timeline, process::Process};
 use crate::{
     Error, Result,
     application::{Application, FromApps},
     container::Container,
     declared::Declared,
-    framework::BoundAddress,
+    framework::{ActiveFramework, BoundAddress},
     graph::{self, Graph, GraphModule},
     operation::Exposures,
 };
@@ -46,11 +46,7 @@ impl RunningBootstrap {
         let modules = Arc::clone(&process.modules);
         let hooks = process.hooks.declared().into();
         let lifecycle = process.lifecycle.clone();
-        let watched = lifecycle.clone();
-        let task = tokio::spawn(async move {
-            watched.stop_requested().await;
-            process.stop().await
-        });
+        let task = tokio::spawn(serve_until_stopped(process));
         let stopped = lifecycle.clone();
         let outcome = task
             .map(move |joined| {
@@ -130,6 +126,18 @@ impl RunningBootstrap {
         self.lifecycle.phase()
     }
 
+    /// What took how long, from the begin of the start on; grows while the process stops.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        self.lifecycle.timeline()
+    }
+
+    /// What each framework is working on now, in load order.
+    #[must_use]
+    pub fn active(&self) -> Vec<ActiveFramework> {
+        self.lifecycle.active()
+    }
+
     /// The life of this process, to be watched or stopped from elsewhere.
     #[must_use]
     pub fn lifecycle(&self) -> &Lifecycle {
@@ -148,6 +156,19 @@ impl RunningBootstrap {
     pub async fn wait(&self) -> Result<()> {
         self.outcome.clone().await
     }
+}
+
+/// Waits until the stop is asked for, or a framework fails and so asks for it, and stops in order.
+async fn serve_until_stopped(mut process: Process) -> Result<()> {
+    let lifecycle = process.lifecycle.clone();
+    tokio::select! {
+        () = lifecycle.stop_requested() => {}
+        error = process.failed() => {
+            tracing::error!("stopping, since a part of the process has failed: {error:?}");
+            lifecycle.fail(error);
+        }
+    }
+    process.stop().await
 }
 
 impl Drop for RunningBootstrap {

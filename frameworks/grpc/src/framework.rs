@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
-    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
 };
 use polyport_listener::{ListenerHost, ListenerSettings};
 
@@ -122,6 +122,10 @@ impl Transport for GrpcTransport {
         self.host.serve(Arc::new(self.handler()), ListenerSettings::default())
     }
 
+    async fn failed(&mut self) -> Error {
+        self.host.failed().await
+    }
+
     async fn stop_intake(&mut self) {
         self.host.stop_intake().await;
     }
@@ -134,7 +138,7 @@ impl Transport for GrpcTransport {
         self.host.close(CLOSE_GRACE).await
     }
 
-    fn active(&self) -> usize {
-        self.host.active()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(self.host.activity())
     }
 }

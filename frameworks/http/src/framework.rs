@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
     container::Container,
-    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
 
@@ -144,6 +144,10 @@ impl Transport for HttpTransport {
         self.host.serve(Arc::new(self.shell()), settings)
     }
 
+    async fn failed(&mut self) -> Error {
+        self.host.failed().await
+    }
+
     async fn stop_intake(&mut self) {
         self.host.stop_intake().await;
     }
@@ -156,7 +160,7 @@ impl Transport for HttpTransport {
         self.host.close(CLOSE_GRACE).await
     }
 
-    fn active(&self) -> usize {
-        self.host.active()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(self.host.activity())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use polyport_bootstrap::{AppCore, Error, Result};
+use polyport_bootstrap::{AppCore, Error, Result, framework::Activity};
 
 use crate::{
     BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Server,
@@ -87,10 +87,19 @@ impl ListenerHost {
         }
     }
 
-    /// As [`Server::active`].
+    /// As [`Transport::failed`](polyport_bootstrap::Transport::failed).
+    pub async fn failed(&self) -> Error {
+        match &self.server {
+            Some(server) => Error::other(server.failed().await)
+                .advise("what it panicked with stands above; report it as a bug"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What can be asked at any time for the calls in flight.
     #[must_use]
-    pub fn active(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::active)
+    pub fn activity(&self) -> Arc<dyn Activity> {
+        self.listener.activity()
     }
 }
 

@@ -72,6 +72,18 @@ impl Server {
         self.tasks.sockets()
     }
 
+    /// Resolves if no client is accepted any more although nobody asked for that, and says so.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn failed(&self) -> String {
+        self.tasks.until(Tasks::is_intake_closed).await;
+        if self.stop.is_cancelled() {
+            return std::future::pending().await;
+        }
+        format!("no client is accepted at {} any more: its task has ended", self.local_addr)
+    }
+
     /// Takes no further client and tells those who are there: HTTP/1 answers carry
     /// `Connection: close` and idle connections end (after
     /// [`idle_linger`](ListenerSettings::idle_linger)), HTTP/2 clients get GOAWAY. Clients that the

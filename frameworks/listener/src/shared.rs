@@ -9,6 +9,7 @@ use std::{
 
 use http::Request;
 use hyper::body::Incoming;
+use polyport_bootstrap::framework::Activity;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -151,6 +152,12 @@ impl SharedListener {
     /// Outside a tokio runtime.
     pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn_socket(socket);
+    }
+
+    /// What can be asked at any time for the calls in flight.
+    #[must_use]
+    pub fn activity(&self) -> Arc<dyn Activity> {
+        self.0.tasks.clone()
     }
 
     /// Cancelled when the server closes: upgraded sockets and [`LongLived`](crate::LongLived)

@@ -1,0 +1,75 @@
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::operation::{ActiveOperation, sentence};
+
+/// What a framework knows of its calls in flight. It must not hold the container.
+pub trait Activity: Send + Sync {
+    /// How many calls are in flight, from their first byte until their answer is written.
+    fn calls(&self) -> usize;
+
+    /// What keeps them from ending that is no operation's fault: `"127.0.0.1:52114 does not read
+    /// its answer"`.
+    fn obstacles(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What a framework is working on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ActiveFramework {
+    /// The framework, as reports name it.
+    pub framework: String,
+    /// How many calls are in flight, from their first byte until their answer is written.
+    pub calls: usize,
+    /// Those that an operation works on, by operation; the one with the oldest call first.
+    pub operations: Vec<ActiveOperation>,
+    /// What keeps calls from ending that is no operation's fault.
+    pub obstacles: Vec<String>,
+}
+
+impl ActiveFramework {
+    /// Whether nothing is in flight.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls == 0 && self.operations.is_empty()
+    }
+
+    /// The age of the oldest call that an operation works on.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Duration> {
+        self.operations.first().map(|operation| operation.oldest)
+    }
+
+    /// How many calls there are: operations may count one that the transport does not, and the
+    /// other way round.
+    pub(crate) fn count(&self) -> usize {
+        let named: usize = self.operations.iter().map(|operation| operation.calls).sum();
+        self.calls.max(named)
+    }
+
+    /// What it works on, and what it waits for: `get_user (GET /users): 2 for up to 10.2 s`.
+    pub(crate) fn details(&self) -> String {
+        let named = sentence(&self.operations);
+        let obstacles = self.obstacles.iter().map(String::as_str);
+        let all = [named.as_str()].into_iter().filter(|text| !text.is_empty()).chain(obstacles);
+        all.collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl fmt::Display for ActiveFramework {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.framework, calls(self.count()))?;
+        match self.details() {
+            details if details.is_empty() => Ok(()),
+            details => write!(f, " ({details})"),
+        }
+    }
+}
+
+/// `1 call`, `2 calls`.
+pub(crate) fn calls(count: usize) -> String {
+    if count == 1 { "1 call".to_owned() } else { format!("{count} calls") }
+}
