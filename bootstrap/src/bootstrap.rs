@@ -14,7 +14,7 @@ use crate::{
     module::Module,
     preset::Preset,
     signals,
-    systemd::{NOTIFY_SOCKET, Notifier},
+    systemd::{self, NOTIFY_SOCKET, Notifier},
 };
 
 /// What a process consists of: one main framework, any number of secondary ones, modules and
@@ -202,6 +202,7 @@ impl Bootstrap {
     /// [`Error::exit_code`](crate::Error::exit_code) is meant for the process.
     pub async fn run(mut self) -> Result<()> {
         self.plan.options.owns_process = true;
+        self.plan.options.handed_over = systemd::given();
         match command::given()? {
             Command::Serve => self.serve().await,
             Command::Timeline => {

@@ -48,6 +48,7 @@ pub use operation::{App, Context, Fault, FaultKind};
 pub use polyport_macros::{Provide, main, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
+pub use systemd::HandedOver;
 
 /// What the macros expand to; not meant to be called by hand.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io::Write, process::ExitCode};
 
-use crate::{Error, Result, command};
+use crate::{Error, Result, command, systemd};
 
 /// Runs `main` on a multi-threaded runtime, prints the report of an error to standard error, and
 /// turns it into the exit code. A bootstrap that runs in it obeys the process's arguments.
@@ -14,6 +14,7 @@ pub fn run_main<E: Into<Error>>(main: impl Future<Output = Result<(), E>>) -> Ex
 /// As [`run_main`], for a program whose arguments are its own.
 #[must_use]
 pub fn run_main_alone<E: Into<Error>>(main: impl Future<Output = Result<(), E>>) -> ExitCode {
+    let main = systemd::with(main);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -61,15 +61,16 @@ impl ActiveFramework {
 
 impl fmt::Display for ActiveFramework {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.framework, calls(self.count()))?;
+        let count = self.count();
+        write!(
+            f,
+            "{}: {count} {} in flight",
+            self.framework,
+            if count == 1 { "call" } else { "calls" }
+        )?;
         match self.details() {
             details if details.is_empty() => Ok(()),
             details => write!(f, " ({details})"),
         }
     }
-}
-
-/// `1 call`, `2 calls`.
-pub(crate) fn calls(count: usize) -> String {
-    if count == 1 { "1 call".to_owned() } else { format!("{count} calls") }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{AppCore, DEFAULT_NAME};
 use crate::{
-    Config, Health, Result,
+    Config, HandedOver, Health, Result,
     application::title,
     config::Section,
     container::Container,
@@ -26,6 +26,7 @@ pub struct FrameworkContext<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) registrations: &'a mut Registrations,
     pub(crate) free_ports: bool,
+    pub(crate) handed_over: &'a HandedOver,
     pub(crate) kind: &'static str,
     pub(crate) name: String,
 }
@@ -67,6 +68,12 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn free_ports(&self) -> bool {
         self.free_ports
+    }
+
+    /// Sockets that listen already and that the framework may serve.
+    #[must_use]
+    pub fn handed_over(&self) -> &HandedOver {
+        self.handed_over
     }
 
     /// The core of this framework's handle.

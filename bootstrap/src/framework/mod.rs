@@ -9,10 +9,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 
-pub(crate) use self::{
-    activity::calls,
-    context::{Shared, section_key},
-};
+pub(crate) use self::context::{Shared, section_key};
 pub use self::{
     activity::{ActiveFramework, Activity},
     context::{FrameworkContext, SettingsSource},

@@ -8,7 +8,7 @@ use super::{
     Lifecycle, Phase, ShutdownSettings, Stage, StartupSettings, hook_run::Called, loaded::Member,
 };
 use crate::{
-    Config, Error, ErrorKind, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result,
     container::{Container, Root},
     framework::Endpoint,
     graph::GraphModule,
@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) members: Vec<Member>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
+    /// Sockets that listen already.
+    pub(crate) handed_over: HandedOver,
     /// Where the bootstrap owns the process.
     pub(crate) log: Option<Log>,
 }
@@ -114,6 +116,7 @@ impl Process {
             let bound = step.end(panics::caught_async(member.transport.bind()).await);
             errors.extend(bound.err().map(|error| of_framework(error, title)));
         }
+        self.handed_over.warn_of_rest();
         Error::all("frameworks cannot be bound", errors)
     }
 

@@ -10,7 +10,7 @@ use super::{
     presets::Presets,
 };
 use crate::{
-    Config, Error, ErrorKind, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result,
     application::Application,
     container::{Container, ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
@@ -35,6 +35,7 @@ pub(super) struct Told {
     pub(super) frameworks: Vec<Box<dyn Loaded>>,
     pub(super) before: Vec<HookFn>,
     pub(super) free_ports: bool,
+    pub(super) handed_over: HandedOver,
 }
 
 /// Reads the configuration and lets every module that is on register what it brings.
@@ -86,6 +87,7 @@ fn tell(plan: Plan, config: Config, log: Option<Log>, lifecycle: &Lifecycle) -> 
         frameworks,
         before,
         free_ports: options.free_ports,
+        handed_over: options.handed_over,
     };
     let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();
     Error::all("modules cannot say what they bring", errors)?;

@@ -8,14 +8,14 @@ use super::Stage;
 use crate::{Error, Result};
 
 /// How long the first two stages may take: they are what reads the configuration.
-pub(super) const BEFORE_CONFIGURATION: Duration = Duration::from_secs(30);
+pub(super) const BEFORE_CONFIGURATION: Duration = seconds(10);
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
 /// The section `startup`: how long each stage of a start may take, and each of its parts. The
-/// stages `configuration` and `modules`, which come before any setting is known, have 30 s together.
+/// stages `configuration` and `modules`, which come before any setting is known, have 10 s together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StartupSettings {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use super::{Lifecycle, Phase, Stage, loaded::Member, process::Process};
 use crate::{
     Error, Result,
-    framework::{ActiveFramework, Transport, calls},
+    framework::{ActiveFramework, Transport},
     hooks::HookPoint,
     panics,
 };
@@ -174,10 +174,13 @@ async fn part<'a>(
 fn cut(lifecycle: &Lifecycle, framework: &str, limit: Duration) -> Error {
     let active = lifecycle.active();
     let active = active.iter().find(|active| active.framework == framework);
-    let count = calls(active.map_or(0, ActiveFramework::count));
+    let count = match active.map_or(0, ActiveFramework::count) {
+        1 => "1 call was cut".to_owned(),
+        count => format!("{count} calls were cut"),
+    };
     let details = active.map(ActiveFramework::details).unwrap_or_default();
     let details = if details.is_empty() { details } else { format!(": {details}") };
-    Error::deadline(format!("cut after {limit:?} with {count} in flight{details}"))
+    Error::deadline(format!("{count}, not finished after {limit:?}{details}"))
         .advise("raise shutdown.drain, or give the operations a deadline of their own")
 }
 

@@ -16,7 +16,7 @@ use super::{
     supervisor::RunningBootstrap,
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     application::title,
     framework::{FrameworkContext, Shared},
     hooks::{HookFn, HookPoint},
@@ -142,6 +142,7 @@ pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Proc
         called: Called::default(),
         modules: told.modules,
         members: Vec::new(),
+        handed_over: told.handed_over,
         log: told.log,
     };
     let pending = Pending {
@@ -228,6 +229,7 @@ struct Building {
     container: crate::Container,
     health: crate::Health,
     exposures: Exposures,
+    handed_over: crate::HandedOver,
     lifecycle: Lifecycle,
 }
 
@@ -248,6 +250,7 @@ impl Building {
             container: process.container.clone(),
             health: process.health.clone(),
             exposures: process.exposures.clone(),
+            handed_over: process.handed_over.clone(),
             lifecycle: process.lifecycle.clone(),
         }
     }
@@ -279,7 +282,7 @@ impl Building {
             let context = self.context(&*framework, &shared);
             match step.end(panics::caught(|| framework.build(context))) {
                 Ok(member) => members.push(member),
-                Err(error) => errors.push(error.context(title)),
+                Err(error) => errors.push(error.or_kind(ErrorKind::Wiring).context(title)),
             }
         }
         Error::all("frameworks cannot be built", errors)
@@ -298,6 +301,7 @@ impl Building {
             shared,
             registrations: &mut self.registrations,
             free_ports: self.free_ports,
+            handed_over: &self.handed_over,
             kind: framework.kind(),
             name: framework.name().to_owned(),
         }

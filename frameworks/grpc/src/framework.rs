@@ -78,7 +78,8 @@ impl Framework for GrpcFramework {
             errors.extend(added.err().map(|error| error.context(place())));
         }
         Error::all("gRPC routes do not fit", errors)?;
-        let transport = GrpcTransport::new(app.clone(), settings, context.container().clone());
+        let (container, host) = (context.container().clone(), ListenerHost::new(&context));
+        let transport = GrpcTransport { app: app.clone(), settings, container, host };
         Ok(Built { app, transport: Box::new(transport) })
     }
 }
@@ -92,11 +93,6 @@ struct GrpcTransport {
 }
 
 impl GrpcTransport {
-    fn new(app: GrpcApp, settings: GrpcSettings, container: Container) -> Self {
-        let host = ListenerHost::new(app.core());
-        Self { app, settings, container, host }
-    }
-
     fn handler(&self) -> GrpcHandler {
         let shared = Shared::new(
             self.settings.clone(),

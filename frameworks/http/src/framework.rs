@@ -81,7 +81,7 @@ impl Framework for HttpFramework {
         }
         let app = HttpApp::new(context.core(), context.exposures().clone());
         add_routes(&app, &settings, &mut context)?;
-        let host = ListenerHost::new(app.core());
+        let host = ListenerHost::new(&context);
         let registry = context.shared::<ListenerRegistry>();
         registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
         let transport = HttpTransport {

@@ -33,14 +33,14 @@ impl Server {
         closing: CancellationToken,
         settings: ListenerSettings,
     ) -> Self {
-        let Listening { listener, local_addr } = listening;
+        let local_addr = listening.local_addr;
         let connections = Arc::new(Connections::new(Arc::clone(&tasks), dispatch, &settings));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let intake = Intake(Arc::clone(&tasks));
         let accepting = tokio::spawn(async move {
             let _intake = intake;
-            accept_until(stopped, listener, |stream, peer| connections.accept(stream, peer)).await;
+            accept_until(stopped, listening, |stream, peer| connections.accept(stream, peer)).await;
         });
         let accepting = accepting.abort_handle();
         let flush_grace = settings.flush_grace;

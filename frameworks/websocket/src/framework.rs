@@ -90,7 +90,7 @@ impl Framework for WebSocketFramework {
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
-        let host = settings.port.map(|_| ListenerHost::new(app.core()));
+        let host = settings.port.map(|_| ListenerHost::new(&context));
         let gateway = Gateway::new(app.clone(), settings, context.container().clone());
         let transport = WebSocketTransport {
             app: app.clone(),
