@@ -28,8 +28,14 @@ impl Share {
         let left = self.until.saturating_duration_since(Instant::now());
         let waiting = u32::try_from(self.waiting.max(1)).unwrap_or(u32::MAX);
         self.waiting = self.waiting.saturating_sub(1);
-        left / waiting
+        round(left / waiting)
     }
+}
+
+/// To whole milliseconds: a time is read in reports, too.
+fn round(time: Duration) -> Duration {
+    let millis = (time.as_micros() + 500) / 1000;
+    Duration::from_millis(u64::try_from(millis.max(1)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

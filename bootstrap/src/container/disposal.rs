@@ -16,12 +16,20 @@ use crate::{Error, ErrorKind, panics, share::Share};
 impl Container {
     /// Disposes of every value that exists, so that nobody outlives what it uses, lazily or not;
     /// otherwise in reverse of the order in which they were built. They share `time`: one that fails,
-    /// panics or hangs is in the returned errors and skips nobody. From now on nothing more is built. Once more does
+    /// panics or hangs is in the returned errors and skips nobody. `begin` is told of each, and what
+    /// it gives of its end. From now on nothing more is built. Once more does
     /// nothing.
     ///
     /// # Cancel safety
     /// What is being disposed of goes on; calling again continues with the rest.
-    pub(crate) async fn dispose_all(&self, time: Duration) -> Vec<Error> {
+    pub(crate) async fn dispose_in_view<E>(
+        &self,
+        time: Duration,
+        begin: impl Fn(String) -> E,
+    ) -> Vec<Error>
+    where
+        E: FnOnce(Result<(), Error>) -> Result<(), Error>,
+    {
         let _one_at_a_time = self.inner().disposal.lock().await;
         self.inner().closed.store(true, Ordering::SeqCst);
         let mut share = Share::new(time, 2);
@@ -29,9 +37,15 @@ impl Container {
         self.order_for_disposal();
         share.divide_among(self.count_disposals());
         while let Some(built) = self.take_last() {
-            errors.extend(self.dispose(built, &mut share).await.err());
+            errors.extend(self.dispose(built, &mut share, &begin).await.err());
         }
         errors
+    }
+
+    /// As [`dispose_in_view`](Self::dispose_in_view), with nobody looking.
+    #[cfg(test)]
+    pub(crate) async fn dispose_all(&self, time: Duration) -> Vec<Error> {
+        self.dispose_in_view(time, |_| std::convert::identity).await
     }
 
     fn count_disposals(&self) -> usize {
@@ -77,7 +91,15 @@ impl Container {
         )
     }
 
-    async fn dispose(&self, built: Built, share: &mut Share) -> Result<(), Error> {
+    async fn dispose<E>(
+        &self,
+        built: Built,
+        share: &mut Share,
+        begin: &impl Fn(String) -> E,
+    ) -> Result<(), Error>
+    where
+        E: FnOnce(Result<(), Error>) -> Result<(), Error>,
+    {
         let slot = self.table().slot(built.slot);
         let Some(dispose) = slot.dispose.clone() else {
             return Ok(());
@@ -89,13 +111,10 @@ impl Container {
                 None => Ok(()),
             }
         };
-        within(share.next(), work).await.map_err(|error| {
-            error.or_kind(ErrorKind::Hook).context(format!(
-                "disposing of {} (module {})",
-                slot.key(),
-                slot.module
-            ))
-        })
+        let title = format!("disposing of {} (module {})", slot.key(), slot.module);
+        let end = begin(title.clone());
+        let disposed = end(within(share.next(), work).await);
+        disposed.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
     }
 }
 

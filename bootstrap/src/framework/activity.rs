@@ -52,10 +52,16 @@ impl ActiveFramework {
 
     /// What it works on, and what it waits for: `get_user (GET /users): 2 for up to 10.2 s`.
     pub(crate) fn details(&self) -> String {
-        let named = sentence(&self.operations);
-        let obstacles = self.obstacles.iter().map(String::as_str);
-        let all = [named.as_str()].into_iter().filter(|text| !text.is_empty()).chain(obstacles);
-        all.collect::<Vec<_>>().join("; ")
+        let named: usize = self.operations.iter().map(|operation| operation.calls).sum();
+        let told = [sentence(&self.operations)].into_iter().filter(|text| !text.is_empty());
+        let rest = match self.calls.saturating_sub(named + self.obstacles.len()) {
+            0 => None,
+            rest => {
+                Some(format!("{rest} outside of operations (in a mounted router, on the wire)"))
+            }
+        };
+        let told = told.chain(self.obstacles.iter().cloned()).chain(rest);
+        told.collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Stage, Timeline, board::Board, timeline::Step};
+use super::{ShutdownSettings, Stage, Timeline, board::Board, timeline::Step};
 use crate::{
     Error, Result,
     framework::ActiveFramework,
@@ -71,6 +72,7 @@ struct State {
     reloader: Mutex<Option<Reloader>>,
     board: Mutex<Option<Arc<Board>>>,
     notifier: OnceLock<Notifier>,
+    longest_stop: OnceLock<Duration>,
 }
 
 impl fmt::Debug for State {
@@ -208,6 +210,16 @@ impl Lifecycle {
     /// The failures that were reported since this was asked last.
     pub(super) fn take_failures(&self) -> Vec<Error> {
         std::mem::take(&mut self.0.failures.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How long all stages of a stop may take together.
+    pub(crate) fn longest_stop(&self) -> Duration {
+        let sum = || ShutdownSettings::default().sum(&[]);
+        self.0.longest_stop.get().copied().unwrap_or_else(sum)
+    }
+
+    pub(super) fn set_longest_stop(&self, time: Duration) {
+        let _ = self.0.longest_stop.set(time);
     }
 
     /// Runs a hook of this life.

@@ -164,7 +164,7 @@ impl ShutdownSettings {
     fn too_short(&self, sections: &[String]) -> Option<Error> {
         let total = self.total?;
         let stages = self.stages(sections);
-        let sum: Duration = stages.iter().map(|(_, time)| *time).sum();
+        let sum = self.sum(sections);
         if sum <= total {
             return None;
         }
@@ -176,6 +176,12 @@ impl ShutdownSettings {
             ))
             .advise("raise shutdown.total (and what it stands for), or shorten a stage"),
         )
+    }
+
+    /// The longest time that a stop can take.
+    pub(super) fn sum(&self, sections: &[String]) -> Duration {
+        let times = self.stages(sections).map(|(_, time)| time);
+        times.into_iter().fold(Duration::ZERO, Duration::saturating_add)
     }
 
     fn stages(&self, sections: &[String]) -> [(Stage, Duration); 8] {

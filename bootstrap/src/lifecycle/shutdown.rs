@@ -80,7 +80,13 @@ impl Process {
                 let time = times.before_close;
                 self.run_stop_hooks(HookPoint::BeforeClose, time, has_started).await
             }
-            Stage::Dispose => self.container.dispose_all(times.dispose).await,
+            Stage::Dispose => {
+                let begin = |title| {
+                    let step = self.lifecycle.timeline().begin(Stage::Dispose, Some(title));
+                    move |disposed| step.end(disposed)
+                };
+                self.container.dispose_in_view(times.dispose, begin).await
+            }
             Stage::Close => self.close().await,
             Stage::Closed => {
                 self.run_stop_hooks(HookPoint::Closed, times.closed, has_started).await

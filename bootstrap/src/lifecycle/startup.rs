@@ -1,6 +1,5 @@
 //! The start, stage by stage.
 
-
 use tokio::runtime::Handle;
 
 use super::{
@@ -190,7 +189,9 @@ pub(super) async fn build(process: &mut Process, pending: &mut Pending) -> Resul
     process.members = built.members;
     built.outcome?;
     process.link()?;
-    process.shutdown.check(&process.sections())?;
+    let sections = process.sections();
+    process.shutdown.check(&sections)?;
+    process.lifecycle.set_longest_stop(process.shutdown.sum(&sections));
     process.lifecycle.show(Board::new(&process.members, process.exposures.in_flight()));
     built.registrations.warn_of_rest();
     Ok(())

@@ -96,9 +96,12 @@ impl ListenerHost {
         let Some(server) = self.server.take() else { return Ok(()) };
         match server.close(grace).await {
             0 => Ok(()),
-            cut => Err(Error::deadline(format!(
-                "{cut} connections were cut: not ended {grace:?} after they were told to"
-            ))),
+            cut => {
+                let connections = if cut == 1 { "connection was" } else { "connections were" };
+                Err(Error::deadline(format!(
+                    "{cut} {connections} cut: not ended {grace:?} after they were told to"
+                )))
+            }
         }
     }
 
