@@ -1,8 +1,8 @@
 //! The calls in flight: which, how many, and since when.
 //!
 //! A call costs two atomic operations on a cache line that other threads seldom touch, and one
-//! look at the clock: no lock, and no allocation but where more calls are in flight than ever
-//! before.
+//! look at the clock: 46 ns of processor time, 30 of them the clock's, on one thread and on two at
+//! once. There is no lock, and no allocation but where more calls are in flight than ever before.
 
 use std::{
     array,
