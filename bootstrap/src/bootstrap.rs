@@ -5,7 +5,7 @@ use std::{fmt, future::Future, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    Graph, Hook, Result,
+    Graph, HealthCheck, Hook, Result,
     command::{self, Command},
     container::Container,
     framework::IntoFramework,
@@ -157,6 +157,14 @@ impl Bootstrap {
     pub fn hook<M>(mut self, point: HookPoint, hook: impl Hook<M>) -> Self {
         let owner = self.plan.presets.owner();
         self.plan.hooks.add_declared(point, owner.into(), hook);
+        self
+    }
+
+    /// Asks a component again and again how it is, as a module's
+    /// [`health`](crate::ModuleBuilder::health) does.
+    #[must_use]
+    pub fn health(mut self, check: HealthCheck) -> Self {
+        self.plan.hooks.add_check(check);
         self
     }
 

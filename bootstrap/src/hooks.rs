@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, HealthCheck, Result,
     container::{Container, Root},
     declared::{Declared, Hook},
     panics,
@@ -115,6 +115,7 @@ pub(crate) struct Hooks {
     entries: Vec<Entry>,
     /// What those declare that declare something.
     declared: Vec<Declared>,
+    checks: Vec<HealthCheck>,
 }
 
 /// A hook, and whose it is.
@@ -160,9 +161,19 @@ impl Hooks {
         self.declared.iter().map(Declared::root).collect()
     }
 
+    /// Adds a component that is asked how it is.
+    pub(crate) fn add_check(&mut self, check: HealthCheck) {
+        self.checks.push(check);
+    }
+
+    pub(crate) fn take_checks(&mut self) -> Vec<HealthCheck> {
+        std::mem::take(&mut self.checks)
+    }
+
     pub(crate) fn append(&mut self, mut later: Self) {
         self.entries.append(&mut later.entries);
         self.declared.append(&mut later.declared);
+        self.checks.append(&mut later.checks);
     }
 
     /// Takes the hooks of a moment, in the order in which they run.

@@ -4,6 +4,7 @@
 //! Applications depend on the facade crate `polyport`; this one is for authors of frameworks.
 
 mod application;
+mod backoff;
 mod bootstrap;
 mod command;
 pub mod config;
@@ -30,6 +31,7 @@ mod systemd;
 pub mod testing;
 
 pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
+pub use backoff::Backoff;
 pub use bootstrap::Bootstrap;
 pub use config::{Config, Environment};
 pub use container::{Container, Injectable, Provide};
@@ -37,7 +39,10 @@ pub use declared::Hook;
 pub use error::{Error, ErrorKind, Result};
 pub use framework::{Framework, Transport};
 pub use graph::{Graph, GraphEdge, GraphHook, GraphModule, GraphOperation, GraphProvider};
-pub use health::{ComponentHealth, Health, Indicator, Readiness};
+pub use health::{
+    ComponentHealth, ComponentStatus, Health, HealthCheck, HealthStatus, HealthWatch, Indicator,
+    Liveness, Readiness, Startup,
+};
 pub use hooks::HookPoint;
 pub use lifecycle::{
     Lifecycle, LogFormat, LogSettings, Phase, RunningBootstrap, ShutdownSettings, Stage,

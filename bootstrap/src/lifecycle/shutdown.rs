@@ -138,6 +138,7 @@ impl Process {
             found = drained => found,
             () = tell_active(&lifecycle) => Vec::new(),
         };
+        self.health.end_checks();
         found.into_iter().flatten().collect()
     }
 

@@ -127,6 +127,7 @@ async fn assemble(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending
 pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
     let step = lifecycle.timeline().begin(Stage::Modules, Some("the graph".to_owned()));
     let container = step.end(told.build())?;
+    told.health.register_all(told.hooks.take_checks())?;
     let startup: StartupSettings = told.config.peek_or_default("startup")?;
     container.set_build_deadline(startup.singleton);
     let process = Process {
@@ -218,7 +219,9 @@ async fn get_ready(process: &mut Process) -> Result<()> {
 /// Stage 9.
 async fn serve(process: &mut Process) -> Result<()> {
     process.serve().await?;
-    process.run_hooks(HookPoint::OnServerReady).await
+    process.run_hooks(HookPoint::OnServerReady).await?;
+    process.health.begin_checks(process.container.downgrade()).await;
+    Ok(())
 }
 
 /// Everything that frameworks are built from.
