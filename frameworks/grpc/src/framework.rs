@@ -9,10 +9,18 @@ use polyport_bootstrap::{
 };
 use polyport_listener::{ListenerHost, ListenerSettings};
 
-use crate::{GrpcApp, GrpcRoutes, GrpcSettings, handler::GrpcHandler, shared::Shared};
+use crate::{
+    GrpcApp, GrpcRoutes, GrpcSettings,
+    handler::GrpcHandler,
+    health::{self, ServiceHealth},
+    shared::Shared,
+};
 
 /// How long open streams may take to end once they were told to.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// The module that methods of the framework's own belong to.
+const OWN_MODULE: &str = "polyport";
 
 /// Serves operations and tonic's services over gRPC, on a port of its own (7002, unless the
 /// section `grpc` of the configuration says otherwise).
@@ -70,8 +78,10 @@ impl Framework for GrpcFramework {
         if context.free_ports() {
             settings.port = 0;
         }
-        let app = GrpcApp::new(context.core(), context.exposures().clone());
-        let mut errors = Vec::new();
+        let health = ServiceHealth::new(context.health().clone());
+        let app = GrpcApp::new(context.core(), context.exposures().clone(), health.clone());
+        let own = if settings.health { health::routes(&health) } else { GrpcRoutes::default() };
+        let mut errors = Vec::from_iter(app.add(OWN_MODULE, own).err());
         for registered in context.take::<GrpcRoutes>() {
             let added = app.add(&registered.module, registered.routes);
             let place = || format!("module {}", registered.module);
