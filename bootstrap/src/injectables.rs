@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Config, Health, Lifecycle, Result,
+    Config, Health, Lifecycle, Result, Tasks,
     application::FromApps,
     container::{Dependency, Injectable, Key, Resolver},
     operation::{App, Context, Ctx, Inject},
@@ -25,7 +25,7 @@ macro_rules! injectable {
     };
 }
 
-injectable!(Config, Health, Lifecycle, Context);
+injectable!(Config, Health, Lifecycle, Tasks, Context);
 
 /// For what belongs to a call.
 impl Injectable for Ctx {

@@ -27,6 +27,7 @@ mod runtime;
 mod share;
 mod signals;
 mod systemd;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -54,6 +55,10 @@ pub use polyport_macros::{Provide, main, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
 pub use systemd::HandedOver;
+pub use tasks::{
+    ActiveTask, BackoffSettings, OnTaskFailure, TaskBuilder, TaskCounts, TaskHandle, TaskSettings,
+    Tasks,
+};
 
 /// What the macros expand to; not meant to be called by hand.
 #[doc(hidden)]

@@ -208,7 +208,7 @@ impl Lifecycle {
     }
 
     /// The failures that were reported since this was asked last.
-    pub(super) fn take_failures(&self) -> Vec<Error> {
+    pub(crate) fn take_failures(&self) -> Vec<Error> {
         std::mem::take(&mut self.0.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -31,4 +31,5 @@ pub use settings::{LogFormat, LogSettings, ShutdownSettings, StartupSettings};
 pub use stage::Stage;
 pub(crate) use startup::start;
 pub use supervisor::RunningBootstrap;
+pub(crate) use timeline::Step;
 pub use timeline::{StepOutcome, Timeline, TimelineEntry};

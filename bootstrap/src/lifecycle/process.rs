@@ -8,7 +8,7 @@ use super::{
     Lifecycle, Phase, ShutdownSettings, Stage, StartupSettings, hook_run::Called, loaded::Member,
 };
 use crate::{
-    Config, Error, ErrorKind, HandedOver, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result, Tasks,
     container::{Container, Root},
     framework::Endpoint,
     graph::GraphModule,
@@ -25,6 +25,7 @@ pub(crate) struct Process {
     pub(crate) config: Config,
     pub(crate) container: Container,
     pub(crate) health: Health,
+    pub(crate) tasks: Tasks,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) exposures: Exposures,
     pub(crate) hooks: Hooks,
@@ -47,6 +48,7 @@ impl Process {
         self.startup = self.config.get_or_default("startup")?;
         self.shutdown = self.config.get_or_default("shutdown")?;
         self.container.set_build_deadline(self.startup.singleton);
+        self.tasks.configure(self.config.get_or_default("tasks")?);
         self.log.as_ref().map_or(Ok(()), |log| log.apply(&self.config))
     }
 
@@ -145,9 +147,11 @@ impl Process {
         }
     }
 
-    /// The sections of the configuration that the frameworks read.
+    /// Whose drain can have a time of its own: the frameworks, by the sections of the configuration
+    /// that they read, and the background tasks.
     pub(crate) fn sections(&self) -> Vec<String> {
-        self.members.iter().map(Member::section).collect()
+        let frameworks = self.members.iter().map(Member::section);
+        frameworks.chain(["tasks".to_owned()]).collect()
     }
 
     pub(crate) fn turn_ready(&self) {

@@ -10,7 +10,7 @@ use super::{
     presets::Presets,
 };
 use crate::{
-    Config, Error, ErrorKind, HandedOver, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result, Tasks,
     application::Application,
     container::{Container, ContainerBuilder, Root},
     graph::{self, Graph, GraphModule},
@@ -26,6 +26,7 @@ pub(super) struct Told {
     pub(super) config: Config,
     pub(super) log: Option<Log>,
     pub(super) health: Health,
+    pub(super) tasks: Tasks,
     pub(super) modules: Arc<[GraphModule]>,
     /// The modules themselves.
     known: Modules,
@@ -70,8 +71,9 @@ fn read(
 /// Lets every module that is on say what it brings.
 fn tell(plan: Plan, config: Config, log: Option<Log>, lifecycle: &Lifecycle) -> Result<Told> {
     let Plan { frameworks, modules, before, hooks, options, .. } = plan;
-    let health = Health::default();
+    let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
+    providers.provide_value(Arc::new(tasks.clone()));
     frameworks.iter().for_each(|framework| framework.announce(&mut providers));
     let known = modules::in_order(modules, &config)?;
     let (own_hooks, registrations) = (hooks, Registrations::default());
@@ -79,6 +81,7 @@ fn tell(plan: Plan, config: Config, log: Option<Log>, lifecycle: &Lifecycle) -> 
         config,
         log,
         health,
+        tasks,
         modules: describe(&known),
         known: Modules::default(),
         providers,

@@ -96,6 +96,7 @@ impl Process {
     }
 
     async fn stop_intake(&mut self) -> Vec<Error> {
+        self.tasks.begin_stop();
         let limit = self.shutdown.intake;
         let late = || {
             Error::deadline(format!("still takes calls after {limit:?}"))
@@ -134,12 +135,15 @@ impl Process {
             }
             found
         };
-        let found = tokio::select! {
-            found = drained => found,
-            () = tell_active(&lifecycle) => Vec::new(),
+        let told = async {
+            tokio::select! {
+                found = drained => found,
+                () = tell_active(&lifecycle) => Vec::new(),
+            }
         };
+        let (found, cut) = self.tasks.drain(shutdown.drain_of("tasks"), told).await;
         self.health.end_checks();
-        found.into_iter().flatten().collect()
+        found.into_iter().flatten().chain(cut).collect()
     }
 
     async fn close(&mut self) -> Vec<Error> {

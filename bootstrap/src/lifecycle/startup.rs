@@ -130,12 +130,14 @@ pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Proc
     told.health.register_all(told.hooks.take_checks())?;
     let startup: StartupSettings = told.config.peek_or_default("startup")?;
     container.set_build_deadline(startup.singleton);
+    told.tasks.configure(told.config.peek_or_default("tasks")?);
     let process = Process {
         startup,
         shutdown: told.config.peek_or_default("shutdown")?,
         config: told.config,
         container,
         health: told.health,
+        tasks: told.tasks,
         lifecycle,
         exposures: Exposures::default(),
         hooks: told.hooks,

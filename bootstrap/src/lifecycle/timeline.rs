@@ -163,6 +163,11 @@ impl Step {
         result
     }
 
+    /// Notes that it ended well.
+    pub(crate) fn done(self) {
+        self.close(StepOutcome::Done);
+    }
+
     /// Notes that it came to its deadline.
     pub(crate) fn late(self) {
         self.close(StepOutcome::Late);
