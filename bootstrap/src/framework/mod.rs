@@ -65,6 +65,13 @@ pub trait Transport: Send + 'static {
         None
     }
 
+    /// Whether it answers from when all frameworks are built until everything else is closed, and
+    /// not only while the process serves, as an admin port does. It is then bound and served right
+    /// after all are linked, and the last to be stopped.
+    fn serves_throughout(&self) -> bool {
+        false
+    }
+
     /// Finds the peers that it shares something with; every framework is built by now.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ fn places(process: &Process) -> Vec<Place> {
         address: member.app.local_addr().map(|address| address.to_string()),
         url: member.app.url(),
     };
-    process.members.iter().map(place).collect()
+    process.members.iter().chain(&process.throughout).map(place).collect()
 }
 
 fn in_millis(stages: &[(Stage, Duration)]) -> Value {

@@ -18,6 +18,7 @@ mod stage_run;
 mod startup;
 mod supervisor;
 mod switches;
+mod throughout;
 mod timeline;
 mod waterfall;
 

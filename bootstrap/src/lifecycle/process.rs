@@ -32,6 +32,8 @@ pub(crate) struct Process {
     pub(crate) called: Called,
     pub(crate) modules: Arc<[GraphModule]>,
     pub(crate) members: Vec<Member>,
+    /// Those that answer from when all are built until everything else is closed.
+    pub(crate) throughout: Vec<Member>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
     /// Sockets that listen already.
@@ -136,7 +138,7 @@ impl Process {
 
     /// Ends when a framework has stopped serving by itself.
     pub(crate) async fn failed(&mut self) -> Error {
-        let failures = self.members.iter_mut().map(|member| {
+        let failures = self.members.iter_mut().chain(&mut self.throughout).map(|member| {
             let title = format!("framework {}", member.title());
             let failed = panics::caught_async(member.transport.failed().map(Err::<(), _>));
             failed.map(move |outcome| outcome.err().map(|error| of_framework(error, title))).boxed()

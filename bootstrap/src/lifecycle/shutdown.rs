@@ -88,9 +88,7 @@ impl Process {
                 self.container.dispose_in_view(times.dispose, begin).await
             }
             Stage::Close => self.close().await,
-            Stage::Closed => {
-                self.run_stop_hooks(HookPoint::Closed, times.closed, has_started).await
-            }
+            Stage::Closed => self.close_for_good(times.closed, has_started).await,
             _ => Vec::new(),
         }
     }

@@ -144,6 +144,7 @@ pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Proc
         called: Called::default(),
         modules: told.modules,
         members: Vec::new(),
+        throughout: Vec::new(),
         handed_over: told.handed_over,
         log: told.log,
     };
@@ -190,6 +191,8 @@ pub(super) async fn build(process: &mut Process, pending: &mut Pending) -> Resul
     let building = Building::of(process, pending);
     let built = blocking(move || Ok(building.build())).await?;
     process.members = built.members;
+    // One that is there for the others is the main one only where there is no other.
+    process.members.sort_by_key(|member| member.transport.serves_throughout());
     built.outcome?;
     process.link()?;
     let sections = process.sections();
@@ -197,7 +200,7 @@ pub(super) async fn build(process: &mut Process, pending: &mut Pending) -> Resul
     process.lifecycle.set_longest_stop(process.shutdown.sum(&sections));
     process.lifecycle.show(Board::new(&process.members, process.exposures.in_flight()));
     built.registrations.warn_of_rest();
-    Ok(())
+    process.open_throughout().await
 }
 
 /// Stage 5.

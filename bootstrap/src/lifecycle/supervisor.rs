@@ -40,7 +40,8 @@ impl fmt::Debug for RunningBootstrap {
 impl RunningBootstrap {
     /// Watches over a started process: stops it when asked to.
     pub(crate) fn supervise(process: Process) -> Self {
-        let apps = process.members.iter().map(|member| Arc::clone(&member.app)).collect();
+        let members = process.members.iter().chain(&process.throughout);
+        let apps = members.map(|member| Arc::clone(&member.app)).collect();
         let container = process.container.clone();
         let exposures = process.exposures.clone();
         let modules = Arc::clone(&process.modules);
