@@ -69,13 +69,13 @@ impl Tasks {
         let count: usize = active.iter().map(|active| active.running).sum();
         let count = match count {
             0 => return None,
-            1 => "1 task".to_owned(),
-            count => format!("{count} tasks"),
+            1 => "1 task was".to_owned(),
+            count => format!("{count} tasks were"),
         };
         let named: Vec<_> = active.iter().map(ToString::to_string).collect();
         let named = named.join("; ");
         Some(
-            Error::deadline(format!("cut after {limit:?} with {count} running: {named}"))
+            Error::deadline(format!("{count} cut, not finished after {limit:?}: {named}"))
                 .context("background tasks")
                 .advise("let them heed Tasks::stopping, or raise shutdown.drain_of.tasks"),
         )

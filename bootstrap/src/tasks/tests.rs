@@ -173,8 +173,8 @@ async fn what_does_not_end_is_cancelled_at_the_deadline_and_named() {
     let error = drained(&tasks).await.expect("two are cut");
     assert_eq!(begun.elapsed(), LIMIT);
     assert_eq!(error.exit_code(), 75);
-    let text = format!("{error:?}");
-    assert!(text.contains("2 tasks running: stubborn: 2 for up to"), "{text}");
+    let text = error.to_string();
+    assert!(text.contains("2 tasks were cut, not finished after 10s: stubborn: 2 for"), "{text}");
     soon(watched).await.expect_err("the task is dropped");
     assert_eq!((tasks.counts().cancelled, tasks.counts().running), (2, 0));
 }

@@ -66,7 +66,7 @@ impl Framework for AdminFramework {
             tasks: own(context.container())?,
         };
         let app = AdminApp::new(context.core());
-        let host = ListenerHost::new(app.core());
+        let host = ListenerHost::new(&context);
         let transport = AdminTransport { app: app.clone(), settings, sources, host };
         Ok(Built { app, transport: Box::new(transport) })
     }
@@ -104,6 +104,10 @@ impl Transport for AdminTransport {
         let (settings, sources) = (self.settings.clone(), self.sources.clone());
         let handler = AdminHandler { settings, sources };
         self.host.serve(Arc::new(handler), ListenerSettings::default())
+    }
+
+    async fn failed(&mut self) -> Error {
+        self.host.failed().await
     }
 
     async fn stop_intake(&mut self) {

@@ -63,6 +63,11 @@ fn bootstrap() -> Bootstrap {
     Bootstrap::new().load(HttpFramework::new()).load(AdminFramework::new())
 }
 
+/// The report, without the breaks of its lines.
+fn told(error: &Error) -> String {
+    format!("{error:?}").split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn address(app: &TestApp) -> SocketAddr {
     app.app::<AdminApp>().expect("loaded").local_addr().expect("bound")
 }
@@ -149,7 +154,7 @@ async fn hooks_that_hang_at_the_end_leave_it_time_to_close() {
     let app = app.expect("it starts");
     let admin = address(&app);
     let error = soon(app.close()).await.expect_err("a hook hangs");
-    let report = format!("{error:?}");
+    let report = told(&error);
     assert!(report.contains("hook closed") && !report.contains("framework admin"), "{report}");
     assert!(is_refused(admin).await);
 }
@@ -242,7 +247,7 @@ async fn a_port_in_use_is_reported_before_anything_starts() {
         .load(AdminFramework::new().configure(settings));
     let start = create_bootstrap(bootstrap).configured_ports();
     let error = soon(start).await.expect_err("the port is taken");
-    let report = format!("{error:?}");
+    let report = told(&error);
     assert_eq!(error.exit_code(), 69);
     assert!(report.contains("framework admin") && report.contains(&port.to_string()), "{report}");
 }
@@ -257,7 +262,7 @@ async fn settings_that_contradict_themselves_are_refused() {
     ] {
         let start = create_bootstrap(bootstrap()).config(key, value);
         let error = soon(start).await.expect_err("does not fit");
-        let report = format!("{error:?}");
+        let report = told(&error);
         assert_eq!(error.exit_code(), 78, "{report}");
         assert!(report.contains("admin") && report.contains(word), "{report}");
     }
