@@ -60,3 +60,8 @@ pub mod prelude {
     #[cfg(feature = "websocket")]
     pub use polyport_websocket::{Socket, WebSocketApp, WebSocketFramework, WebSocketModule as _};
 }
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "http", feature = "admin"))]
+#[doc = include_str!("../docs/health.md")]
+mod health_guide {}
