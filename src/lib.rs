@@ -10,11 +10,14 @@
 //! | `websocket` | [`websocket`](crate::websocket): `WebSocketFramework`, `WebSocketApp` | yes |
 //! | `grpc` | [`grpc`](crate::grpc): `GrpcFramework`, `GrpcApp` | yes |
 //! | `amqp` | [`amqp`](crate::amqp): `AmqpFramework`, `AmqpApp` | yes |
+//! | `admin` | [`admin`](crate::admin): `AdminFramework`, a port that tells how the process is | yes |
 //! | `embedded` | the in-memory AMQP broker for development and tests | no |
 //! | `testing` | [`create_bootstrap`](crate::testing::create_bootstrap) and the test clients | no |
 
 pub use polyport_bootstrap::*;
 
+#[cfg(feature = "admin")]
+pub use polyport_admin as admin;
 #[cfg(feature = "amqp")]
 pub use polyport_amqp as amqp;
 #[cfg(feature = "grpc")]
@@ -41,11 +44,13 @@ pub mod testing {
 
 /// Everything that an application usually needs.
 pub mod prelude {
+    #[cfg(feature = "admin")]
+    pub use polyport_admin::{AdminApp, AdminFramework};
     #[cfg(feature = "amqp")]
     pub use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, Queue};
     pub use polyport_bootstrap::{
-        Application, Bootstrap, Config, Container, Environment, Error, Health, Lifecycle, Module,
-        ModuleBuilder, Preset, Provide, Result, Settings, module,
+        Application, Bootstrap, Config, Container, Environment, Error, Health, HealthCheck,
+        Lifecycle, Module, ModuleBuilder, Preset, Provide, Result, Settings, Tasks, module,
         operation::{App, Context, Ctx, Fault, FaultKind, FromContext, Inject, Input, Operation},
     };
     #[cfg(feature = "grpc")]
@@ -55,3 +60,8 @@ pub mod prelude {
     #[cfg(feature = "websocket")]
     pub use polyport_websocket::{Socket, WebSocketApp, WebSocketFramework, WebSocketModule as _};
 }
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "http", feature = "admin"))]
+#[doc = include_str!("../docs/health.md")]
+mod health_guide {}

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    Graph, Hook, Result,
+    Graph, HealthCheck, Hook, Result,
     command::{self, Command},
     config::LayerValues,
     container::Container,
@@ -14,7 +14,8 @@ use crate::{
     lifecycle::{self, BeforeHooks, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
     module::Module,
     preset::Preset,
-    signals::{self, HangUps},
+    signals,
+    systemd::{self, NOTIFY_SOCKET, Notifier},
 };
 
 /// What a process consists of: one main framework, any number of secondary ones, modules and
@@ -229,6 +230,14 @@ impl Bootstrap {
         self
     }
 
+    /// Asks a component again and again how it is, as a module's
+    /// [`health`](crate::ModuleBuilder::health) does.
+    #[must_use]
+    pub fn health(mut self, check: HealthCheck) -> Self {
+        self.plan.hooks.add_check(check);
+        self
+    }
+
     /// Sets the application's base directory, which has to be there, and whose folder `config`
     /// holds the configuration files;
     /// by default the working directory, or, where that has no such folder, the package that
@@ -269,8 +278,9 @@ impl Bootstrap {
     }
 
     /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
-    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once; SIGHUP reloads
-    /// the configuration.
+    /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once; SIGHUP
+    /// reloads the configuration. Under systemd it says when it is ready and when it stops, and
+    /// takes over the sockets that it is handed (`docs/lifecycle.md`).
     ///
     /// In a `main` with `#[polyport::main]` it does what the command line asks for instead, where
     /// there is one; it never reads the process's arguments itself.
@@ -280,8 +290,13 @@ impl Bootstrap {
     /// [`Error::exit_code`](crate::Error::exit_code) is meant for the process.
     pub async fn run(mut self) -> Result<()> {
         self.plan.options.owns_process = true;
+        self.plan.options.handed_over = systemd::given();
         match command::given()? {
             Command::Serve => self.serve().await,
+            Command::Timeline => {
+                self.plan.options.timeline = true;
+                self.serve().await
+            }
             Command::Help => command::print(&command::help()),
             Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
             Command::Check(before) => {
@@ -301,17 +316,12 @@ impl Bootstrap {
 
     async fn serve(self) -> Result<()> {
         let lifecycle = Lifecycle::default();
-        let hang_ups = HangUps::listen()?;
+        lifecycle
+            .tell_systemd(std::env::var_os(NOTIFY_SOCKET).and_then(|name| Notifier::new(&name)));
         let plan = self.plan;
         let serving = {
             let lifecycle = lifecycle.clone();
-            async move {
-                let running = lifecycle::start(plan, lifecycle).await?;
-                tokio::select! {
-                    outcome = running.wait() => outcome,
-                    never = running.reloader().follow(hang_ups) => match never {},
-                }
-            }
+            async move { lifecycle::start(plan, lifecycle).await?.wait().await }
         };
         signals::stop_on_signal(serving, &lifecycle).await
     }

@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Serve,
     /// To show what it can be asked for.
     Help,
+    /// To start and serve, and to show what the start spent its time on.
+    Timeline,
     /// To show the graph of the application.
     Graph(GraphFormat),
     /// To say whether it would start.
@@ -57,7 +59,7 @@ enum Takes {
     Key,
 }
 
-const ARGUMENTS: [Argument; 5] = [
+const ARGUMENTS: [Argument; 6] = [
     Argument {
         name: "--check",
         takes: Takes::OneOf(&["offline"]),
@@ -87,6 +89,12 @@ const ARGUMENTS: [Argument; 5] = [
                 _ => GraphFormat::Mermaid,
             })
         },
+    },
+    Argument {
+        name: "--timeline",
+        takes: Takes::Nothing,
+        meaning: "start and serve, and print what each stage, hook and framework took",
+        command: |_| Command::Timeline,
     },
     Argument {
         name: "--help",
@@ -231,6 +239,7 @@ mod tests {
         assert_eq!(parsed(&[]), Ok(Command::Serve));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--graph"]), Ok(Command::Graph(GraphFormat::Mermaid)));
+        assert_eq!(parsed(&["--timeline"]), Ok(Command::Timeline));
         assert_eq!(parsed(&["--graph=dot"]), Ok(Command::Graph(GraphFormat::Dot)));
         assert_eq!(parsed(&["--graph=json"; 2]), Ok(Command::Graph(GraphFormat::Json)));
         assert_eq!(parsed(&["--check"]), Ok(Command::Check(BeforeHooks::Run)));
@@ -245,7 +254,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
         let help = "\n  help: there is --check[=offline], --config[=offline], --explain KEY,\n      \
-                    --graph[=mermaid|dot|json], --help\n";
+                    --graph[=mermaid|dot|json], --timeline, --help\n";
         for (arguments, fault) in [
             (vec!["--grap"], "argument \"--grap\" is not known"),
             (vec!["dot"], "argument \"dot\" is not known"),

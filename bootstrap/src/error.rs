@@ -17,7 +17,7 @@ pub enum ErrorKind {
     Wiring,
     /// A listener could not be bound, or a broker or another peer not be reached (exit code 69).
     Connection,
-    /// A hook or a provider of the application failed (exit code 71).
+    /// A hook or a provider of the application failed, or something panicked (exit code 71).
     Hook,
     /// Something took longer than its deadline (exit code 75).
     Deadline,
@@ -78,6 +78,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     context: Vec<String>,
+    stage: Option<&'static str>,
     advice: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     parts: Vec<Error>,
@@ -90,6 +91,7 @@ impl Error {
             kind,
             message: message.into(),
             context: Vec::new(),
+            stage: None,
             advice: None,
             source: None,
             parts: Vec::new(),
@@ -160,6 +162,13 @@ impl Error {
         self
     }
 
+    /// Says at which stage of the start or stop this happened; the first word counts.
+    #[must_use]
+    pub(crate) fn at_stage(mut self, stage: &'static str) -> Self {
+        self.inner().stage.get_or_insert(stage);
+        self
+    }
+
     /// Says what the reader can do about it.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
@@ -202,6 +211,12 @@ impl Error {
         self.kind().exit_code()
     }
 
+    /// The stage of the start or stop at which this happened, by its name.
+    #[must_use]
+    pub fn stage(&self) -> Option<&'static str> {
+        self.0.stage
+    }
+
     /// The errors that a report of several holds; empty for a single one.
     #[must_use]
     pub fn parts(&self) -> &[Error] {
@@ -226,6 +241,9 @@ impl Error {
 
     fn write_report(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
         write_wrapped(f, indent, &self.to_string())?;
+        if let Some(stage) = self.stage() {
+            write_wrapped(f, indent + 2, &format!("stage: {stage}"))?;
+        }
         let mut cause = self.source();
         while let Some(source) = cause {
             write_wrapped(f, indent + 2, &format!("because: {source}"))?;
@@ -332,15 +350,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_prints_place_cause_and_advice() {
+    fn debug_prints_place_stage_cause_and_advice() {
         let io = std::io::Error::other("permission denied");
         let error = Error::connection("cannot bind 127.0.0.1:80")
             .caused_by(io)
             .context("framework http (default)")
+            .at_stage("bind")
             .advise("choose a port above 1023");
         assert_eq!(
             format!("{error:?}"),
-            "framework http (default): cannot bind 127.0.0.1:80\n  because: permission denied\n  \
+            "framework http (default): cannot bind 127.0.0.1:80\n  stage: bind\n  because: permission denied\n  \
              help: choose a port above 1023\n",
         );
         assert_eq!(error.exit_code(), 69);

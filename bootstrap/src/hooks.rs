@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, HealthCheck, Result,
     container::{Container, Root},
     declared::{Declared, Hook},
     panics,
@@ -14,8 +14,9 @@ use crate::{
 /// A moment in the life of the process at which hooks run.
 ///
 /// Start hooks run in the order of dependency of their modules, the bootstrap's own last; stop
-/// hooks the other way round, and only where the start had succeeded: what has to be undone in any
-/// case belongs into a provider that is disposed of.
+/// hooks the other way round. Where a start fails, the stop hooks run of those modules whose start
+/// hooks were called: `on_stopping` if `on_server_ready` was, the others if any was. What has to be
+/// undone in any case belongs into a provider that is disposed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HookPoint {
@@ -71,7 +72,7 @@ where
 }
 
 /// Whose hook it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// A module's, which may take what that keeps private.
     Module(Arc<str>),
@@ -114,14 +115,21 @@ pub(crate) struct Hooks {
     entries: Vec<Entry>,
     /// What those declare that declare something.
     declared: Vec<Declared>,
-    /// The hook that runs, for the report of a start that takes too long.
-    running: Option<String>,
+    checks: Vec<HealthCheck>,
 }
 
-struct Entry {
+/// A hook, and whose it is.
+pub(crate) struct Entry {
     point: HookPoint,
-    owner: Owner,
-    hook: HookFn,
+    pub(crate) owner: Owner,
+    pub(crate) hook: HookFn,
+}
+
+impl Entry {
+    /// The hook as reports name it.
+    pub(crate) fn title(&self) -> String {
+        self.owner.title(self.point)
+    }
 }
 
 impl fmt::Debug for Hooks {
@@ -153,61 +161,29 @@ impl Hooks {
         self.declared.iter().map(Declared::root).collect()
     }
 
+    /// Adds a component that is asked how it is.
+    pub(crate) fn add_check(&mut self, check: HealthCheck) {
+        self.checks.push(check);
+    }
+
+    pub(crate) fn take_checks(&mut self) -> Vec<HealthCheck> {
+        std::mem::take(&mut self.checks)
+    }
+
     pub(crate) fn append(&mut self, mut later: Self) {
         self.entries.append(&mut later.entries);
         self.declared.append(&mut later.declared);
+        self.checks.append(&mut later.checks);
     }
 
-    /// The hook of a start that runs at this moment.
-    pub(crate) fn running(&self) -> Option<&str> {
-        self.running.as_deref()
-    }
-
-    /// Runs the hooks of a start, one after the other; the first that fails ends it.
-    pub(crate) async fn run(&mut self, point: HookPoint, container: &Container) -> Result<()> {
-        for entry in self.take(point) {
-            self.running = Some(entry.owner.title(point));
-            call(point, entry, container).await?;
-        }
-        self.running = None;
-        Ok(())
-    }
-
-    /// Runs the hooks of a stop; one that fails skips nobody.
-    pub(crate) async fn run_all(
-        &mut self,
-        point: HookPoint,
-        container: &Container,
-        limit: std::time::Duration,
-    ) -> Vec<Error> {
-        let mut errors = Vec::new();
-        for entry in self.take(point) {
-            let title = entry.owner.title(point);
-            let call = call(point, entry, container);
-            match tokio::time::timeout(limit, call).await {
-                Ok(result) => errors.extend(result.err()),
-                Err(_) => errors.push(
-                    Error::deadline(format!("not finished after {limit:?}"))
-                        .context(title)
-                        .advise("raise shutdown.hook, or let the hook do less"),
-                ),
-            }
-        }
-        errors
-    }
-
-    fn take(&mut self, point: HookPoint) -> Vec<Entry> {
+    /// Takes the hooks of a moment, in the order in which they run.
+    pub(crate) fn take(&mut self, point: HookPoint) -> Vec<Entry> {
         let mut taken: Vec<_> = self.entries.extract_if(.., |entry| entry.point == point).collect();
         if point.is_stop() {
             taken.reverse();
         }
         taken
     }
-}
-
-async fn call(point: HookPoint, entry: Entry, container: &Container) -> Result<()> {
-    let container = container.seen_by(entry.owner.module());
-    guarded(entry.owner.title(point), entry.hook, container).await
 }
 
 /// Runs a hook in a task of its own, so that a panic is an error like any other.

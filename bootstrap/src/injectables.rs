@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Config, Health, Lifecycle, Reloader, Result,
+    Config, Health, Lifecycle, Reloader, Result, Tasks,
     application::FromApps,
     config::{Declared, Settings, SettingsSection},
     container::{ContainerBuilder, Dependency, Injectable, InjectableNamed, Key, Resolver},
@@ -28,7 +28,7 @@ macro_rules! injectable {
     };
 }
 
-injectable!(Config, Health, Lifecycle, Reloader, Context);
+injectable!(Config, Health, Lifecycle, Reloader, Tasks, Context);
 
 /// For what belongs to a call.
 impl Injectable for Ctx {

@@ -4,6 +4,7 @@
 //! Applications depend on the facade crate `polyport`; this one is for authors of frameworks.
 
 mod application;
+mod backoff;
 mod bootstrap;
 mod command;
 pub mod config;
@@ -24,11 +25,15 @@ mod panics;
 mod preset;
 mod program;
 mod runtime;
+mod share;
 mod signals;
+mod systemd;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
+pub use backoff::Backoff;
 pub use bootstrap::Bootstrap;
 pub use config::{Config, Environment, RemoteConfig, Settings};
 pub use container::{Container, Injectable, Provide};
@@ -36,17 +41,25 @@ pub use declared::Hook;
 pub use error::{Error, ErrorKind, Result};
 pub use framework::{Framework, Transport};
 pub use graph::{Graph, GraphEdge, GraphHook, GraphModule, GraphOperation, GraphProvider};
-pub use health::{ComponentHealth, Health, Indicator, Readiness};
+pub use health::{
+    ComponentHealth, ComponentStatus, Health, HealthCheck, HealthStatus, HealthWatch, Indicator,
+    Liveness, Readiness, Startup,
+};
 pub use hooks::HookPoint;
 pub use lifecycle::{
     Lifecycle, LogFormat, LogSettings, Phase, Reload, Reloader, RunningBootstrap, ShutdownSettings,
-    StartupSettings,
+    Stage, StartupSettings, StepOutcome, Timeline, TimelineEntry,
 };
 pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
 pub use polyport_macros::{Provide, Settings, main, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
+pub use systemd::HandedOver;
+pub use tasks::{
+    ActiveTask, BackoffSettings, OnTaskFailure, TaskBuilder, TaskCounts, TaskHandle, TaskSettings,
+    Tasks,
+};
 
 /// What the macros expand to; not meant to be called by hand.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io::Write, process::ExitCode};
 
-use crate::{Error, Result, command, program};
+use crate::{Error, Result, command, program, systemd};
 
 /// Runs `main` on a multi-threaded runtime, prints the report of an error to standard error, and
 /// turns it into the exit code. A bootstrap that runs in it obeys the process's arguments.
@@ -20,6 +20,7 @@ pub fn run_main_alone<E: Into<Error>>(
     package: &'static str,
     main: impl Future<Output = Result<(), E>>,
 ) -> ExitCode {
+    let main = systemd::with(main);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,37 +1,135 @@
-//! The signals that stop a process or make it reload. Nothing else in polyport listens for any.
+//! The signals that stop a process or have it reload its configuration. Nothing else in polyport
+//! listens for any.
 
-use std::{future::Future, pin::pin};
+use std::{future::Future, pin::pin, time::Duration};
+
+use tokio::{
+    runtime::Builder,
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+};
 
 use crate::{
     Error, ErrorKind, Result,
-    lifecycle::{Lifecycle, Phase},
+    lifecycle::{Lifecycle, Phase, Stage},
+    systemd::State,
 };
 
+/// How much longer than all its stages a stop may take before nobody waits for it any more.
+const MARGIN: Duration = Duration::from_secs(5);
+
 /// Runs `serving`; the first SIGTERM or SIGINT asks for an ordered stop, a second one ends it.
+/// SIGHUP reloads the configuration, where something does that. A stop that does not come to an
+/// end, since the runtime's threads are blocked, is given up.
 pub(crate) async fn stop_on_signal(
     serving: impl Future<Output = Result<()>>,
     lifecycle: &Lifecycle,
 ) -> Result<()> {
-    let mut signals = Signals::listen()?;
+    let mut events = watch(lifecycle.clone()).await?;
     let mut serving = pin!(serving);
-    let first = tokio::select! {
-        outcome = &mut serving => return outcome,
-        signal = signals.next() => signal,
-    };
-    let was_starting = lifecycle.phase() == Phase::Starting;
-    lifecycle.stop(first.name);
-    let outcome = tokio::select! {
-        outcome = &mut serving => outcome,
-        second = signals.next() => {
-            tracing::error!("second signal ({}): exit at once, what is in flight is cut", second.name);
-            let message = format!("a second signal ({}) cut the ordered stop short", second.name);
-            return Err(Error::new(ErrorKind::Signal(second.number), message));
+    let mut cancelled_by = None;
+    let mut is_asked = false;
+    loop {
+        let event = tokio::select! {
+            outcome = &mut serving => return outcome.map_err(|error| match cancelled_by {
+                Some(Signal { number, .. }) => error.or_kind(ErrorKind::Signal(number)),
+                None => error,
+            }),
+            Some(event) = events.recv() => event,
+        };
+        match event {
+            Event::Reload => reload(lifecycle),
+            Event::Late => return Err(given_up(lifecycle)),
+            Event::Stop(second) if is_asked => return Err(cut_short(second, lifecycle)),
+            Event::Stop(first) => {
+                is_asked = true;
+                cancelled_by = (lifecycle.phase() == Phase::Starting).then_some(first);
+                lifecycle.stop(first.name);
+            }
         }
-    };
-    match outcome {
-        Err(error) if was_starting => Err(error.or_kind(ErrorKind::Signal(first.number))),
-        outcome => outcome,
     }
+}
+
+/// What the process is told from outside.
+#[derive(Clone, Copy)]
+enum Event {
+    Stop(Signal),
+    Reload,
+    /// All the time that a stop can take is over.
+    Late,
+}
+
+/// Listens on a thread of its own: operations that block all threads of the runtime keep neither a
+/// signal nor the end of a stop from being heard.
+async fn watch(lifecycle: Lifecycle) -> Result<UnboundedReceiver<Event>> {
+    let (sender, events) = unbounded_channel();
+    let (listens, listening) = oneshot::channel();
+    let listen = move || {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(listens.send(Err(deaf(error)))),
+        };
+        runtime.block_on(async {
+            match Signals::listen() {
+                Ok(signals) => {
+                    let _ = listens.send(Ok(()));
+                    tell_all(signals, lifecycle, sender).await;
+                }
+                Err(error) => drop(listens.send(Err(error))),
+            }
+        });
+    };
+    let thread = std::thread::Builder::new().name("polyport-signals".to_owned());
+    thread.spawn(listen).map_err(deaf)?;
+    listening.await.unwrap_or_else(|error| Err(Error::other("no signals").caused_by(error)))?;
+    Ok(events)
+}
+
+fn deaf(error: std::io::Error) -> Error {
+    Error::other("signals cannot be heard").caused_by(error)
+}
+
+/// Tells of every signal until nobody listens.
+async fn tell_all(mut signals: Signals, lifecycle: Lifecycle, events: UnboundedSender<Event>) {
+    let mut late = pin!(async {
+        lifecycle.stop_requested().await;
+        tokio::time::sleep(lifecycle.longest_stop().saturating_add(MARGIN)).await;
+    });
+    let mut is_late = false;
+    loop {
+        let event = tokio::select! {
+            event = signals.next() => event,
+            () = &mut late, if !is_late => Event::Late,
+            () = events.closed() => return,
+        };
+        is_late |= matches!(event, Event::Late);
+        let _ = events.send(event);
+    }
+}
+
+/// What is said where not even the deadlines of the stop are kept.
+fn given_up(lifecycle: &Lifecycle) -> Error {
+    let error = Error::deadline("the stop does not come to an end, and is given up");
+    let advice = "look for operations that block their thread: what blocks belongs into \
+                  tokio::task::spawn_blocking";
+    undone(error, lifecycle).advise(advice)
+}
+
+/// What a second signal leaves undone.
+fn cut_short(signal: Signal, lifecycle: &Lifecycle) -> Error {
+    let what = format!("a second signal ({}) cut the ordered stop short", signal.name);
+    undone(Error::new(ErrorKind::Signal(signal.number), what), lifecycle)
+}
+
+/// Adds the stage, what is in flight, and who has not finished.
+fn undone(error: Error, lifecycle: &Lifecycle) -> Error {
+    let error = error.at_stage(lifecycle.stage().map_or("start", Stage::as_str));
+    let active = lifecycle.active().into_iter().filter(|active| !active.is_idle());
+    let running = lifecycle.stage().map(|stage| lifecycle.timeline().running(stage));
+    let running = running.into_iter().flatten().map(|part| format!("{part} was not finished"));
+    error.also(active.map(|active| active.to_string()).chain(running).map(Error::other))
 }
 
 #[derive(Clone, Copy)]
@@ -42,63 +140,46 @@ struct Signal {
 
 const INTERRUPT: Signal = Signal { name: "SIGINT", number: 2 };
 
+/// Has the configuration reloaded, in the background: a stop does not wait for it.
+fn reload(lifecycle: &Lifecycle) {
+    let Some(reloader) = lifecycle.reloader().filter(|_| lifecycle.phase() == Phase::Ready) else {
+        return tracing::warn!(phase = %lifecycle.phase(), "SIGHUP: only a ready process reloads");
+    };
+    let (reloader, lifecycle) = (reloader.clone(), lifecycle.clone());
+    tokio::spawn(async move {
+        tracing::info!("SIGHUP: reloading the configuration");
+        lifecycle.notify(State::Reloading);
+        // The log has told it.
+        let _ = reloader.reload().await;
+        lifecycle.notify(State::Ready);
+    });
+}
+
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| Error::other("signals cannot be heard").caused_by(error))
-        };
+        let listen = |kind| signal(kind).map_err(deaf);
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> Event {
         tokio::select! {
-            _ = self.terminate.recv() => Signal { name: "SIGTERM", number: 15 },
-            _ = self.interrupt.recv() => INTERRUPT,
+            _ = self.terminate.recv() => Event::Stop(Signal { name: "SIGTERM", number: 15 }),
+            _ = self.interrupt.recv() => Event::Stop(INTERRUPT),
+            _ = self.hang_up.recv() => Event::Reload,
         }
-    }
-}
-
-/// Every SIGHUP from now on, those that come while nobody waits too; of several such, one.
-#[derive(Debug)]
-pub(crate) struct HangUps(#[cfg(unix)] tokio::signal::unix::Signal);
-
-#[cfg(unix)]
-impl HangUps {
-    pub(crate) fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listening = signal(SignalKind::hangup());
-        listening
-            .map(Self)
-            .map_err(|error| Error::other("signals cannot be heard").caused_by(error))
-    }
-
-    pub(crate) async fn next(&mut self) {
-        if self.0.recv().await.is_none() {
-            std::future::pending().await
-        }
-    }
-}
-
-/// There are none.
-#[cfg(not(unix))]
-impl HangUps {
-    pub(crate) fn listen() -> Result<Self> {
-        Ok(Self())
-    }
-
-    pub(crate) async fn next(&mut self) {
-        std::future::pending().await
     }
 }
 
@@ -111,9 +192,9 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> Event {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => INTERRUPT,
+            Ok(()) => Event::Stop(INTERRUPT),
             Err(_) => std::future::pending().await,
         }
     }

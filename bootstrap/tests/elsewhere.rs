@@ -91,6 +91,7 @@ async fn what_is_bound_only_elsewhere_is_told_with_who_binds_it_and_where() {
         format!("{error:?}"),
         "HTTP GET /users → UserService → dyn UserRepo: nobody provides it; UserModule binds dyn\n    \
          UserRepo only for env \"prod\"\n  \
+         stage: modules\n  \
          help: let UserModule do so for env \"unittest\" too\n",
     );
     let same = fake().module(UserModule).root(std::env::temp_dir()).graph().await.unwrap_err();
@@ -140,6 +141,7 @@ async fn what_a_module_would_provide_that_is_off_is_told_with_why_it_is_off() {
         "hook on_ready of the bootstrap → Audit: nobody provides it; module audit provides \
          Audit, but\n    \
          is off in environment \"unittest\": audit.on is false (override of audit.on)\n  \
+         stage: modules\n  \
          help: turn module audit on: modules.audit.enabled = true\n",
     );
     let by_configuration =
@@ -227,6 +229,7 @@ async fn a_switch_of_no_module_or_of_another_shape_is_told() {
         "configuration key modules.audti.enabled (override of modules.audti.enabled): there is \
          no\n    \
          module \"audti\"; the nearest is \"audit\"\n  \
+         stage: modules\n  \
          help: correct the name, or take the key out; modules are: audit\n",
     );
     let wrong = test(fake().module(audit())).config("modules.audit.enable", false);

@@ -108,6 +108,7 @@ async fn a_member_that_the_configuration_does_not_name_is_told() {
     assert_eq!(
         format!("{error:?}"),
         "Archive → Pool \"db22\": nobody provides it\n  \
+         stage: check\n  \
          help: did you mean Pool \"db2\" (module database)? There is Pool \"db1\", Pool \
          \"db2\". Otherwise\n      \
          add it to the configuration: mysql.clients.db22\n",

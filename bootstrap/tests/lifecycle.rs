@@ -166,7 +166,7 @@ async fn two_frameworks_on_one_port_are_refused_before_any_is_bound() {
     let error = refusal(bootstrap).await;
     assert_eq!(
         format!("{error:?}"),
-        "frameworks fake and fake \"admin\" are both to listen on 127.0.0.1:7001\n  help: give one \
+        "frameworks fake and fake \"admin\" are both to listen on 127.0.0.1:7001\n  stage: build\n  help: give one \
          of them another port in its section of the configuration\n",
     );
     assert_eq!(log.count("default bind"), 0);
@@ -331,14 +331,13 @@ async fn a_start_that_hangs_ends_at_its_deadline() {
         Ok(())
     });
     let error = create_bootstrap(hanging)
-        .config("startup.deadline", "50ms")
+        .config("startup.on_ready", "50ms")
         .await
         .expect_err("must not start");
     assert_eq!(error.kind(), ErrorKind::Deadline);
     assert_eq!(
         error.to_string(),
-        "stage on_ready, waiting for hook on_ready of the bootstrap: the start is not finished after \
-         50ms"
+        "stage on_ready, waiting for hook on_ready of the bootstrap: not finished after 50ms"
     );
     assert_eq!(log.count("default close"), 1);
 }
@@ -349,14 +348,13 @@ async fn a_before_hook_moves_the_deadline_of_the_start() {
     let hanging = Bootstrap::new()
         .load(Fake::new(&log))
         .before(async |container| {
-            container.config().add(json!({ "startup": { "deadline": "20ms" } }))
+            container.config().add(json!({ "startup": { "singletons": "20ms" } }))
         })
         .will_ready(async |_| std::future::pending().await);
     let error = create_bootstrap(hanging).await.expect_err("must not start");
     assert_eq!(
         error.to_string(),
-        "stage singletons, waiting for hook will_ready of the bootstrap: the start is not finished \
-         after 20ms",
+        "stage singletons, waiting for hook will_ready of the bootstrap: not finished after 20ms",
     );
 }
 
@@ -411,8 +409,8 @@ async fn what_goes_wrong_while_rolling_back_is_in_the_same_report() {
         .on_ready(async |_| Err(polyport_bootstrap::Error::other("no licence")));
     assert_eq!(
         format!("{:?}", refusal(bootstrap).await),
-        "hook on_ready of the bootstrap: no licence\n  while rolling back: framework fake: close \
-         failed\n",
+        "hook on_ready of the bootstrap: no licence\n  stage: on_ready\n  while rolling back: \
+         framework fake: close failed\n    stage: close\n",
     );
 }
 

@@ -57,18 +57,13 @@ impl Program {
             .spawn()
             .expect("cargo builds examples before it runs tests");
         let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
-        let mut addresses = HashMap::new();
         let mut said = String::new();
         for line in lines.by_ref() {
             let line = line.expect("is text");
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let message = event["message"].as_str().unwrap_or_default();
-            if let (Some(framework), Some(address)) =
-                (event["framework"].as_str(), event["address"].as_str())
-            {
-                addresses.insert(framework.to_owned(), address.parse().expect("an address"));
-            }
             if message.starts_with("ready in") {
+                let addresses = addresses_in(&event);
                 let rest = std::thread::spawn(move || {
                     lines.map_while(Result::ok).collect::<Vec<_>>().join("\n")
                 });
@@ -107,6 +102,17 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where each framework is bound, as the event of the start tells.
+fn addresses_in(ready: &Value) -> HashMap<String, SocketAddr> {
+    let places = ready["frameworks"].as_str().expect("are told");
+    let places: Vec<Value> = serde_json::from_str(places).expect("is JSON");
+    let place = |place: &Value| {
+        let address = place["address"].as_str()?.parse().expect("an address");
+        Some((place["framework"].as_str()?.to_owned(), address))
+    };
+    places.iter().filter_map(place).collect()
 }
 
 /// Examples stand beside the folder of the test's own binary.

@@ -11,25 +11,46 @@ use super::{
     construction::{Built, Running, running},
     order,
 };
-use crate::{Error, ErrorKind, panics};
+use crate::{Error, ErrorKind, panics, share::Share};
 
 impl Container {
     /// Disposes of every value that exists, so that nobody outlives what it uses, lazily or not;
-    /// otherwise in reverse of the order in which they were built. Each has `deadline`; one that fails, panics or hangs is
-    /// in the returned errors and skips nobody. From now on nothing more is built. Once more does
+    /// otherwise in reverse of the order in which they were built. They share `time`: one that fails,
+    /// panics or hangs is in the returned errors and skips nobody. `begin` is told of each, and what
+    /// it gives of its end. From now on nothing more is built. Once more does
     /// nothing.
     ///
     /// # Cancel safety
     /// What is being disposed of goes on; calling again continues with the rest.
-    pub(crate) async fn dispose_all(&self, deadline: Duration) -> Vec<Error> {
+    pub(crate) async fn dispose_in_view<E>(
+        &self,
+        time: Duration,
+        begin: impl Fn(String) -> E,
+    ) -> Vec<Error>
+    where
+        E: FnOnce(Result<(), Error>) -> Result<(), Error>,
+    {
         let _one_at_a_time = self.inner().disposal.lock().await;
         self.inner().closed.store(true, Ordering::SeqCst);
-        let mut errors = self.finish_builds(deadline).await;
+        let mut share = Share::new(time, 2);
+        let mut errors = self.finish_builds(share.next()).await;
         self.order_for_disposal();
+        share.divide_among(self.count_disposals());
         while let Some(built) = self.take_last() {
-            errors.extend(self.dispose(built, deadline).await.err());
+            errors.extend(self.dispose(built, &mut share, &begin).await.err());
         }
         errors
+    }
+
+    /// As [`dispose_in_view`](Self::dispose_in_view), with nobody looking.
+    #[cfg(test)]
+    pub(crate) async fn dispose_all(&self, time: Duration) -> Vec<Error> {
+        self.dispose_in_view(time, |_| std::convert::identity).await
+    }
+
+    fn count_disposals(&self) -> usize {
+        let built = self.built();
+        built.iter().filter(|built| self.table().slot(built.slot).dispose.is_some()).count()
     }
 
     fn order_for_disposal(&self) {
@@ -70,7 +91,15 @@ impl Container {
         )
     }
 
-    async fn dispose(&self, built: Built, deadline: Duration) -> Result<(), Error> {
+    async fn dispose<E>(
+        &self,
+        built: Built,
+        share: &mut Share,
+        begin: &impl Fn(String) -> E,
+    ) -> Result<(), Error>
+    where
+        E: FnOnce(Result<(), Error>) -> Result<(), Error>,
+    {
         let slot = self.table().slot(built.slot);
         let Some(dispose) = slot.dispose.clone() else {
             return Ok(());
@@ -82,13 +111,10 @@ impl Container {
                 None => Ok(()),
             }
         };
-        within(deadline, work).await.map_err(|error| {
-            error.or_kind(ErrorKind::Hook).context(format!(
-                "disposing of {} (module {})",
-                slot.key(),
-                slot.module
-            ))
-        })
+        let title = format!("disposing of {} (module {})", slot.key(), slot.module);
+        let end = begin(title.clone());
+        let disposed = end(within(share.next(), work).await);
+        disposed.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::AppCore;
 use crate::{
-    Config, Health,
+    Config, HandedOver, Health,
     application::title,
     config::{Section, SettingsSection},
     container::Container,
@@ -27,6 +27,7 @@ pub struct FrameworkContext<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) registrations: &'a mut Registrations,
     pub(crate) free_ports: bool,
+    pub(crate) handed_over: &'a HandedOver,
     pub(crate) kind: &'static str,
     pub(crate) name: String,
     pub(crate) section: String,
@@ -69,6 +70,12 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn free_ports(&self) -> bool {
         self.free_ports
+    }
+
+    /// Sockets that listen already and that the framework may serve.
+    #[must_use]
+    pub fn handed_over(&self) -> &HandedOver {
+        self.handed_over
     }
 
     /// The core of this framework's handle.

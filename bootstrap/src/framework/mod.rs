@@ -1,20 +1,22 @@
 //! What a framework is: a description that is loaded, and the transport that is built from it when
 //! the configuration is complete.
 
+mod activity;
 mod context;
 mod load;
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 
 pub(crate) use self::context::Shared;
 pub use self::{
+    activity::{ActiveFramework, Activity},
     context::{FrameworkContext, NoSettings, SettingsSource},
     load::{AsItIs, FromConfig, IntoFramework},
 };
 pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
-use crate::{Result, config::SettingsSection};
+use crate::{Error, Result, config::SettingsSection};
 
 /// The description of a server for one protocol: what [`Bootstrap::load`](crate::Bootstrap::load)
 /// takes.
@@ -77,6 +79,13 @@ pub trait Transport: Send + 'static {
         None
     }
 
+    /// Whether it answers from when all frameworks are built until everything else is closed, and
+    /// not only while the process serves, as an admin port does. It is then bound and served right
+    /// after all are linked, and the last to be stopped.
+    fn serves_throughout(&self) -> bool {
+        false
+    }
+
     /// Finds the peers that it shares something with; every framework is built by now.
     ///
     /// # Errors
@@ -97,6 +106,13 @@ pub trait Transport: Send + 'static {
     /// Returns an error where listening or consuming fails.
     async fn serve(&mut self) -> Result<()>;
 
+    /// Ends when the framework has stopped serving without having been asked to, and says why; the
+    /// process is then stopped in order. Waited for from `serve` to the begin of the stop, and then
+    /// dropped.
+    async fn failed(&mut self) -> Error {
+        std::future::pending().await
+    }
+
     /// Takes nothing new any more; what is in flight goes on.
     async fn stop_intake(&mut self);
 
@@ -110,9 +126,9 @@ pub trait Transport: Send + 'static {
     /// Returns an error where something had to be cut.
     async fn close(&mut self) -> Result<()>;
 
-    /// How many calls are in flight.
-    fn active(&self) -> usize {
-        0
+    /// What can be asked at any time, from the build on, for the calls in flight.
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        None
     }
 }
 

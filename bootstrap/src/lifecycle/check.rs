@@ -2,10 +2,11 @@
 //! which configuration.
 
 use super::{
-    Lifecycle,
+    Lifecycle, Stage,
     plan::Plan,
     process::Process,
     register::register,
+    stage_run,
     startup::{self, Pending},
 };
 use crate::{Config, Error, Graph, Result, graph, operation::roots, panics};
@@ -51,7 +52,7 @@ pub(crate) async fn look(plan: Plan, before: BeforeHooks) -> Result<Looked> {
         Ok((mut process, mut pending)) => {
             let ran = run_before(&mut process, &mut pending, before).await;
             // From here on the sections of the frameworks are known, and what is secret in them.
-            let _ = startup::configure(&process, &mut pending);
+            let _ = startup::configure(process.config.clone(), &mut pending).await;
             roll_back(process, ran).await
         }
     };
@@ -69,14 +70,14 @@ async fn check_all(
         let is_loaded = |kind: &str, name: &str| loaded.iter().any(|it| it.may_be(kind, name));
         return Err(together(error, unbuilt_faults(process, pending, is_loaded)));
     }
-    let configured = startup::configure(process, pending)?;
+    let configured = startup::configure(process.config.clone(), pending).await?;
     if let Err(error) = process.config.validate() {
         let is_loaded = |kind: &str, name: &str| {
             configured.iter().any(|it| (it.kind(), it.name()) == (kind, name))
         };
         return Err(together(error, unbuilt_faults(process, pending, is_loaded)));
     }
-    match startup::build(process, pending, configured) {
+    match startup::build(process, pending, configured).await {
         Ok(()) => process.check(),
         Err(error) => {
             let wiring = process.container.check_registered(&process.roots());
@@ -94,12 +95,9 @@ async fn run_before(
     if before == BeforeHooks::LeaveOut {
         return Ok(());
     }
-    process.stage = "before";
-    let running = startup::run_before(hooks, &process.container);
-    match tokio::time::timeout(process.startup.deadline, running).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(startup::too_long(process)),
-    }
+    let (lifecycle, container) = (process.lifecycle.clone(), process.container.clone());
+    let limit = process.startup.of(Stage::Before);
+    stage_run::run(&lifecycle, &container, Stage::Before, limit, process.run_before(hooks)).await
 }
 
 /// What is wrong with the wiring where the configuration does not let the frameworks be built.

@@ -2,6 +2,7 @@
 
 use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
+use super::{Lifecycle, Stage, timeline::Step};
 use crate::{
     Config, Result,
     application::{AppHandle, Application, DEFAULT_NAME, title},
@@ -45,6 +46,7 @@ pub(crate) trait Configured: Send {
 pub(crate) struct Member {
     pub(crate) app: Arc<dyn Application>,
     pub(crate) transport: Box<dyn Transport>,
+    section: String,
     supply: Supply,
 }
 
@@ -54,6 +56,17 @@ type Supply = Box<dyn FnOnce(&Container) -> Result<()> + Send>;
 impl Member {
     pub(crate) fn title(&self) -> String {
         title(self.app.kind(), self.app.name())
+    }
+
+    /// The section of the configuration that its settings come from.
+    pub(crate) fn section(&self) -> &str {
+        &self.section
+    }
+
+    /// Notes in the timeline that it does its part of a stage; also gives its name for reports.
+    pub(super) fn begin(&self, lifecycle: &Lifecycle, stage: Stage) -> (Step, String) {
+        let title = format!("framework {}", self.title());
+        (lifecycle.timeline().begin(stage, Some(title.clone())), title)
     }
 
     /// Puts the handle into the container.
@@ -176,13 +189,14 @@ impl<F: Framework> Configured for Described<F> {
     }
 
     fn build(self: Box<Self>, context: FrameworkContext<'_>) -> Result<Member> {
-        let settings = self.settings()?;
+        let (section, settings) = (self.section(), self.settings()?);
         let value = F::Settings::clone(&settings.get());
         let Built { app, transport } = self.framework.build(value, context)?;
         let handle = app.clone();
         Ok(Member {
             app: Arc::new(app),
             transport,
+            section,
             supply: Box::new(move |container| {
                 let name = handle.name().to_owned();
                 if TypeId::of::<F::Settings>() != TypeId::of::<NoSettings>() {

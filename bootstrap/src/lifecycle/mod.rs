@@ -1,8 +1,12 @@
 //! Who is called when, from the first line of configuration to the exit.
 
+mod banner;
+mod board;
+mod building;
 mod check;
 mod control;
 mod elsewhere;
+mod hook_run;
 mod loaded;
 mod modules;
 mod plan;
@@ -11,9 +15,15 @@ mod process;
 mod register;
 mod reload;
 mod settings;
+mod shutdown;
+mod stage;
+mod stage_run;
 mod startup;
 mod supervisor;
 mod switches;
+mod throughout;
+mod timeline;
+mod waterfall;
 
 pub(crate) use check::{BeforeHooks, Looked, check, look};
 pub use control::{Lifecycle, Phase};
@@ -24,5 +34,8 @@ pub(crate) use plan::Plan;
 pub(crate) use register::graph;
 pub use reload::{Reload, Reloader};
 pub use settings::{LogFormat, LogSettings, ShutdownSettings, StartupSettings};
+pub use stage::Stage;
 pub(crate) use startup::start;
 pub use supervisor::RunningBootstrap;
+pub(crate) use timeline::Step;
+pub use timeline::{StepOutcome, Timeline, TimelineEntry};

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use super::{loaded::Loaded, modules::ModuleEntry, presets::Presets};
 use crate::{
-    Config, Error, Result,
+    Config, Error, HandedOver, Result,
     config::{ConfigBuilder, Environment, WillLoad},
     container::ContainerBuilder,
     hooks::{HookFn, Hooks},
@@ -42,6 +42,10 @@ pub(crate) struct Options {
     pub(crate) free_ports: bool,
     /// The bootstrap owns the process: it sets up the log.
     pub(crate) owns_process: bool,
+    /// Sockets that listen already.
+    pub(crate) handed_over: HandedOver,
+    /// The timeline of the start is printed.
+    pub(crate) timeline: bool,
 }
 
 /// Replaces a provider.

@@ -2,46 +2,49 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, join_all},
-};
+use futures_util::{FutureExt, future::select_all};
 
-use super::{Lifecycle, Phase, Reloader, ShutdownSettings, StartupSettings, loaded::Member};
+use super::{
+    Lifecycle, Phase, Reloader, ShutdownSettings, Stage, StartupSettings, hook_run::Called,
+    loaded::Member,
+};
 use crate::{
-    Config, Error, ErrorKind, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result, Tasks,
     container::{Container, Root},
-    framework::{Endpoint, Transport},
+    framework::Endpoint,
     graph::GraphModule,
-    hooks::{HookPoint, Hooks},
+    hooks::Hooks,
     logging::Log,
     operation::Exposures,
     panics,
 };
 
+/// What takes less is not worth a line in the timeline.
+const WORTH_TELLING: Duration = Duration::from_millis(1);
+
 pub(crate) struct Process {
     pub(crate) config: Config,
     pub(crate) container: Container,
     pub(crate) health: Health,
+    pub(crate) tasks: Tasks,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) exposures: Exposures,
     pub(crate) hooks: Hooks,
+    pub(crate) called: Called,
     pub(crate) modules: Arc<[GraphModule]>,
     pub(crate) members: Vec<Member>,
+    /// Those that answer from when all are built until everything else is closed.
+    pub(crate) throughout: Vec<Member>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
-    /// The stage of the start that is under way.
-    pub(crate) stage: &'static str,
+    /// Sockets that listen already.
+    pub(crate) handed_over: HandedOver,
     /// Where the bootstrap owns the process.
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) reloader: Reloader,
 }
 
 impl Process {
-    pub(crate) async fn run_hooks(&mut self, point: HookPoint) -> Result<()> {
-        self.hooks.run(point, &self.container).await
-    }
-
     /// Completes the configuration; the kernel's own settings may have come from a before-hook. One
     /// that is faulty is told with all other faults, when the configuration is checked.
     pub(crate) fn seal_config(&mut self) -> Result<()> {
@@ -50,6 +53,7 @@ impl Process {
         self.startup = self.config.peek_or_default("startup").unwrap_or_default();
         self.shutdown = self.config.peek_or_default("shutdown").unwrap_or_default();
         self.container.set_build_deadline(self.startup.singleton);
+        self.tasks.configure(self.config.peek_or_default("tasks").unwrap_or_default());
         if let Some(log) = &self.log {
             log.apply(log.prepare(&self.config));
         }
@@ -104,9 +108,12 @@ impl Process {
         [self.exposures.roots(), self.hooks.roots()].concat()
     }
 
-    pub(crate) async fn build_singletons(&mut self) -> Result<()> {
+    pub(crate) async fn build_singletons(&mut self, stage: Stage) -> Result<()> {
         for built in self.container.build_reachable(&self.roots()).await? {
             tracing::debug!(provider = %built.key, took = ?built.duration, "built");
+            if built.duration >= WORTH_TELLING {
+                self.lifecycle.timeline().add(stage, built.key.to_string(), built.duration);
+            }
         }
         Ok(())
     }
@@ -115,12 +122,11 @@ impl Process {
     pub(crate) async fn bind(&mut self) -> Result<()> {
         let mut errors = Vec::new();
         for member in &mut self.members {
-            let title = member.title();
-            let bound = panics::caught_async(member.transport.bind()).await;
-            errors.extend(bound.err().map(|error| {
-                error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
-            }));
+            let (step, title) = member.begin(&self.lifecycle, Stage::Bind);
+            let bound = step.end(panics::caught_async(member.transport.bind()).await);
+            errors.extend(bound.err().map(|error| of_framework(error, title)));
         }
+        self.handed_over.warn_of_rest();
         Error::all("frameworks cannot be bound", errors)
     }
 
@@ -129,12 +135,31 @@ impl Process {
         self.exposures.seal();
         self.container.seal();
         for member in &mut self.members {
-            let title = member.title();
-            panics::caught_async(member.transport.serve()).await.map_err(|error| {
-                error.or_kind(ErrorKind::Connection).context(format!("framework {title}"))
-            })?;
+            let (step, title) = member.begin(&self.lifecycle, Stage::Serve);
+            let served = step.end(panics::caught_async(member.transport.serve()).await);
+            served.map_err(|error| of_framework(error, title))?;
         }
         Ok(())
+    }
+
+    /// Ends when a framework has stopped serving by itself.
+    pub(crate) async fn failed(&mut self) -> Error {
+        let failures = self.members.iter_mut().chain(&mut self.throughout).map(|member| {
+            let title = format!("framework {}", member.title());
+            let failed = panics::caught_async(member.transport.failed().map(Err::<(), _>));
+            failed.map(move |outcome| outcome.err().map(|error| of_framework(error, title))).boxed()
+        });
+        match select_all(failures).await.0 {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whose drain can have a time of its own: the frameworks, by the sections of the configuration
+    /// that they read, and the background tasks.
+    pub(crate) fn sections(&self) -> Vec<String> {
+        let frameworks = self.members.iter().map(|member| member.section().to_owned());
+        frameworks.chain(["tasks".to_owned()]).collect()
     }
 
     pub(crate) fn turn_ready(&self) {
@@ -142,91 +167,8 @@ impl Process {
         self.lifecycle.enter(Phase::Ready);
         self.health.set_serving(true);
     }
-
-    /// Stops in order; every error of every step is collected, and none skips a later step.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let reason = self.lifecycle.stop_reason().unwrap_or("no reason given").to_owned();
-        tracing::info!(reason, "stopping");
-        self.health.set_serving(false);
-        self.lifecycle.enter(Phase::Stopping);
-        let mut errors = self.run_stop_hooks(HookPoint::OnStopping).await;
-        tokio::time::sleep(self.shutdown.delay).await;
-        self.stop_intake(&mut errors).await;
-        self.drain(&mut errors).await;
-        errors.extend(self.run_stop_hooks(HookPoint::BeforeClose).await);
-        errors.extend(self.container.dispose_all(self.shutdown.dispose).await);
-        self.close(&mut errors).await;
-        errors.extend(self.run_stop_hooks(HookPoint::Closed).await);
-        let outcome = Error::all("the stop was not clean", errors);
-        match &outcome {
-            Ok(()) => tracing::info!("stopped"),
-            Err(error) => tracing::error!("stopped, but not cleanly: {error:?}"),
-        }
-        self.lifecycle.enter(Phase::Stopped);
-        outcome
-    }
-
-    /// Closes whatever a failed start has opened, in reverse.
-    pub(crate) async fn roll_back(mut self) -> Vec<Error> {
-        self.health.set_serving(false);
-        self.members.reverse();
-        let mut errors = Vec::new();
-        self.stop_intake(&mut errors).await;
-        self.drain(&mut errors).await;
-        errors.extend(self.container.dispose_all(self.shutdown.dispose).await);
-        self.close(&mut errors).await;
-        self.lifecycle.enter(Phase::Stopped);
-        errors
-    }
-
-    async fn run_stop_hooks(&mut self, point: HookPoint) -> Vec<Error> {
-        self.hooks.run_all(point, &self.container, self.shutdown.hook).await
-    }
-
-    async fn stop_intake(&mut self, errors: &mut Vec<Error>) {
-        let limit = self.shutdown.close;
-        let stops = self.members.iter_mut().map(|member| async move {
-            let late = |_: &Member| Error::deadline(format!("still takes calls after {limit:?}"));
-            step(member, limit, |transport| transport.stop_intake().map(Ok).boxed(), late).await
-        });
-        errors.extend(join_all(stops).await.into_iter().flatten());
-    }
-
-    async fn drain(&mut self, errors: &mut Vec<Error>) {
-        let limit = self.shutdown.drain;
-        let drains = self.members.iter_mut().map(|member| async move {
-            let late = |member: &Member| {
-                let cut = member.transport.active();
-                Error::deadline(format!("{cut} calls were cut: not finished after {limit:?}"))
-                    .advise("raise shutdown.drain, or give the operations a deadline of their own")
-            };
-            step(member, limit, |transport| transport.drain().map(Ok).boxed(), late).await
-        });
-        errors.extend(join_all(drains).await.into_iter().flatten());
-    }
-
-    async fn close(&mut self, errors: &mut Vec<Error>) {
-        let limit = self.shutdown.close;
-        let closes = self.members.iter_mut().map(|member| async move {
-            let late = |_: &Member| Error::deadline(format!("not closed after {limit:?}"));
-            step(member, limit, |transport| transport.close(), late).await
-        });
-        errors.extend(join_all(closes).await.into_iter().flatten());
-    }
 }
 
-/// One step of a stop on one framework: an error, a panic or its deadline is reported, and skips
-/// nobody.
-async fn step(
-    member: &mut Member,
-    limit: Duration,
-    call: impl FnOnce(&mut dyn Transport) -> BoxFuture<'_, Result<()>>,
-    late: impl FnOnce(&Member) -> Error,
-) -> Option<Error> {
-    let called = panics::caught_async(call(&mut *member.transport));
-    let error = match tokio::time::timeout(limit, called).await {
-        Ok(outcome) => outcome.err()?,
-        Err(_) => late(member),
-    };
-    Some(error.context(format!("framework {}", member.title())))
+pub(super) fn of_framework(error: Error, title: String) -> Error {
+    error.or_kind(ErrorKind::Connection).context(title)
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::{
-    Lifecycle, LogSettings, ShutdownSettings, StartupSettings, elsewhere,
+    Lifecycle, LogSettings, ShutdownSettings, Stage, StartupSettings, elsewhere,
     loaded::Loaded,
     modules::{self, ModuleEntry, Modules},
-    plan::{Plan, load_config},
+    plan::{Options, Plan, load_config},
+    presets::Presets,
     reload::Reloader,
 };
 use crate::{
-    Config, Error, Health, Result,
+    Config, Error, ErrorKind, HandedOver, Health, Result, TaskSettings, Tasks,
     application::Application,
     config::{ConfigSettings, Effect, SettingsSection as _, WillLoad},
     container::{Container, ContainerBuilder, Root},
@@ -29,6 +30,7 @@ pub(super) struct Told {
     pub(super) log: Option<Arc<Log>>,
     pub(super) reloader: Reloader,
     pub(super) health: Health,
+    pub(super) tasks: Tasks,
     pub(super) modules: Arc<[GraphModule]>,
     /// The modules themselves.
     known: Modules,
@@ -38,6 +40,7 @@ pub(super) struct Told {
     pub(super) frameworks: Vec<Box<dyn Loaded>>,
     pub(super) before: Vec<HookFn>,
     pub(super) free_ports: bool,
+    pub(super) handed_over: HandedOver,
 }
 
 /// Reads the configuration and lets every module that is on register what it brings.
@@ -48,14 +51,36 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
             "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
         ));
     }
-    let config = load_config(&mut options, presets)?;
+    let reading = lifecycle.begin_stage(Stage::Configuration);
+    let (config, log) = reading.end(read(&mut options, presets, &frameworks))?;
+    let registering = lifecycle.begin_stage(Stage::Modules);
+    let told =
+        Plan { frameworks, modules, config_will_load, before, hooks, options, ..Plan::default() };
+    registering.end(tell(told, config, log, lifecycle))
+}
+
+/// The configuration, and the log that it decides about.
+fn read(
+    options: &mut Options,
+    presets: Presets,
+    frameworks: &[Box<dyn Loaded>],
+) -> Result<(Config, Option<Arc<Log>>)> {
+    let config = load_config(options, presets)?;
     let log = match options.owns_process {
-        true => Some(Arc::new(set_up_log(&config, &frameworks))),
+        true => Some(Arc::new(set_up_log(&config, frameworks))),
         false => None,
     };
-    let health = Health::default();
+    Ok((config, log))
+}
+
+/// Lets every module that is on say what it brings.
+fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle) -> Result<Told> {
+    let Plan { frameworks, modules, config_will_load, before, hooks, options, .. } = plan;
+    let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
+    providers.provide_value(Arc::new(tasks.clone()));
     let reloader = Reloader::new(&config, log.as_ref());
+    lifecycle.set_reloader(&reloader);
     providers.provide_value(Arc::new(reloader.clone()));
     declare_kernel_settings(&config, &mut providers)?;
     frameworks.iter().for_each(|framework| framework.announce(&mut providers));
@@ -67,6 +92,7 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
         log,
         reloader,
         health,
+        tasks,
         modules: describe(&known),
         known: Modules::default(),
         providers,
@@ -75,8 +101,9 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
         frameworks,
         before,
         free_ports: options.free_ports,
+        handed_over: options.handed_over,
     };
-    let errors = known.on.iter().filter_map(|entry| told.take(entry).err()).collect();
+    let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();
     Error::all("modules cannot say what they bring", errors)?;
     told.known = known;
     told.hooks.append(own_hooks);
@@ -103,7 +130,9 @@ impl Told {
         providers.build_asking(&roots, &|| elsewhere::offers(&self.known, &self.config))
     }
 
-    fn take(&mut self, entry: &ModuleEntry) -> Result<()> {
+    fn take(&mut self, entry: &ModuleEntry, lifecycle: &Lifecycle) -> Result<()> {
+        let title = format!("module {}", entry.name());
+        let step = lifecycle.timeline().begin(Stage::Modules, Some(title.clone()));
         let configured = panics::caught(|| {
             let mut builder = ModuleBuilder::new(
                 entry.name(),
@@ -115,7 +144,7 @@ impl Told {
             entry.module().configure(&mut builder)?;
             builder.finish()
         });
-        configured.map_err(|error| error.context(format!("module {}", entry.name())))
+        step.end(configured.map_err(|error| error.or_kind(ErrorKind::Wiring).context(title)))
     }
 }
 
@@ -153,14 +182,16 @@ fn kernel_providers(config: &Config, health: &Health, lifecycle: &Lifecycle) -> 
 
 /// The sections that the kernel itself reads.
 fn declare_kernel_settings(config: &Config, builder: &mut ContainerBuilder) -> Result<()> {
-    let (startup, shutdown, log, own) = (
+    let (startup, shutdown, tasks, log, own) = (
         config.declare::<StartupSettings>("polyport", StartupSettings::KEY, Effect::Restart)?,
         config.declare::<ShutdownSettings>("polyport", ShutdownSettings::KEY, Effect::Restart)?,
+        config.declare::<TaskSettings>("polyport", TaskSettings::KEY, Effect::Restart)?,
         config.declare::<LogSettings>("polyport", LogSettings::KEY, Effect::Live)?,
         config.declare::<ConfigSettings>("polyport", ConfigSettings::KEY, Effect::Live)?,
     );
     provide_settings(builder, startup);
     provide_settings(builder, shutdown);
+    provide_settings(builder, tasks);
     provide_settings(builder, log);
     provide_settings(builder, own);
     Ok(())

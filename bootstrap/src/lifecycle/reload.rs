@@ -9,7 +9,6 @@ use crate::{
     Config, Error, Result,
     config::{ChangedKey, ConfigSettings, Effect, Settings, SettingsSection as _, Watch},
     logging::Log,
-    signals::HangUps,
 };
 
 /// Reloads the configuration of a running process: everything is read again (files, remote
@@ -139,16 +138,6 @@ impl Reloader {
                     let _ = self.reload().await;
                 }
             }
-        }
-    }
-
-    /// Reloads at each SIGHUP; never ends.
-    pub(crate) async fn follow(&self, mut hangups: HangUps) -> Infallible {
-        loop {
-            hangups.next().await;
-            tracing::info!("SIGHUP: reloading the configuration");
-            // The log has told it.
-            let _ = self.reload().await;
         }
     }
 }

@@ -1,63 +1,79 @@
 //! The start, stage by stage.
 
-use std::time::{Duration, Instant};
-
-use tokio::{runtime::Handle, time::timeout};
+use tokio::runtime::Handle;
 
 use super::{
-    Lifecycle, Phase, StartupSettings,
+    Lifecycle, Phase, Stage, StartupSettings, banner,
+    board::Board,
+    building::{self, Building},
+    hook_run::Called,
     loaded::{Configured, Loaded},
     plan::Plan,
     process::Process,
     register::{Told, register},
     reload,
+    settings::BEFORE_CONFIGURATION,
+    stage_run::{self, blocking},
     supervisor::RunningBootstrap,
 };
 use crate::{
-    Error, Result,
-    application::title,
-    container::{Container, Key},
-    framework::{FrameworkContext, Shared},
-    hooks::{self, HookFn, HookPoint},
+    Config, Result,
+    hooks::{HookFn, HookPoint},
     module::Registrations,
     operation::Exposures,
-    panics,
 };
-
-/// How long each stage of a start took.
-pub(crate) type Timeline = Vec<(&'static str, Duration)>;
 
 /// What is still to be done with what was told.
 pub(super) struct Pending {
     pub(super) frameworks: Vec<Box<dyn Loaded>>,
     pub(super) before: Vec<HookFn>,
     pub(super) registrations: Registrations,
-    free_ports: bool,
+    pub(super) free_ports: bool,
 }
 
 /// Starts everything, or rolls back what has started.
 pub(crate) async fn start(plan: Plan, lifecycle: Lifecycle) -> Result<RunningBootstrap> {
-    let begun = Instant::now();
-    let assembled = panics::caught(|| assemble(plan, lifecycle.clone()));
-    let (process, mut pending) = assembled.inspect_err(|_| lifecycle.enter(Phase::Stopped))?;
-    let mut process = RollBackOnDrop(Some(process));
-    let started = tokio::select! {
-        // A hook that asks for the stop has the last word, also where it is the last thing to run.
-        biased;
-        () = lifecycle.stop_requested() => Err(interrupted(&lifecycle)),
-        started = run_stages(process.get(), &mut pending, begun) => started,
-    };
-    let process = process.take();
+    let style = banner::Style::of(&plan.options);
+    let started = start_all(plan, &lifecycle).await;
     match started {
-        Ok(timeline) => {
-            banner(&process, &timeline, begun.elapsed());
-            Ok(RunningBootstrap::supervise(process))
+        Ok(process) => {
+            let told = style.tell(&process);
+            let running = RunningBootstrap::supervise(process);
+            // What cannot be told is no reason not to serve.
+            told.inspect_err(|error| tracing::warn!(%error, "the start cannot be told")).ok();
+            Ok(running)
         }
         Err(error) => {
-            lifecycle.enter(Phase::Stopping);
+            let drawn = style.draw(&lifecycle);
+            Err(error.also(drawn.err()))
+        }
+    }
+}
+
+async fn start_all(plan: Plan, lifecycle: &Lifecycle) -> Result<Process> {
+    let (process, mut pending) = assemble(plan, lifecycle).await?;
+    let mut process = RollBackOnDrop(Some(process));
+    let started = unless_stopped(lifecycle, run_stages(process.get(), &mut pending)).await;
+    let process = process.take();
+    match started {
+        Ok(()) => Ok(process),
+        Err(error) => {
             let further = process.roll_back().await.into_iter();
             Err(error.also(further.map(|further| further.context("while rolling back"))))
         }
+    }
+}
+
+/// Runs a part of the start until somebody asks for the stop. A hook that does so itself has the
+/// last word.
+async fn unless_stopped<T>(
+    lifecycle: &Lifecycle,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = lifecycle.interrupted() => Err(stage_run::interrupted(lifecycle)),
+        result = work => result,
     }
 }
 
@@ -84,49 +100,52 @@ impl Drop for RollBackOnDrop {
     }
 }
 
-fn interrupted(lifecycle: &Lifecycle) -> Error {
-    let reason = lifecycle.stop_reason().unwrap_or("stop requested");
-    Error::other(format!("the start was interrupted ({reason})"))
-}
+/// Says that the process has stopped where it never became one.
+struct StoppedOnDrop<'a>(Option<&'a Lifecycle>);
 
-pub(super) fn too_long(process: &Process) -> Error {
-    let deadline = process.startup.deadline;
-    let building = process.container.under_construction();
-    let hook = process.hooks.running().map(str::to_owned);
-    let waiting: Vec<_> = hook.into_iter().chain(building.iter().map(Key::to_string)).collect();
-    let culprit = match waiting.as_slice() {
-        [] => String::new(),
-        waiting => format!(", waiting for {}", waiting.join(", ")),
-    };
-    Error::deadline(format!("the start is not finished after {deadline:?}"))
-        .context(format!("stage {}{culprit}", process.stage))
-        .advise("raise startup.deadline, or look at what this stage waits for")
+impl Drop for StoppedOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(lifecycle) = self.0 {
+            lifecycle.enter(Phase::Stopped);
+        }
+    }
 }
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
-fn assemble(plan: Plan, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let told = register(plan, &lifecycle)?;
-    put_together(told, lifecycle)
+async fn assemble(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
+    let mut stopped = StoppedOnDrop(Some(lifecycle));
+    let own = lifecycle.clone();
+    let work = blocking(move || put_together(register(plan, &own)?, own));
+    let work = stage_run::within(lifecycle, None, BEFORE_CONFIGURATION, work);
+    let assembled = unless_stopped(lifecycle, work).await?;
+    stopped.0 = None;
+    Ok(assembled)
 }
 
 /// The structure of the graph, and the one owner of everything that is going to be.
 pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
-    let container = told.build()?;
+    let step = lifecycle.timeline().begin(Stage::Modules, Some("the graph".to_owned()));
+    let container = step.end(told.build())?;
+    told.health.register_all(told.hooks.take_checks())?;
     // What is wrong with it is told with all other faults, when the configuration is checked.
     let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
     container.set_build_deadline(startup.singleton);
+    told.tasks.configure(told.config.peek_or_default("tasks").unwrap_or_default());
     let process = Process {
         startup,
         shutdown: told.config.peek_or_default("shutdown").unwrap_or_default(),
         config: told.config,
         container,
         health: told.health,
+        tasks: told.tasks,
         lifecycle,
         exposures: Exposures::default(),
         hooks: told.hooks,
+        called: Called::default(),
         modules: told.modules,
         members: Vec::new(),
-        stage: "configuration",
+        throughout: Vec::new(),
+        handed_over: told.handed_over,
         log: told.log,
         reloader: told.reloader,
     };
@@ -139,174 +158,98 @@ pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Proc
     Ok((process, pending))
 }
 
-/// Stages 3 to 9, within the deadline as it is configured; before-hooks may still change it.
-async fn run_stages(
-    process: &mut Process,
-    pending: &mut Pending,
-    begun: Instant,
-) -> Result<Timeline> {
-    let mut timeline = Timeline::new();
-    let limit = time_left(process, begun);
+/// Stages 3 to 9. Each has its deadline as it is configured by then; before-hooks may change it.
+async fn run_stages(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    let (lifecycle, container) = (process.lifecycle.clone(), process.container.clone());
+    macro_rules! stage {
+        ($stage:ident, $work:expr) => {{
+            let limit = process.startup.of(Stage::$stage);
+            stage_run::run(&lifecycle, &container, Stage::$stage, limit, $work).await?
+        }};
+    }
     let before = std::mem::take(&mut pending.before);
-    match timeout(limit, complete_config(process, before)).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(too_long(process)),
-    }
-    timeline.push(("before", begun.elapsed()));
-    let limit = time_left(process, begun);
-    match timeout(limit, run_configured_stages(process, pending, &mut timeline)).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(too_long(process)),
-    }
-    Ok(timeline)
-}
-
-fn time_left(process: &Process, begun: Instant) -> Duration {
-    process.startup.deadline.saturating_sub(begun.elapsed())
+    stage!(Before, complete_config(process, before));
+    stage!(Build, build_configured(process, pending));
+    stage!(Check, check(process));
+    stage!(Singletons, build_singletons(process));
+    stage!(Bind, process.bind());
+    stage!(OnReady, get_ready(process));
+    stage!(Serve, serve(process));
+    stage_run::go_on(&lifecycle)?;
+    process.turn_ready();
+    process.reloader.follow_files(&process.lifecycle)
 }
 
 /// Stage 3, and the completion of the configuration.
 pub(super) async fn complete_config(process: &mut Process, before: Vec<HookFn>) -> Result<()> {
-    process.stage = "before";
-    run_before(before, &process.container).await?;
+    process.run_before(before).await?;
     process.seal_config()
 }
 
-/// Stages 4 to 9.
-async fn run_configured_stages(
-    process: &mut Process,
-    pending: &mut Pending,
-    timeline: &mut Timeline,
-) -> Result<()> {
-    let mut clock = Instant::now();
-    let mut finished = |stage| {
-        timeline.push((stage, clock.elapsed()));
-        clock = Instant::now();
-    };
-
-    process.stage = "build";
-    let configured = configure(process, pending)?;
+/// Stage 4: every section of the configuration is checked, and frameworks are built from it.
+async fn build_configured(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    let configured = configure(process.config.clone(), pending).await?;
     process.config.validate()?;
     reload::write_dump(&process.config)?;
     process.config.keep_remotes();
     process.run_hooks(HookPoint::ConfigDidLoad).await?;
-    build(process, pending, configured)?;
+    build(process, pending, configured).await?;
     pending.registrations.warn_of_rest();
-    finished("build");
-
-    process.stage = "check";
-    process.check()?;
-    process.run_hooks(HookPoint::DidLoad).await?;
-    finished("check");
-
-    process.stage = "singletons";
-    process.build_singletons().await?;
-    process.run_hooks(HookPoint::WillReady).await?;
-    finished("singletons");
-
-    process.stage = "bind";
-    process.bind().await?;
-    finished("bind");
-
-    process.stage = "on_ready";
-    process.run_hooks(HookPoint::OnReady).await?;
-    process.build_singletons().await?;
-    finished("on_ready");
-
-    process.stage = "serve";
-    process.serve().await?;
-    process.run_hooks(HookPoint::OnServerReady).await?;
-    process.turn_ready();
-    process.reloader.follow_files(&process.lifecycle)?;
-    finished("serve");
-    Ok(())
+    process.open_throughout().await
 }
 
-pub(super) async fn run_before(before: Vec<HookFn>, container: &Container) -> Result<()> {
-    for (index, hook) in before.into_iter().enumerate() {
-        hooks::guarded(format!("before-hook {}", index + 1), hook, container.seen_by(None)).await?;
-    }
-    Ok(())
-}
-
-/// Stage 4: the frameworks in full, and which sections of the configuration are theirs.
-pub(super) fn configure(
-    process: &Process,
+/// The frameworks in full, and which sections of the configuration are theirs.
+pub(super) async fn configure(
+    config: Config,
     pending: &mut Pending,
 ) -> Result<Vec<Box<dyn Configured>>> {
-    let mut configured = Vec::new();
-    for framework in pending.frameworks.drain(..) {
-        configured.push(panics::caught(|| Ok(framework.configure(&process.config)))?);
-    }
-    check_names(&configured)?;
-    let declared = configured.iter_mut().map(|framework| framework.declare(&process.config));
-    let faults: Vec<Error> = declared.filter_map(Result::err).collect();
-    Error::all("settings of frameworks do not fit", faults)?;
-    Ok(configured)
+    let loaded = std::mem::take(&mut pending.frameworks);
+    blocking(move || building::configure(loaded, &config)).await
 }
 
-/// Stage 4: frameworks from the complete configuration, and who shares what with whom.
-pub(super) fn build(
+/// Frameworks from the complete configuration, and who shares what with whom.
+pub(super) async fn build(
     process: &mut Process,
     pending: &mut Pending,
     configured: Vec<Box<dyn Configured>>,
 ) -> Result<()> {
-    let shared = Shared::default();
-    let mut errors = Vec::new();
-    for framework in configured {
-        let title = title(framework.kind(), framework.name());
-        let context = FrameworkContext {
-            config: &process.config,
-            container: &process.container,
-            health: &process.health,
-            exposures: &process.exposures,
-            shared: &shared,
-            registrations: &mut pending.registrations,
-            free_ports: pending.free_ports,
-            kind: framework.kind(),
-            name: framework.name().to_owned(),
-            section: framework.section(),
-        };
-        match panics::caught(|| framework.build(context)) {
-            Ok(member) => process.members.push(member),
-            Err(error) => errors.push(error.context(format!("framework {title}"))),
-        }
-    }
-    Error::all("frameworks cannot be built", errors)?;
-    process.link()
-}
-
-fn check_names(configured: &[Box<dyn Configured>]) -> Result<()> {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    for framework in configured {
-        let key = (framework.kind(), framework.name());
-        if seen.contains(&key) {
-            return Err(Error::wiring(format!(
-                "framework {} is loaded twice",
-                title(key.0, key.1)
-            ))
-            .advise("give one of them a name of its own, as in HttpFramework::named(\"admin\")"));
-        }
-        seen.push(key);
-    }
+    let building = Building::of(process, pending);
+    let built = blocking(move || Ok(building.build(configured))).await?;
+    process.members = built.members;
+    // One that is there for the others is the main one only where there is no other.
+    process.members.sort_by_key(|member| member.transport.serves_throughout());
+    built.outcome?;
+    pending.registrations = built.registrations;
+    process.link()?;
+    let sections = process.sections();
+    process.shutdown.check(&sections)?;
+    process.lifecycle.set_longest_stop(process.shutdown.sum(&sections));
+    process.lifecycle.show(Board::new(&process.members, process.exposures.in_flight()));
     Ok(())
 }
 
-fn banner(process: &Process, timeline: &Timeline, total: Duration) {
-    for member in &process.members {
-        let framework = member.title();
-        match (member.app.url(), member.app.local_addr()) {
-            (Some(url), Some(address)) => tracing::info!(framework, url, %address, "serving"),
-            (Some(url), None) => tracing::info!(framework, url, "serving"),
-            (None, Some(address)) => tracing::info!(framework, %address, "serving"),
-            (None, None) => tracing::info!(framework, "serving"),
-        }
-    }
-    let stages: Vec<_> =
-        timeline.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
-    tracing::info!(
-        environment = process.config.environment().as_str(),
-        stages = stages.join(", "),
-        "ready in {total:.1?}"
-    );
+/// Stage 5.
+async fn check(process: &mut Process) -> Result<()> {
+    process.check()?;
+    process.run_hooks(HookPoint::DidLoad).await
+}
+
+/// Stage 6.
+async fn build_singletons(process: &mut Process) -> Result<()> {
+    process.build_singletons(Stage::Singletons).await?;
+    process.run_hooks(HookPoint::WillReady).await
+}
+
+/// Stage 8. Routes that hooks add may need further singletons.
+async fn get_ready(process: &mut Process) -> Result<()> {
+    process.run_hooks(HookPoint::OnReady).await?;
+    process.build_singletons(Stage::OnReady).await
+}
+
+/// Stage 9.
+async fn serve(process: &mut Process) -> Result<()> {
+    process.serve().await?;
+    process.run_hooks(HookPoint::OnServerReady).await?;
+    process.health.begin_checks(process.container.downgrade()).await;
+    Ok(())
 }

@@ -5,13 +5,13 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Lifecycle, Phase, Reloader, process::Process};
+use super::{Lifecycle, Phase, Reloader, Timeline, process::Process};
 use crate::{
     Error, Result,
     application::{Application, FromApps},
     container::Container,
     declared::Declared,
-    framework::BoundAddress,
+    framework::{ActiveFramework, BoundAddress},
     graph::{self, Graph, GraphModule},
     operation::Exposures,
 };
@@ -41,17 +41,14 @@ impl fmt::Debug for RunningBootstrap {
 impl RunningBootstrap {
     /// Watches over a started process: stops it when asked to.
     pub(crate) fn supervise(process: Process) -> Self {
-        let apps = process.members.iter().map(|member| Arc::clone(&member.app)).collect();
+        let members = process.members.iter().chain(&process.throughout);
+        let apps = members.map(|member| Arc::clone(&member.app)).collect();
         let container = process.container.clone();
         let exposures = process.exposures.clone();
         let modules = Arc::clone(&process.modules);
         let hooks = process.hooks.declared().into();
         let (lifecycle, reloader) = (process.lifecycle.clone(), process.reloader.clone());
-        let watched = lifecycle.clone();
-        let task = tokio::spawn(async move {
-            watched.stop_requested().await;
-            process.stop().await
-        });
+        let task = tokio::spawn(serve_until_stopped(process));
         let stopped = lifecycle.clone();
         let outcome = task
             .map(move |joined| {
@@ -137,6 +134,18 @@ impl RunningBootstrap {
         self.lifecycle.phase()
     }
 
+    /// What took how long, from the begin of the start on; grows while the process stops.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        self.lifecycle.timeline()
+    }
+
+    /// What each framework is working on now, in load order.
+    #[must_use]
+    pub fn active(&self) -> Vec<ActiveFramework> {
+        self.lifecycle.active()
+    }
+
     /// The life of this process, to be watched or stopped from elsewhere.
     #[must_use]
     pub fn lifecycle(&self) -> &Lifecycle {
@@ -155,6 +164,19 @@ impl RunningBootstrap {
     pub async fn wait(&self) -> Result<()> {
         self.outcome.clone().await
     }
+}
+
+/// Waits until the stop is asked for, or a framework fails and so asks for it, and stops in order.
+async fn serve_until_stopped(mut process: Process) -> Result<()> {
+    let lifecycle = process.lifecycle.clone();
+    tokio::select! {
+        () = lifecycle.stop_requested() => {}
+        error = process.failed() => {
+            tracing::error!("stopping, since a part of the process has failed: {error:?}");
+            lifecycle.fail(error);
+        }
+    }
+    process.stop().await
 }
 
 impl Drop for RunningBootstrap {

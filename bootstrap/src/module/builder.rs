@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Registrations, RouteSet};
 use crate::{
-    Error, Hook, Result,
+    Error, HealthCheck, Hook, Result,
     config::{Config, Effect, Layer, SettingsSection},
     container::{Container, ContainerBuilder, Factory, Provide, Registration},
     family::ConfigFamily,
@@ -357,6 +357,27 @@ impl<'a> ModuleBuilder<'a> {
     /// ```
     pub fn hook<M>(&mut self, point: HookPoint, hook: impl Hook<M>) -> &mut Self {
         self.hooks.add_declared(point, Owner::Module(Arc::clone(&self.module)), hook);
+        self
+    }
+
+    /// Asks a component of the module again and again how it is, from when all singletons are
+    /// built until the drain of a stop is over; every health answer counts it in.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Container, HealthCheck, module};
+    ///
+    /// struct Pool;
+    ///
+    /// let database = module("database", |m| {
+    ///     m.health(HealthCheck::new("database", async |container: Container| {
+    ///         container.get::<Pool>().await.map(drop)
+    ///     }));
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn health(&mut self, check: HealthCheck) -> &mut Self {
+        self.hooks.add_check(check);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Exposure;
+use super::{Exposure, InFlight};
 use crate::{
     Error, Result,
     container::{Root, WeakContainer},
@@ -18,6 +18,7 @@ struct State {
     /// Set when the graph has been checked: what is added later is checked by itself.
     container: Option<WeakContainer>,
     sealed: bool,
+    in_flight: InFlight,
 }
 
 impl Exposures {
@@ -44,7 +45,9 @@ impl Exposures {
         if let Some(container) = state.container.as_ref().and_then(WeakContainer::upgrade) {
             errors.extend(container.check(&roots(&state.entries[before..])).err());
         }
-        if !errors.is_empty() {
+        if errors.is_empty() {
+            state.entries[before..].iter().for_each(|added| state.in_flight.track(added));
+        } else {
             state.entries.truncate(before);
         }
         Error::all("routes do not fit", errors)
@@ -54,6 +57,11 @@ impl Exposures {
     #[must_use]
     pub fn all(&self) -> Vec<Exposure> {
         self.state().entries.clone()
+    }
+
+    /// The register of their calls.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        self.state().in_flight.clone()
     }
 
     pub(crate) fn roots(&self) -> Vec<Root> {

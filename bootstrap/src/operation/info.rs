@@ -1,5 +1,10 @@
-use std::{any::type_name, fmt, sync::Arc};
+use std::{
+    any::type_name,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
+use super::in_flight::{Flight, Tracked};
 use crate::container::Dependency;
 
 /// The name of a protocol that operations are served on: `"http"`, `"amqp"`. Each framework
@@ -33,6 +38,8 @@ pub struct OperationInfo {
     name: &'static str,
     dependencies: Vec<Dependency>,
     only_on: Vec<(Protocol, &'static str)>,
+    /// Where its calls are counted, once it is served.
+    tracked: OnceLock<Tracked>,
 }
 
 impl OperationInfo {
@@ -45,6 +52,7 @@ impl OperationInfo {
             name: path.rsplit("::").next().unwrap_or(path),
             dependencies: Vec::new(),
             only_on: Vec::new(),
+            tracked: OnceLock::new(),
         }
     }
 
@@ -68,6 +76,22 @@ impl OperationInfo {
     /// Says that `extractor` exists on `protocol` only.
     pub fn require_protocol(&mut self, protocol: Protocol, extractor: &'static str) {
         self.only_on.push((protocol, extractor));
+    }
+
+    /// Counts a call of it until what is returned is dropped, so that a stop waits with its name and
+    /// age in sight; frameworks do so as soon as they know which operation is called.
+    pub fn enter(&self) -> Option<Flight<'_>> {
+        Some(self.tracked.get()?.enter(false))
+    }
+
+    /// As [`enter`](Self::enter), where the request is not read to its end yet:
+    /// [`Flight::read`] says so when it is.
+    pub fn enter_reading(&self) -> Option<Flight<'_>> {
+        Some(self.tracked.get()?.enter(true))
+    }
+
+    pub(super) fn track(&self, tracked: Tracked) {
+        let _ = self.tracked.set(tracked);
     }
 
     /// Why this operation cannot be served on `protocol`, if it cannot.

@@ -4,6 +4,7 @@
 //! A framework turns its protocol's message into a [`Context`] and an input, calls an
 //! [`Endpoint`], and turns the answer or the [`Fault`] into its protocol's bytes.
 
+mod active;
 mod bind;
 mod context;
 mod endpoint;
@@ -11,11 +12,14 @@ mod exposures;
 mod extract;
 mod fault;
 mod handler;
+mod in_flight;
 mod info;
 mod merge;
 mod scope;
 mod values;
 
+pub use active::ActiveOperation;
+pub(crate) use active::sentence;
 pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
 pub use context::{Call, Context, RequestId};
 pub use endpoint::{Answer, Endpoint, JsonCall, JsonEndpoint, answered};
@@ -26,4 +30,6 @@ pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};
 pub use fault::{Fault, FaultKind};
 pub use handler::Operation;
+pub use in_flight::Flight;
+pub(crate) use in_flight::InFlight;
 pub use info::{Exposure, OperationInfo, Protocol};

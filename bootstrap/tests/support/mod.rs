@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
     exposures,
-    framework::{Built, Endpoint, FrameworkContext, NoSettings},
+    framework::{Activity, Built, Endpoint, FrameworkContext, NoSettings},
     operation::{Exposures, Operation, OperationInfo, Protocol},
 };
 
@@ -93,6 +93,7 @@ pub(crate) struct Fake {
     pub(crate) port: u16,
     pub(crate) fails_at: Option<&'static str>,
     pub(crate) panics_at: Option<&'static str>,
+    pub(crate) hangs_at: Option<&'static str>,
 }
 
 impl Fake {
@@ -117,6 +118,11 @@ impl Fake {
 
     pub(crate) fn panics_at(mut self, step: &'static str) -> Self {
         self.panics_at = Some(step);
+        self
+    }
+
+    pub(crate) fn hangs_at(mut self, step: &'static str) -> Self {
+        self.hangs_at = Some(step);
         self
     }
 
@@ -171,16 +177,44 @@ impl Transport for Fake {
         self.step("serve")
     }
 
+    async fn failed(&mut self) -> Error {
+        assert!(self.panics_at != Some("failed"), "failed panics");
+        match self.fails_at {
+            Some("failed") => Error::other("lost its socket"),
+            _ => std::future::pending().await,
+        }
+    }
+
     async fn stop_intake(&mut self) {
         let _ = self.step("stop_intake");
     }
 
     async fn drain(&mut self) {
         let _ = self.step("drain");
+        if self.hangs_at == Some("drain") {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn close(&mut self) -> Result<()> {
         self.step("close")
+    }
+
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        self.hangs_at.map(|_| Arc::new(ThreeCalls) as Arc<dyn Activity>)
+    }
+}
+
+/// Calls that never end.
+struct ThreeCalls;
+
+impl Activity for ThreeCalls {
+    fn calls(&self) -> usize {
+        3
+    }
+
+    fn obstacles(&self) -> Vec<String> {
+        vec!["127.0.0.1:9 does not read".to_owned()]
     }
 }
 

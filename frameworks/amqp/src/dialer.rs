@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use polyport_bootstrap::Backoff;
+
 use crate::{
-    backoff::Backoff,
     broker::Broker,
     connection::{Link, OpenError},
     monitor::{Monitor, Side},
@@ -40,7 +41,7 @@ impl Dialer {
     /// Connects until it succeeds, and declares everything anew: the broker may have lost it.
     pub(crate) async fn redial(&self, side: Side, backoff: &mut Backoff) -> Link {
         loop {
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.next_delay()).await;
             match self.dial(side).await {
                 Ok(link) => {
                     tracing::info!(broker = %self.broker, side = side.as_str(), "connected again");

@@ -15,7 +15,7 @@ use crate::{
     monitor::Monitor,
     publisher::Publisher,
     routes::AmqpRoutes,
-    settings::AmqpSettings,
+    settings::{AmqpSettings, BrokerHealth},
     source::Source,
     topology::Plan,
     transport::{AmqpTransport, Parts},
@@ -97,7 +97,9 @@ impl Framework for AmqpFramework {
 
         let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
         let core = context.core();
-        let monitor = Arc::new(Monitor::new(context.health().indicator(core.title()), consumes));
+        let indicator = context.health().indicator(core.title());
+        let indicator = indicator.critical(settings.health == BrokerHealth::Required);
+        let monitor = Arc::new(Monitor::new(indicator, consumes));
         let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);

@@ -21,7 +21,6 @@
 
 mod adapter;
 mod app;
-mod backoff;
 mod broker;
 mod connection;
 mod consumer;
@@ -46,5 +45,5 @@ pub use framework::AmqpFramework;
 pub use monitor::AmqpState;
 pub use publisher::{Message, PublishError};
 pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
-pub use settings::{AmqpSettings, RetrySettings};
+pub use settings::{AmqpSettings, BrokerHealth, RetrySettings};
 pub use topology::{Exchange, ExchangeKind, Queue};

@@ -62,6 +62,9 @@ pub struct AmqpSettings {
     /// How many messages may be unconfirmed at once; default 128.
     #[garde(range(min = 1))]
     pub confirm_window: u16,
+    /// What it means for the process's readiness that the broker cannot be reached; default
+    /// `required`.
+    pub health: BrokerHealth,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
 }
@@ -79,6 +82,7 @@ impl Default for AmqpSettings {
             retry: RetrySettings::default(),
             publish_timeout: Duration::from_secs(5),
             confirm_window: 128,
+            health: BrokerHealth::default(),
             max_message_size: 16 * 1024 * 1024,
         }
     }
@@ -108,6 +112,18 @@ impl From<AmqpSettings> for SettingsSource<AmqpSettings> {
     fn from(settings: AmqpSettings) -> Self {
         Self::Value(settings)
     }
+}
+
+/// What a broker that cannot be reached does to the process's readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BrokerHealth {
+    /// Without it the process is not ready.
+    #[default]
+    Required,
+    /// Without it the process is degraded, and ready all the same.
+    Degraded,
 }
 
 /// The section `amqp.retry`.

@@ -1,12 +1,15 @@
 //! The running half of the framework: connects, consumes, stops in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lapin::ErrorKind;
-use polyport_bootstrap::{Error, Result, Transport};
+use polyport_bootstrap::{Error, Result, Transport, framework::Activity};
 use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
     app::AmqpApp,
@@ -131,6 +134,33 @@ impl Transport for AmqpTransport {
         Ok(())
     }
 
+    /// Both tasks outlive every trouble with the broker; they end early by a panic only.
+    async fn failed(&mut self) -> Error {
+        let intake = async {
+            match &mut self.stage {
+                Stage::Serving(intake) => intake.await.map(drop),
+                _ => pending().await,
+            }
+        };
+        let publisher = async {
+            match &mut self.publisher {
+                Some(publisher) => publisher.await,
+                None => pending().await,
+            }
+        };
+        let (task, ended) = tokio::select! {
+            ended = intake => ("consumes", ended),
+            ended = publisher => ("publishes", ended),
+        };
+        // What has ended must not be waited for again.
+        match task {
+            "consumes" => self.stage = Stage::Stopped(None),
+            _ => self.publisher = None,
+        }
+        let error = Error::other(format!("the task that {task} has ended"));
+        ended.err().into_iter().fold(error, Error::caused_by)
+    }
+
     async fn stop_intake(&mut self) {
         self.shared().stop.cancel();
         if let Stage::Serving(intake) = &mut self.stage {
@@ -158,8 +188,17 @@ impl Transport for AmqpTransport {
         published
     }
 
-    fn active(&self) -> usize {
-        self.shared().calls.len()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(Arc::new(Calls(self.shared().calls.clone())))
+    }
+}
+
+/// The calls in flight.
+struct Calls(TaskTracker);
+
+impl Activity for Calls {
+    fn calls(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -9,7 +9,7 @@ use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Result, exposures, operation::Exposures,
 };
 
-use crate::{GrpcRoutes, PROTOCOL, table::Table};
+use crate::{GrpcRoutes, PROTOCOL, health::ServiceHealth, table::Table};
 
 /// What application code injects to reach the gRPC framework.
 #[derive(Clone)]
@@ -18,14 +18,15 @@ pub struct GrpcApp(Arc<Inner>);
 struct Inner {
     core: AppCore,
     exposures: Exposures,
+    health: ServiceHealth,
     /// None once it is served.
     table: Mutex<Option<Table>>,
 }
 
 impl GrpcApp {
-    pub(crate) fn new(core: AppCore, exposures: Exposures) -> Self {
+    pub(crate) fn new(core: AppCore, exposures: Exposures, health: ServiceHealth) -> Self {
         let table = Mutex::new(Some(Table::default()));
-        Self(Arc::new(Inner { core, exposures, table }))
+        Self(Arc::new(Inner { core, exposures, health, table }))
     }
 
     /// Adds methods and services, up to the end of the `on_ready` hooks.
@@ -52,6 +53,14 @@ impl GrpcApp {
         self.add("added through GrpcApp", routes(GrpcRoutes::default()))
     }
 
+    /// Says whether peers are to call a service, by its full name, as far as `grpc.health.v1`
+    /// tells them; it is served in any case. Every service is to be called unless this says
+    /// otherwise, and none while the process itself is not ready. A name that is not served here
+    /// gets known by this.
+    pub fn set_serving(&self, service: &str, serving: bool) {
+        self.0.health.set(service, serving);
+    }
+
     pub(crate) fn add(&self, module: &str, routes: GrpcRoutes) -> Result<()> {
         let mut table = self.table();
         let table = table.as_mut().ok_or_else(too_late)?;
@@ -59,6 +68,7 @@ impl GrpcApp {
         let added = self.0.exposures.add(exposures(&routes, module, self.name()));
         errors.extend(added.err());
         Error::all("gRPC routes do not fit", errors)?;
+        self.0.health.add(routes.service_names());
         table.add(routes);
         Ok(())
     }

@@ -5,14 +5,22 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
-    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
 };
 use polyport_listener::{ListenerHost, ListenerSettings};
 
-use crate::{GrpcApp, GrpcRoutes, GrpcSettings, handler::GrpcHandler, shared::Shared};
+use crate::{
+    GrpcApp, GrpcRoutes, GrpcSettings,
+    handler::GrpcHandler,
+    health::{self, ServiceHealth},
+    shared::Shared,
+};
 
 /// How long open streams may take to end once they were told to.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// The module that methods of the framework's own belong to.
+const OWN_MODULE: &str = "polyport";
 
 /// Serves operations and tonic's services over gRPC, on a port of its own (7002, unless the
 /// section `grpc` of the configuration says otherwise).
@@ -78,15 +86,18 @@ impl Framework for GrpcFramework {
         if context.free_ports() {
             settings.port = 0;
         }
-        let app = GrpcApp::new(context.core(), context.exposures().clone());
-        let mut errors = Vec::new();
+        let health = ServiceHealth::new(context.health().clone());
+        let app = GrpcApp::new(context.core(), context.exposures().clone(), health.clone());
+        let own = if settings.health { health::routes(&health) } else { GrpcRoutes::default() };
+        let mut errors = Vec::from_iter(app.add(OWN_MODULE, own).err());
         for registered in context.take::<GrpcRoutes>() {
             let added = app.add(&registered.module, registered.routes);
             let place = || format!("module {}", registered.module);
             errors.extend(added.err().map(|error| error.context(place())));
         }
         Error::all("gRPC routes do not fit", errors)?;
-        let transport = GrpcTransport::new(app.clone(), settings, context.container().clone());
+        let (container, host) = (context.container().clone(), ListenerHost::new(&context));
+        let transport = GrpcTransport { app: app.clone(), settings, container, host };
         Ok(Built { app, transport: Box::new(transport) })
     }
 }
@@ -100,11 +111,6 @@ struct GrpcTransport {
 }
 
 impl GrpcTransport {
-    fn new(app: GrpcApp, settings: GrpcSettings, container: Container) -> Self {
-        let host = ListenerHost::new(app.core());
-        Self { app, settings, container, host }
-    }
-
     fn handler(&self) -> GrpcHandler {
         let shared = Shared::new(
             self.settings.clone(),
@@ -130,6 +136,10 @@ impl Transport for GrpcTransport {
         self.host.serve(Arc::new(self.handler()), ListenerSettings::default())
     }
 
+    async fn failed(&mut self) -> Error {
+        self.host.failed().await
+    }
+
     async fn stop_intake(&mut self) {
         self.host.stop_intake().await;
     }
@@ -142,7 +152,7 @@ impl Transport for GrpcTransport {
         self.host.close(CLOSE_GRACE).await
     }
 
-    fn active(&self) -> usize {
-        self.host.active()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(self.host.activity())
     }
 }

@@ -61,6 +61,7 @@ mod codec;
 mod ending;
 mod framework;
 mod handler;
+mod health;
 mod message;
 mod method;
 mod routes;

@@ -51,6 +51,7 @@ where
         request: Request<Incoming>,
     ) -> BoxFuture<'a, http::Response<Body>> {
         let serve = async move {
+            let _flight = self.0.info().enter();
             let deadline = match timeout::deadline(request.headers(), shared.timeout) {
                 Ok(deadline) => deadline,
                 Err(fault) => return shared.refuse(&fault, id),
@@ -94,6 +95,7 @@ where
         request: Request<Incoming>,
     ) -> BoxFuture<'a, http::Response<Body>> {
         let serve = async move {
+            let _flight = self.0.info().enter();
             let deadline = match timeout::deadline(request.headers(), None) {
                 Ok(deadline) => deadline,
                 Err(fault) => return shared.refuse(&fault, id),

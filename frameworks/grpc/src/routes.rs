@@ -68,6 +68,13 @@ impl GrpcRoutes {
         self
     }
 
+    /// The services of which there is a method here.
+    pub(crate) fn service_names(&self) -> Vec<String> {
+        let of_operation = |route: &OperationRoute| Some(route.path.split_once('/')?.0.to_owned());
+        let operations = self.operations.iter().filter_map(of_operation);
+        operations.chain(self.services.iter().map(|route| route.name.to_owned())).collect()
+    }
+
     fn operation(mut self, path: &str, info: &Arc<OperationInfo>, method: Box<dyn Method>) -> Self {
         let info = Arc::clone(info);
         self.operations.push(OperationRoute { path: path.to_owned(), info, method });

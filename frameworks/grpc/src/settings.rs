@@ -40,6 +40,8 @@ pub struct GrpcSettings {
     /// The `domain` of every `google.rpc.ErrorInfo`: who has defined the reasons of faults.
     /// Default `polyport`.
     pub error_domain: String,
+    /// Whether the standard health service, `grpc.health.v1.Health`, is served; default true.
+    pub health: bool,
 }
 
 impl Default for GrpcSettings {
@@ -50,6 +52,7 @@ impl Default for GrpcSettings {
             timeout: Duration::from_secs(30),
             max_message_size: 4 * 1024 * 1024,
             error_domain: "polyport".to_owned(),
+            health: true,
         }
     }
 }

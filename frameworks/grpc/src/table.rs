@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use polyport_bootstrap::{Error, Fault};
 
 use crate::{
+    health,
     method::Method,
     routes::{GrpcRoutes, OperationRoute, ServiceRoute},
     service::AnyService,
@@ -47,7 +48,12 @@ impl Table {
             let before = &routes.services[..index];
             let is_taken = before.iter().any(|earlier| earlier.name == route.name)
                 || matches!(self.services.get(route.name), Some(Some(_)));
-            is_taken.then(|| served_twice(route.name))
+            let is_health = route.name == health::SERVICE && self.services.contains_key(route.name);
+            match (is_taken, is_health) {
+                (true, _) => Some(served_twice(route.name)),
+                (_, true) => Some(health_served_twice()),
+                _ => None,
+            }
         });
         malformed.chain(taken).collect()
     }
@@ -104,4 +110,9 @@ fn is_identifier(name: &str) -> bool {
 fn served_twice(name: &str) -> Error {
     Error::wiring(format!("the gRPC service {name} is served twice"))
         .advise("register it in one module only; operations may take single methods of it")
+}
+
+fn health_served_twice() -> Error {
+    Error::wiring(format!("{} is served already, by the framework itself", health::SERVICE))
+        .advise("take your own away, or turn the framework's off: grpc.health = false")
 }

@@ -46,8 +46,12 @@ pub(crate) async fn call(
     identity: &Identity,
     deadline: Option<Instant>,
 ) -> Result<Response<ResponseBody>, Refusal> {
+    let flight = route.endpoint.info().enter_reading();
     let (head, body) = request.into_parts();
     let (body, format) = payload(shell, route, &head, body, deadline).await?;
+    if let Some(flight) = &flight {
+        flight.read();
+    }
     let is_head = head.method == Method::HEAD;
     let query = head.uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
     let context = Context::new(Call {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
     container::Container,
-    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
 
@@ -88,7 +88,7 @@ impl Framework for HttpFramework {
         }
         let app = HttpApp::new(context.core(), context.exposures().clone());
         add_routes(&app, &settings, &mut context)?;
-        let host = ListenerHost::new(app.core());
+        let host = ListenerHost::new(&context);
         let registry = context.shared::<ListenerRegistry>();
         registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
         let transport = HttpTransport {
@@ -151,6 +151,10 @@ impl Transport for HttpTransport {
         self.host.serve(Arc::new(self.shell()), settings)
     }
 
+    async fn failed(&mut self) -> Error {
+        self.host.failed().await
+    }
+
     async fn stop_intake(&mut self) {
         self.host.stop_intake().await;
     }
@@ -163,7 +167,7 @@ impl Transport for HttpTransport {
         self.host.close(CLOSE_GRACE).await
     }
 
-    fn active(&self) -> usize {
-        self.host.active()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(self.host.activity())
     }
 }

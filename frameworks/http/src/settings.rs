@@ -59,6 +59,8 @@ pub struct HealthSettings {
     /// Answers 200 while the process wants calls, 503 otherwise; default `/health/ready`.
     #[garde(prefix("/"))]
     pub ready: String,
+    /// Answers 200 once the process has been started, 503 before; default `/health/started`.
+    pub started: String,
 }
 
 impl Default for HttpSettings {
@@ -77,7 +79,12 @@ impl Default for HttpSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self { enabled: true, live: "/health/live".to_owned(), ready: "/health/ready".to_owned() }
+        Self {
+            enabled: true,
+            live: "/health/live".to_owned(),
+            ready: "/health/ready".to_owned(),
+            started: "/health/started".to_owned(),
+        }
     }
 }
 

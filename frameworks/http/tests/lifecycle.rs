@@ -2,16 +2,26 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use polyport_bootstrap::{
-    AppCore, AppHandle, Application, Bootstrap, DEFAULT_NAME, Error, ErrorKind, Fault, Framework,
-    Health, Module, ModuleBuilder, Phase, Result, Transport,
+    AppCore, AppHandle, Application, Bootstrap, Container, DEFAULT_NAME, Error, ErrorKind, Fault,
+    Framework, Health, HealthCheck, Module, ModuleBuilder, Phase, Result, Transport,
     framework::{Built, FrameworkContext, NoSettings},
+    module,
     operation::Inject,
     testing::create_bootstrap,
 };
-use polyport_http::{HttpApp, HttpFramework, HttpModule, HttpSettings, testing::HttpTest};
+use polyport_http::{
+    HttpApp, HttpFramework, HttpModule, HttpSettings,
+    testing::{HttpClient, HttpTest},
+};
 use polyport_listener::{ListenerRegistry, Mount, ResponseBody, handler_fn};
 use serde_json::{Value, json};
 use support::{Raw, address, bootstrap, hello, refused, serve, within};
@@ -31,6 +41,9 @@ async fn live_and_ready_say_how_the_process_is() {
         let reply = app.http().get("/health/ready").await;
         assert_eq!(reply.status(), 200);
         assert_eq!(reply.json::<Value>()["data"]["ready"], true);
+        let reply = app.http().get("/health/started").await;
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.json::<Value>()["data"], json!({ "started": true }));
     })
     .await;
 }
@@ -41,7 +54,10 @@ async fn a_component_that_is_down_makes_the_process_unready() {
         let app = serve(|r| r).await;
         let health = app.container().try_get::<Health>().expect("always there");
         let broker = health.indicator("broker");
-        assert_eq!(app.http().get("/health/ready").await.status(), 200);
+        health.indicator("cache").critical(false).down("cold");
+        let reply = app.http().get("/health/ready").await;
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.json::<Value>()["status"], "degraded");
         broker.down("connection refused");
         let reply = app.http().get("/health/ready").await;
         assert_eq!(reply.status(), 503);
@@ -63,11 +79,68 @@ async fn ready_is_503_while_a_stop_is_under_way_and_all_is_still_served() {
             .expect("it starts");
         app.stop("test");
         app.lifecycle().reached(Phase::Stopping).await;
-        assert_eq!(app.http().get("/health/ready").await.status(), 503);
+        let problem: Value = app.http().get("/health/ready").await.json();
+        assert_eq!(problem["detail"], "no calls are wanted now: the process is stopping");
         assert_eq!(app.http().get("/health/live").await.status(), 200);
+        assert_eq!(app.http().get("/health/started").await.status(), 200);
         assert_eq!(app.http().get("/hello").await.status(), 200);
     })
     .await;
+}
+
+#[tokio::test]
+async fn neither_started_nor_ready_before_all_hooks_have_run() {
+    within(async {
+        let asked = bootstrap(|r| r).on_server_ready(async |container| {
+            let address = container.app::<HttpApp>()?.local_addr().expect("bound");
+            let client = HttpClient::new(address);
+            assert_eq!(client.get("/health/live").await.status(), 200);
+            assert_eq!(client.get("/health/ready").await.status(), 503);
+            let started = client.get("/health/started").await;
+            assert_eq!(started.status(), 503);
+            assert_eq!(started.json::<Value>()["reason"], "NOT_STARTED");
+            Ok(())
+        });
+        let app = create_bootstrap(asked).await.expect("it starts");
+        assert_eq!(app.http().get("/health/started").await.status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_of_a_module_is_asked_with_what_it_provides_and_decides_about_readiness() {
+    struct Pool(AtomicBool);
+    let pool = || {
+        module("pool", |m| {
+            m.provide_value(Arc::new(Pool(AtomicBool::new(true))));
+            let ping = async |container: Container| {
+                let up = container.get::<Pool>().await?.0.load(Ordering::SeqCst);
+                if up { Ok(()) } else { Err(Error::other("no route to host")) }
+            };
+            m.health(HealthCheck::new("pool", ping).every(Duration::from_millis(10)));
+            Ok(())
+        })
+    };
+    within(async {
+        let app = create_bootstrap(bootstrap(|r| r).module(pool())).await.expect("it starts");
+        assert_eq!(app.http().get("/health/ready").await.status(), 200);
+        let health = app.container().get::<Health>().await.expect("always there");
+        let mut watch = health.watch();
+        app.container().try_get::<Pool>().expect("provided").0.store(false, Ordering::SeqCst);
+        watch.changed().await;
+        let problem: Value = app.http().get("/health/ready").await.json();
+        assert_eq!(problem["status"], 503);
+        assert_eq!(problem["detail"], "no calls are wanted now: pool is down: no route to host");
+        app.close().await.expect("a clean stop");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn checks_of_one_name_are_refused() {
+    let check = || HealthCheck::new("pool", async |_: Container| Ok(()));
+    let error = support::refused(bootstrap(|r| r).health(check()).health(check())).await;
+    assert_eq!(error.kind(), ErrorKind::Wiring);
 }
 
 #[tokio::test]

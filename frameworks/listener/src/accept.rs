@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::Listening;
+
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
@@ -17,12 +19,13 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 const MOST_WAITING: usize = 1024;
 
 /// Gives every client to `serve` until `stop` is cancelled; then those who wait already, and the
-/// socket is closed.
+/// socket is closed. On a socket that outlives this process they wait for the next one.
 pub(crate) async fn accept_until(
     stop: CancellationToken,
-    listener: TcpListener,
+    listening: Listening,
     serve: impl Fn(TcpStream, SocketAddr),
 ) {
+    let Listening { listener, has_successor, .. } = listening;
     let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
@@ -40,6 +43,9 @@ pub(crate) async fn accept_until(
                 let _ = stop.run_until_cancelled(pause).await;
             }
         }
+    }
+    if has_successor {
+        return;
     }
     if let Err(error) = accept_waiting(listener, serve) {
         debug!(%error, "no further client was waiting");

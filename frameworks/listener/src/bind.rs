@@ -16,8 +16,16 @@ const BACKLOG: u32 = 1024;
 /// hanging.
 #[derive(Debug)]
 pub struct BoundListener {
-    socket: TcpSocket,
+    socket: Socket,
     local_addr: SocketAddr,
+}
+
+#[derive(Debug)]
+enum Socket {
+    /// Does not listen yet.
+    Own(TcpSocket),
+    /// Listens already, and goes on after this process.
+    HandedOver(TcpListener),
 }
 
 impl BoundListener {
@@ -42,6 +50,21 @@ impl BoundListener {
         })
     }
 
+    /// Takes over a socket that listens already: clients that come wait for the first one that
+    /// serves it, this process or its successor.
+    ///
+    /// # Errors
+    /// If the system refuses to tell its address, or to let it be used without blocking.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn take_over(listener: std::net::TcpListener) -> Result<Self, BindError> {
+        let local_addr = listener.local_addr().map_err(BindError::take_over)?;
+        listener.set_nonblocking(true).map_err(BindError::take_over)?;
+        let listener = TcpListener::from_std(listener).map_err(BindError::take_over)?;
+        Ok(Self { socket: Socket::HandedOver(listener), local_addr })
+    }
+
     /// The address that this socket holds, with its real port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -57,9 +80,15 @@ impl BoundListener {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn listen(self) -> Result<Listening, BindError> {
-        match self.socket.listen(BACKLOG) {
-            Ok(listener) => Ok(Listening { listener, local_addr: self.local_addr }),
-            Err(error) => Err(BindError::listen(self.local_addr, error)),
+        let Self { socket, local_addr } = self;
+        match socket {
+            Socket::HandedOver(listener) => {
+                Ok(Listening { listener, local_addr, has_successor: true })
+            }
+            Socket::Own(socket) => match socket.listen(BACKLOG) {
+                Ok(listener) => Ok(Listening { listener, local_addr, has_successor: false }),
+                Err(error) => Err(BindError::listen(local_addr, error)),
+            },
         }
     }
 }
@@ -69,6 +98,8 @@ impl BoundListener {
 pub struct Listening {
     pub(crate) listener: TcpListener,
     pub(crate) local_addr: SocketAddr,
+    /// Whether clients that wait when the intake stops are somebody else's.
+    pub(crate) has_successor: bool,
 }
 
 impl Listening {
@@ -79,7 +110,11 @@ impl Listening {
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
+/// The addresses that a host, an IP address or a name, has.
+///
+/// # Errors
+/// If the host is not known.
+pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -97,7 +132,7 @@ fn bind_one(address: SocketAddr) -> io::Result<BoundListener> {
     socket.set_reuseaddr(address.port() != 0)?;
     socket.bind(address)?;
     let local_addr = socket.local_addr()?;
-    Ok(BoundListener { socket, local_addr })
+    Ok(BoundListener { socket: Socket::Own(socket), local_addr })
 }
 
 /// Whether a name's next address may do: this one is of no interface or protocol of ours.

@@ -55,7 +55,7 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "the client has left already");
         }
-        self.tasks.spawn_connection(|load| {
+        self.tasks.spawn_connection(peer, |load| {
             let connections = Arc::clone(self);
             async move { connections.serve(TokioIo::new(stream), peer, load).await }
         });

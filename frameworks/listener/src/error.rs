@@ -1,6 +1,8 @@
 //! What can go wrong before a listener serves.
 
-use std::io;
+use std::{io, net::SocketAddr};
+
+use crate::holder;
 
 /// An address could not be taken. Its text names the address and the system's reason;
 /// [`advice`](BindError::advice) says what to do.
@@ -10,6 +12,8 @@ pub struct BindError {
     action: &'static str,
     address: String,
     cause: io::Error,
+    /// Who has the port, where the system tells.
+    holder: Option<String>,
 }
 
 /// Why an address could not be taken, see [`BindError::kind`].
@@ -30,15 +34,26 @@ pub enum BindErrorKind {
 
 impl BindError {
     pub(crate) fn resolve(address: String, cause: io::Error) -> Self {
-        Self { action: RESOLVE, address, cause }
+        Self { action: RESOLVE, address, cause, holder: None }
     }
 
-    pub(crate) fn bind(address: impl ToString, cause: io::Error) -> Self {
-        Self { action: "bind", address: address.to_string(), cause }
+    pub(crate) fn bind(address: SocketAddr, cause: io::Error) -> Self {
+        Self::of("bind", address, cause)
     }
 
-    pub(crate) fn listen(address: impl ToString, cause: io::Error) -> Self {
-        Self { action: "listen on", address: address.to_string(), cause }
+    pub(crate) fn listen(address: SocketAddr, cause: io::Error) -> Self {
+        Self::of("listen on", address, cause)
+    }
+
+    pub(crate) fn take_over(cause: io::Error) -> Self {
+        let address = "a socket that was handed over".to_owned();
+        Self { action: "serve", address, cause, holder: None }
+    }
+
+    fn of(action: &'static str, address: SocketAddr, cause: io::Error) -> Self {
+        let is_held = cause.kind() == io::ErrorKind::AddrInUse;
+        let holder = is_held.then(|| holder::of(address)).flatten();
+        Self { action, address: address.to_string(), cause, holder }
     }
 
     /// The address that was asked for, as `host:port`.
@@ -65,16 +80,25 @@ impl BindError {
         }
     }
 
+    /// The process that listens there already, where the system tells: `process 4711 (nginx)`.
+    #[must_use]
+    pub fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+
     /// What the reader can do about it.
     #[must_use]
-    pub fn advice(&self) -> Option<&'static str> {
-        Some(match self.kind() {
+    pub fn advice(&self) -> Option<String> {
+        let advice = match self.kind() {
             BindErrorKind::CannotResolve => {
                 "use an IP address such as 127.0.0.1 or 0.0.0.0, or a name that this machine knows"
             }
             BindErrorKind::AddressInUse => {
-                "another process (or another framework of this one) holds this port: stop it, or \
-                 choose another port; port 0 takes a free one"
+                let another = "another process (or another framework of this one)";
+                return Some(format!(
+                    "{} holds this port: stop it, or choose another port; port 0 takes a free one",
+                    self.holder().unwrap_or(another)
+                ));
             }
             BindErrorKind::PermissionDenied => {
                 "ports below 1024 need a privilege (on Linux CAP_NET_BIND_SERVICE): choose a \
@@ -85,7 +109,8 @@ impl BindError {
                  its own"
             }
             BindErrorKind::Other => return None,
-        })
+        };
+        Some(advice.to_owned())
     }
 }
 

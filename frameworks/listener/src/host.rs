@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use polyport_bootstrap::{AppCore, Error, Result};
+use polyport_bootstrap::{
+    AppCore, Error, HandedOver, Result,
+    framework::{Activity, FrameworkContext},
+};
 
 use crate::{
     BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Server,
@@ -14,16 +17,24 @@ use crate::{
 /// is closed, the later ones do nothing.
 #[derive(Debug)]
 pub struct ListenerHost {
+    section: String,
+    handed_over: HandedOver,
     listener: SharedListener,
     bound: Option<BoundListener>,
     server: Option<Server>,
 }
 
 impl ListenerHost {
-    /// The listener of the framework whose handle stands on `core`.
+    /// The listener of the framework that is being built.
     #[must_use]
-    pub fn new(core: &AppCore) -> Self {
-        Self { listener: SharedListener::new(core.title()), bound: None, server: None }
+    pub fn new(context: &FrameworkContext<'_>) -> Self {
+        Self {
+            section: context.section_key().to_owned(),
+            handed_over: context.handed_over().clone(),
+            listener: SharedListener::new(context.core().title()),
+            bound: None,
+            server: None,
+        }
     }
 
     /// What others join.
@@ -32,12 +43,16 @@ impl ListenerHost {
         &self.listener
     }
 
-    /// Binds, and says so to the handle; clients are refused until [`serve`](Self::serve).
+    /// Binds, or takes over the socket that was handed over for this framework's section of the
+    /// configuration or this address, and says so to the handle; clients are refused (or, on a
+    /// socket that was handed over, wait) until [`serve`](Self::serve).
     ///
     /// # Errors
     /// Returns an error that names the address and what to do.
     pub async fn bind(&mut self, core: &AppCore, host: &str, port: u16) -> Result<()> {
-        let bound = self.listener.bind(host, port).await.map_err(not_bound)?;
+        let Self { section, handed_over, listener, .. } = self;
+        let bound = listener.take_or_bind(handed_over, section, host, port).await;
+        let bound = bound.map_err(not_bound)?;
         core.set_local_addr(bound.local_addr());
         self.bound = Some(bound);
         Ok(())
@@ -81,22 +96,34 @@ impl ListenerHost {
         let Some(server) = self.server.take() else { return Ok(()) };
         match server.close(grace).await {
             0 => Ok(()),
-            cut => Err(Error::deadline(format!(
-                "{cut} connections were cut: not ended {grace:?} after they were told to"
-            ))),
+            cut => {
+                let connections = if cut == 1 { "connection was" } else { "connections were" };
+                Err(Error::deadline(format!(
+                    "{cut} {connections} cut: not ended {grace:?} after they were told to"
+                )))
+            }
         }
     }
 
-    /// As [`Server::active`].
+    /// As [`Transport::failed`](polyport_bootstrap::Transport::failed).
+    pub async fn failed(&self) -> Error {
+        match &self.server {
+            Some(server) => Error::other(server.failed().await)
+                .advise("what it panicked with stands above; report it as a bug"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What can be asked at any time for the calls in flight.
     #[must_use]
-    pub fn active(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::active)
+    pub fn activity(&self) -> Arc<dyn Activity> {
+        self.listener.activity()
     }
 }
 
 fn not_bound(error: BindError) -> Error {
     let report = Error::connection(error.to_string());
-    error.advice().into_iter().fold(report, Error::advise)
+    error.advice().into_iter().fold(report, |report, advice| report.advise(advice))
 }
 
 fn misused(error: ListenerError) -> Error {

@@ -42,6 +42,7 @@ mod call;
 mod connection;
 mod error;
 mod handler;
+mod holder;
 mod host;
 mod io;
 mod load;

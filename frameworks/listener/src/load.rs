@@ -87,6 +87,11 @@ impl Load {
         self.shut.load(SeqCst) && !is_busy(work) && written
     }
 
+    /// Whether the peer keeps an answer from being written. A stream may wait for its reader.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.blocked.load(SeqCst) && !self.is_long_lived()
+    }
+
     /// Says whether bytes wait for the peer to read.
     pub(crate) fn set_blocked(&self, blocked: bool) {
         if self.blocked.load(SeqCst) != blocked {

@@ -33,14 +33,14 @@ impl Server {
         closing: CancellationToken,
         settings: ListenerSettings,
     ) -> Self {
-        let Listening { listener, local_addr } = listening;
+        let local_addr = listening.local_addr;
         let connections = Arc::new(Connections::new(Arc::clone(&tasks), dispatch, &settings));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let intake = Intake(Arc::clone(&tasks));
         let accepting = tokio::spawn(async move {
             let _intake = intake;
-            accept_until(stopped, listener, |stream, peer| connections.accept(stream, peer)).await;
+            accept_until(stopped, listening, |stream, peer| connections.accept(stream, peer)).await;
         });
         let accepting = accepting.abort_handle();
         let flush_grace = settings.flush_grace;
@@ -70,6 +70,18 @@ impl Server {
     #[must_use]
     pub fn sockets(&self) -> usize {
         self.tasks.sockets()
+    }
+
+    /// Resolves if no client is accepted any more although nobody asked for that, and says so.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn failed(&self) -> String {
+        self.tasks.until(Tasks::is_intake_closed).await;
+        if self.stop.is_cancelled() {
+            return std::future::pending().await;
+        }
+        format!("no client is accepted at {} any more: its task has ended", self.local_addr)
     }
 
     /// Takes no further client and tells those who are there: HTTP/1 answers carry

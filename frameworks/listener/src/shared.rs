@@ -9,11 +9,12 @@ use std::{
 
 use http::Request;
 use hyper::body::Incoming;
+use polyport_bootstrap::{HandedOver, framework::Activity};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Listening, Server,
-    call::Dispatch, tasks::Tasks,
+    bind::resolve, call::Dispatch, tasks::Tasks,
 };
 
 type Claims = Box<dyn Fn(&Request<Incoming>) -> bool + Send + Sync>;
@@ -113,6 +114,28 @@ impl SharedListener {
         Ok(bound)
     }
 
+    /// As [`bind`](Self::bind), with a socket that listens already, where one was handed over for
+    /// this section of the configuration or this address.
+    ///
+    /// # Errors
+    /// Those of [`BoundListener::bind`].
+    pub async fn take_or_bind(
+        &self,
+        handed_over: &HandedOver,
+        section: &str,
+        host: &str,
+        port: u16,
+    ) -> Result<BoundListener, BindError> {
+        let addresses = resolve(host, port).await.unwrap_or_default();
+        let Some(socket) = handed_over.take(section, &addresses) else {
+            return self.bind(host, port).await;
+        };
+        let bound = BoundListener::take_over(socket)?;
+        tracing::info!(framework = self.name(), address = %bound.local_addr(), "took over a socket");
+        let _ = self.0.local_addr.set(bound.local_addr());
+        Ok(bound)
+    }
+
     /// The address that clients connect to; none before the owner has bound it.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
@@ -151,6 +174,12 @@ impl SharedListener {
     /// Outside a tokio runtime.
     pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn_socket(socket);
+    }
+
+    /// What can be asked at any time for the calls in flight.
+    #[must_use]
+    pub fn activity(&self) -> Arc<dyn Activity> {
+        self.0.tasks.clone()
     }
 
     /// Cancelled when the server closes: upgraded sockets and [`LongLived`](crate::LongLived)

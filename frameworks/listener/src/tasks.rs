@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -11,6 +12,7 @@ use std::{
 };
 
 use hyper::rt::Executor;
+use polyport_bootstrap::framework::Activity;
 use tokio::{sync::Notify, task::AbortHandle};
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +40,7 @@ struct Table {
 struct Entry {
     /// None for an upgraded socket.
     load: Option<Arc<Load>>,
+    peer: Option<SocketAddr>,
     /// None for the moment between entry and spawn.
     abort: Option<AbortHandle>,
 }
@@ -49,13 +52,16 @@ impl Entry {
 }
 
 impl Tasks {
-    /// Runs a connection, made from its load.
-    pub(crate) fn spawn_connection<F>(self: &Arc<Self>, serve: impl FnOnce(Arc<Load>) -> F)
-    where
+    /// Runs the connection of a peer, made from its load.
+    pub(crate) fn spawn_connection<F>(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        serve: impl FnOnce(Arc<Load>) -> F,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let load = Load::new(Arc::clone(&self.changed));
-        self.spawn(Some(Arc::clone(&load)), serve(load));
+        self.spawn(Some((Arc::clone(&load), peer)), serve(load));
     }
 
     /// Runs an upgraded socket.
@@ -68,10 +74,10 @@ impl Tasks {
 
     fn spawn(
         self: &Arc<Self>,
-        load: Option<Arc<Load>>,
+        connection: Option<(Arc<Load>, SocketAddr)>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Some(id) = self.enter(load) else { return };
+        let Some(id) = self.enter(connection) else { return };
         let ticket = Ticket { tasks: Arc::clone(self), id };
         // Not under the lock: a runtime that is ending drops the task on the spot.
         let handle = self.tracker.spawn(async move {
@@ -82,7 +88,8 @@ impl Tasks {
     }
 
     /// None once everything has been aborted.
-    fn enter(&self, load: Option<Arc<Load>>) -> Option<u64> {
+    fn enter(&self, connection: Option<(Arc<Load>, SocketAddr)>) -> Option<u64> {
+        let (load, peer) = connection.unzip();
         let mut table = self.table();
         if table.sealed {
             return None;
@@ -92,7 +99,7 @@ impl Tasks {
         }
         table.next += 1;
         let id = table.next;
-        table.entries.insert(id, Entry { load, abort: None });
+        table.entries.insert(id, Entry { load, peer, abort: None });
         Some(id)
     }
 
@@ -190,6 +197,13 @@ impl Tasks {
         self.table().loads().map(|load| load.active()).sum()
     }
 
+    /// The peers that do not read what they are answered.
+    pub(crate) fn unread(&self) -> Vec<SocketAddr> {
+        let table = self.table();
+        let unread = |entry: &&Entry| entry.load.as_ref().is_some_and(|load| load.is_unread());
+        table.entries.values().filter(unread).filter_map(|entry| entry.peer).collect()
+    }
+
     /// Whether `condition` holds for every connection.
     pub(crate) fn all(&self, condition: impl Fn(&Load) -> bool) -> bool {
         self.table().loads().all(|load| condition(load))
@@ -203,6 +217,16 @@ impl Tasks {
 impl Table {
     fn loads(&self) -> impl Iterator<Item = &Arc<Load>> {
         self.entries.values().filter_map(|entry| entry.load.as_ref())
+    }
+}
+
+impl Activity for Tasks {
+    fn calls(&self) -> usize {
+        self.active()
+    }
+
+    fn obstacles(&self) -> Vec<String> {
+        self.unread().iter().map(|peer| format!("{peer} does not read its answer")).collect()
     }
 }
 

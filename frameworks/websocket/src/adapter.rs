@@ -70,6 +70,7 @@ async fn call(
     let Some(endpoint) = gateway.table().event(&frame.event) else {
         return Some(refusal(gateway, &unknown(&frame.event), frame.id));
     };
+    let _flight = endpoint.info().enter();
     let context = gateway.context(endpoint.info(), socket);
     let mut out = Vec::with_capacity(USUAL_SIZE);
     begin_frame(&mut out, &frame.event, frame.id);

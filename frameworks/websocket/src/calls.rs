@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use polyport_bootstrap::framework::Activity;
 use tokio::sync::Notify;
 
 /// The events in flight: from the moment they were read until their answer is written.
@@ -59,6 +60,12 @@ impl Calls {
             }
             changed.await;
         }
+    }
+}
+
+impl Activity for Calls {
+    fn calls(&self) -> usize {
+        self.active()
     }
 }
 

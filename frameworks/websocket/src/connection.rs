@@ -187,6 +187,7 @@ impl Connection<'_> {
         let _call = self.gateway.calls.enter();
         let Handshake { query, headers } = handshake;
         for hook in &self.gateway.table().connect {
+            let _flight = hook.info().enter();
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             let context = self.gateway.context_with(hook.info(), headers.clone(), extensions);
@@ -213,6 +214,7 @@ impl Connection<'_> {
         }
         let _call = self.gateway.calls.enter();
         for hook in hooks {
+            let _flight = hook.info().enter();
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             extensions.insert(closed.clone());

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    future::pending,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use http::Request;
 use hyper::body::Incoming;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
-    framework::{Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
@@ -96,7 +97,7 @@ impl Framework for WebSocketFramework {
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
-        let host = settings.port.map(|_| ListenerHost::new(app.core()));
+        let host = settings.port.map(|_| ListenerHost::new(&context));
         let gateway = Gateway::new(app.clone(), settings, context.container().clone());
         let transport = WebSocketTransport {
             app: app.clone(),
@@ -245,6 +246,13 @@ impl Transport for WebSocketTransport {
         Ok(())
     }
 
+    async fn failed(&mut self) -> Error {
+        match &self.host {
+            Some(host) => host.failed().await,
+            None => pending().await,
+        }
+    }
+
     async fn stop_intake(&mut self) {
         self.gateway.calls.stop();
         if let Some(host) = &self.host {
@@ -269,7 +277,7 @@ impl Transport for WebSocketTransport {
         }
     }
 
-    fn active(&self) -> usize {
-        self.gateway.calls.active()
+    fn activity(&self) -> Option<Arc<dyn Activity>> {
+        Some(Arc::clone(&self.gateway.calls) as Arc<dyn Activity>)
     }
 }

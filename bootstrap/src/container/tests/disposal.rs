@@ -70,7 +70,7 @@ async fn an_error_a_panic_and_a_hang_are_told_and_skip_nobody() {
     assert_eq!(
         texts,
         [
-            "disposing of Idle (module test): it took longer than 5s, and was cut off",
+            "disposing of Idle (module test): it took longer than 1.25s, and was cut off",
             "disposing of Service (module test): busy",
             "disposing of Repo (module test): panicked: no more",
         ],
@@ -125,7 +125,7 @@ async fn what_never_gets_built_is_cut_off_and_told() {
     let errors = container.dispose_all(Duration::from_secs(2)).await;
     assert_eq!(
         errors[0].to_string(),
-        "Pool (module test): it was still being built after 2s, and was cut off",
+        "Pool (module test): it was still being built after 1s, and was cut off",
     );
     let error = caller.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "Pool (module test): its construction was stopped");

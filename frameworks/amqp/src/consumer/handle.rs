@@ -33,6 +33,7 @@ impl Consumer {
         channel: Arc<Channel>,
         slot: OwnedSemaphorePermit,
     ) {
+        let _flight = self.endpoint.info().enter();
         let settle = tokio::select! {
             biased;
             settle = self.process(&incoming) => settle,

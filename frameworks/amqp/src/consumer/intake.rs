@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::Channel;
+use polyport_bootstrap::Backoff;
 use tokio::task::JoinSet;
 
 use super::{Consumer, Flow, FlowEnd, Shared};
 use crate::{
-    backoff::Backoff,
     connection::{CLOSE, Link, LinkError, settled},
     dialer::Dialer,
     monitor::Side,
@@ -136,7 +136,7 @@ async fn live(
         }
         retire(&flow).await;
         let stop = &consumer.shared.stop;
-        if tokio::time::timeout(backoff.next(), stop.cancelled()).await.is_ok() {
+        if tokio::time::timeout(backoff.next_delay(), stop.cancelled()).await.is_ok() {
             return LifeEnd::Stopped(Arc::clone(flow.channel()));
         }
         flow = match reopen(&consumer, &dialer, &link).await {

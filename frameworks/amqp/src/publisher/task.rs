@@ -1,6 +1,7 @@
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use lapin::{ErrorKind, options::ConfirmSelectOptions};
+use polyport_bootstrap::Backoff;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,6 @@ use super::{
     job::Job,
 };
 use crate::{
-    backoff::Backoff,
     connection::{CLOSE, Link, answered, describe, settled},
     dialer::Dialer,
     monitor::Side,

@@ -6,7 +6,7 @@ use polyport_amqp::{
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::Application as _;
 use polyport_bootstrap::{
-    Fault, Health, Module, ModuleBuilder,
+    Fault, Health, HealthStatus, Module, ModuleBuilder,
     operation::{Inject, Input},
     testing::create_bootstrap,
 };
@@ -15,6 +15,7 @@ use crate::support::{Probe, TestBroker, Text, bootstrap, text, until_connected};
 
 on_both_brokers! {
     after_a_cut_consumers_and_publishers_come_back_and_health_tells,
+    a_broker_that_is_not_required_degrades_the_process,
     a_message_whose_acknowledgement_was_cut_off_comes_again,
     a_deleted_queue_is_declared_and_consumed_again,
 }
@@ -49,6 +50,25 @@ async fn after_a_cut_consumers_and_publishers_come_back_and_health_tells(broker:
         // The message before may come again: its acknowledgement can be cut off.
         while probe.next().await.text != round.to_string() {}
     }
+    app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
+}
+
+async fn a_broker_that_is_not_required_degrades_the_process(broker: Arc<TestBroker>) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let consumed = queue.clone();
+    let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
+    let app = app.config("amqp.health", "degraded").await.expect("starts");
+    let health = app.container().get::<Health>().await.expect("provided");
+    assert_eq!(health.readiness().status, HealthStatus::Up);
+    broker.proxy.cut_off();
+    until_connected(&app, false).await;
+    let readiness = health.readiness();
+    assert_eq!((readiness.ready, readiness.status), (true, HealthStatus::Degraded));
+    assert!(readiness.reason.is_some_and(|reason| reason.starts_with("amqp is down: ")));
+    broker.proxy.mend();
+    until_connected(&app, true).await;
+    assert_eq!(health.readiness().status, HealthStatus::Up);
     app.close().await.expect("a clean stop");
     broker.delete(&queue).await;
 }

@@ -58,7 +58,7 @@ async fn what_is_cut_at_the_end_of_a_stop_goes_back_to_its_queue(broker: Arc<Tes
     broker.client.publish("", &queue, &text("slow")).await;
     probe.next().await;
     let report = format!("{:?}", app.close().await.expect_err("a call was cut"));
-    assert!(report.contains("1 calls were cut"), "{report}");
+    assert!(report.contains("1 call was cut, not finished after 100ms: wait ("), "{report}");
     let message = broker.only_message(&queue).await;
     assert!(message.redelivered() && message.json::<Text>() == text("slow"));
     assert_eq!(broker.client.queue_depth(&format!("{queue}.dead")).await, 0);

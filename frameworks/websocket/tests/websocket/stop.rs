@@ -84,7 +84,10 @@ async fn an_event_that_never_ends_is_cut_and_reported() {
     let stopped = tokio::spawn(app.close());
     assert_eq!(client.close_code().await, 1001);
     let error = within(stopped).await.unwrap().unwrap_err();
-    assert!(format!("{error:?}").contains("1 calls were cut"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("1 call was cut, not finished after 50ms: slow (slow)"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

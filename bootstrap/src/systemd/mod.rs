@@ -1,0 +1,8 @@
+//! What systemd hands over and is told, where the process runs under it.
+
+mod notify;
+mod sockets;
+
+pub(crate) use notify::{NOTIFY_SOCKET, Notifier, State};
+pub use sockets::HandedOver;
+pub(crate) use sockets::{given, with};

@@ -1,0 +1,181 @@
+//! Background tasks of the application: named, watched, drained and cancelled with the process.
+
+mod drain;
+mod handle;
+mod register;
+mod run;
+mod settings;
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+pub use self::{
+    handle::{TaskBuilder, TaskHandle},
+    register::{ActiveTask, TaskCounts},
+    settings::{BackoffSettings, OnTaskFailure, TaskSettings},
+};
+use self::{
+    register::Register,
+    run::{Options, Task, Work},
+};
+use crate::{Error, Lifecycle, Result};
+
+/// Begins background tasks that the process knows of: each has a name, none is forgotten at a
+/// stop, and no error or panic of one is lost. A cheap handle; inject it as `Inject<Tasks>`.
+///
+/// At a stop tasks are told to end ([`stopping`](Self::stopping)) when the frameworks take no new
+/// calls any more, and are waited for as long as calls in flight are: `shutdown.drain_of.tasks`,
+/// or else `shutdown.drain`. Calls in flight can begin further ones until then. What has not ended
+/// is cancelled, and named in the report of the stop.
+///
+/// The idea is Egg's `ctx.runInBackground`.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use polyport_bootstrap::{Bootstrap, Tasks};
+///
+/// let bootstrap = Bootstrap::new().on_server_ready(async |container| {
+///     let tasks = container.get::<Tasks>().await?;
+///     let stop = tasks.token();
+///     tasks.spawn("heartbeat", async move {
+///         while !stop.is_cancelled() {
+///             println!("still here");
+///             tokio::select! {
+///                 () = stop.cancelled() => {}
+///                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
+///             }
+///         }
+///         Ok(())
+///     });
+///     Ok(())
+/// });
+/// # drop(bootstrap);
+/// ```
+#[derive(Clone)]
+pub struct Tasks(Arc<State>);
+
+struct State {
+    lifecycle: Lifecycle,
+    settings: RwLock<TaskSettings>,
+    stopping: CancellationToken,
+    register: Register,
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("active", &self.active()).finish_non_exhaustive()
+    }
+}
+
+impl Tasks {
+    /// The tasks of the process that lives this life.
+    pub(crate) fn new(lifecycle: Lifecycle) -> Self {
+        Self(Arc::new(State {
+            lifecycle,
+            settings: RwLock::default(),
+            stopping: CancellationToken::new(),
+            register: Register::default(),
+        }))
+    }
+
+    pub(crate) fn configure(&self, settings: TaskSettings) {
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    fn settings(&self) -> TaskSettings {
+        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs a future in the background. What happens where it fails is said by the setting
+    /// `tasks.on_failure`; a future can run only once, so that `restart` is `stop` for it.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
+    pub fn spawn<Fut>(&self, name: impl Into<String>, future: Fut) -> TaskHandle
+    where
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.task(name).spawn(future)
+    }
+
+    /// Runs what `begin` makes in the background, and makes it anew where it fails and
+    /// `tasks.on_failure` is `restart`. What ends well is not begun anew.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
+    pub fn spawn_fn<F, Fut>(&self, name: impl Into<String>, begin: F) -> TaskHandle
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.task(name).spawn_fn(begin)
+    }
+
+    /// A task with settings of its own:
+    /// `tasks.task("poller").on_failure(OnTaskFailure::Restart).spawn_fn(poll)`.
+    pub fn task(&self, name: impl Into<String>) -> TaskBuilder {
+        TaskBuilder::new(self.clone(), name.into())
+    }
+
+    /// Ends when tasks are to end: nothing new is taken any more, and what is in flight is drained.
+    pub async fn stopping(&self) {
+        self.0.stopping.cancelled().await;
+    }
+
+    /// Whether tasks are to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.is_cancelled()
+    }
+
+    /// A token of the caller's own that is cancelled when tasks are to end.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.0.stopping.child_token()
+    }
+
+    /// What runs now, by name; the one with the oldest task first.
+    #[must_use]
+    pub fn active(&self) -> Vec<ActiveTask> {
+        self.0.register.active()
+    }
+
+    /// How many tasks there have been, by how they ended.
+    #[must_use]
+    pub fn counts(&self) -> TaskCounts {
+        self.0.register.counts()
+    }
+
+    fn begin(&self, name: String, work: Work, options: Options) -> TaskHandle {
+        let name: Arc<str> = name.into();
+        let Some(id) = self.0.register.enter(&name) else {
+            self.refuse(&name);
+            return TaskHandle::new(name, None);
+        };
+        let span = tracing::info_span!("task", task = &*name);
+        let task =
+            Task { tasks: self.clone(), id, name: Arc::clone(&name), options, backoff: None };
+        let abort = tokio::spawn(task.run(work).instrument(span)).abort_handle();
+        self.0.register.begun(id, abort.clone());
+        TaskHandle::new(name, Some(abort))
+    }
+
+    fn refuse(&self, name: &str) {
+        let error = Error::other("not begun: the process has stopped its tasks")
+            .context(format!("task {name}"))
+            .advise("begin it before before_close hooks run");
+        tracing::error!("{error}");
+        self.0.lifecycle.fail(error);
+    }
+}
+
+#[cfg(test)]
+mod tests;
