@@ -217,7 +217,9 @@ impl Lifecycle {
             Phase::Starting | Phase::Stopped => {}
         }
         if phase == Phase::Stopped {
+            // Neither of them may keep what it holds alive any longer.
             *self.board() = None;
+            *self.0.reloader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 

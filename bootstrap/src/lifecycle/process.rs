@@ -164,8 +164,9 @@ impl Process {
 
     pub(crate) fn turn_ready(&self) {
         self.config.started();
-        self.lifecycle.enter(Phase::Ready);
+        // Whoever waits for the phase finds readiness on.
         self.health.set_serving(true);
+        self.lifecycle.enter(Phase::Ready);
     }
 }
 

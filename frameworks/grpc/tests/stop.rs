@@ -78,7 +78,7 @@ async fn a_call_that_outlasts_the_drain_is_still_answered() {
     assert_eq!(soon(begins.recv()).await, Some("begun"));
     let error = soon(app.close()).await.expect_err("a call was cut");
     assert!(
-        format!("{error:?}").contains("1 call was cut, not finished after 100ms: say_hello ("),
+        error.to_string().contains("1 call was cut, not finished after 100ms: say_hello ("),
         "{error:?}"
     );
     let status = soon(call).await.expect("no panic").expect_err("not finished");

@@ -57,7 +57,7 @@ async fn what_is_cut_at_the_end_of_a_stop_goes_back_to_its_queue(broker: Arc<Tes
     let app = app.config("shutdown.drain", "100ms").await.expect("starts");
     broker.client.publish("", &queue, &text("slow")).await;
     probe.next().await;
-    let report = format!("{:?}", app.close().await.expect_err("a call was cut"));
+    let report = app.close().await.expect_err("a call was cut").to_string();
     assert!(report.contains("1 call was cut, not finished after 100ms: wait ("), "{report}");
     let message = broker.only_message(&queue).await;
     assert!(message.redelivered() && message.json::<Text>() == text("slow"));

@@ -85,7 +85,7 @@ async fn an_event_that_never_ends_is_cut_and_reported() {
     assert_eq!(client.close_code().await, 1001);
     let error = within(stopped).await.unwrap().unwrap_err();
     assert!(
-        format!("{error:?}").contains("1 call was cut, not finished after 50ms: slow (slow)"),
+        error.to_string().contains("1 call was cut, not finished after 50ms: slow (slow)"),
         "{error:?}"
     );
 }
