@@ -145,7 +145,7 @@ fn reload(lifecycle: &Lifecycle) {
     let Some(reloader) = lifecycle.reloader().filter(|_| lifecycle.phase() == Phase::Ready) else {
         return tracing::warn!(phase = %lifecycle.phase(), "SIGHUP: only a ready process reloads");
     };
-    let (reloader, lifecycle) = (reloader.clone(), lifecycle.clone());
+    let lifecycle = lifecycle.clone();
     tokio::spawn(async move {
         tracing::info!("SIGHUP: reloading the configuration");
         lifecycle.notify(State::Reloading);

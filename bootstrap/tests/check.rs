@@ -101,14 +101,30 @@ async fn configuration_and_wiring_faults_are_in_one_report_and_configuration_has
         serve(m, "default", "work", work);
         Ok(())
     });
-    let faulty = json!({ "log": { "level": 3 } });
-    let bootstrap = Bootstrap::new().load(Fake::default()).module(late).default_config(faulty);
-    let error = check(bootstrap).await.expect_err("two faults");
+    let bootstrap = Bootstrap::new()
+        .load(Fake::default())
+        .module(late)
+        .default_config(json!({ "shutdown": { "drain": "soon", "delai": "1s" } }));
+    let error = check(bootstrap).await.expect_err("three faults");
     let report = report(&error);
     assert_eq!(error.exit_code(), 78, "{report}");
     assert!(report.starts_with("the application would not start\n"), "{report}");
-    assert!(report.contains("key log.level: expected a string, found 3"), "{report}");
-    assert!(report.contains("Missing: nobody provides it"), "{report}");
+    for fault in ["key shutdown.drain", "key shutdown.delai", "Missing: nobody provides it"] {
+        assert_eq!(report.matches(fault).count(), 1, "{fault}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn what_before_hooks_have_broken_is_told_with_all_other_faults_of_the_configuration() {
+    let bootstrap = Bootstrap::new().load(Fake::default()).before(async |container: Container| {
+        container.config().get_or_default::<u32>("page")?;
+        container.config().add(json!({ "page": 3, "startup": { "deadline": "soon" } }))
+    });
+    let error = check(bootstrap).await.expect_err("two faults");
+    let report = report(&error);
+    assert_eq!(error.exit_code(), 78, "{report}");
+    assert!(report.contains("page was unset when"), "{report}");
+    assert!(report.contains("key startup.deadline"), "{report}");
 }
 
 #[tokio::test]

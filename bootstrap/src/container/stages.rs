@@ -104,14 +104,6 @@ impl Container {
         report::all(report::faults(self.table(), roots, Stage::Complete, &nowhere))
     }
 
-    /// As [`check`](Self::check), while what was announced is still to come.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub(crate) fn check_registered(&self, roots: &[Root]) -> Result<()> {
-        report::all(report::faults(self.table(), roots, Stage::Registered, &nowhere))
-    }
-
     /// Builds the singletons that `roots` reach and those that are eager, independent ones at the
     /// same time, and returns how long each took, in the order in which they were finished.
     ///

@@ -2,14 +2,14 @@
 //! which configuration.
 
 use super::{
-    Lifecycle, Stage,
+    Lifecycle, Stage, building,
     plan::Plan,
     process::Process,
-    register::register,
+    register::{Told, register},
     stage_run,
     startup::{self, Pending},
 };
-use crate::{Config, Error, Graph, Result, graph, operation::roots, panics};
+use crate::{Config, Error, Graph, Result, graph, panics};
 
 /// What becomes of the before-hooks where nothing is to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,13 @@ pub(crate) struct Looked {
 /// of what that has built. The graph is that of the application that would start.
 pub(crate) async fn check(plan: Plan, before: BeforeHooks) -> Result<Graph> {
     let lifecycle = Lifecycle::default();
-    let told = panics::caught(|| register(plan, &lifecycle))?;
-    let config = told.config.clone();
-    let (mut process, mut pending) = panics::caught(|| startup::put_together(told, lifecycle))
-        .map_err(|wiring| match config.validate() {
-            Err(faults) => together(faults, [wiring]),
-            Ok(()) => wiring,
-        })?;
+    let (mut process, mut pending) = panics::caught(|| {
+        let mut told = register(plan, &lifecycle)?;
+        match startup::structure(&mut told, &lifecycle) {
+            Ok(container) => Ok(startup::put_together(told, container, lifecycle.clone())),
+            Err(wiring) => Err(with_config_faults(told, wiring)),
+        }
+    })?;
     let checked = check_all(&mut process, &mut pending, before).await;
     let graph = checked.map(|()| graph_of(&process));
     roll_back(process, graph).await
@@ -45,14 +45,15 @@ pub(crate) async fn check(plan: Plan, before: BeforeHooks) -> Result<Graph> {
 /// let them run, does not hide what is known without it.
 pub(crate) async fn look(plan: Plan, before: BeforeHooks) -> Result<Looked> {
     let lifecycle = Lifecycle::default();
-    let told = panics::caught(|| register(plan, &lifecycle))?;
+    let mut told = panics::caught(|| register(plan, &lifecycle))?;
     let config = told.config.clone();
-    let trouble = match panics::caught(|| startup::put_together(told, lifecycle)) {
+    let trouble = match panics::caught(|| startup::structure(&mut told, &lifecycle)) {
         Err(error) => Err(error),
-        Ok((mut process, mut pending)) => {
+        Ok(container) => {
+            let (mut process, mut pending) = startup::put_together(told, container, lifecycle);
             let ran = run_before(&mut process, &mut pending, before).await;
             // From here on the sections of the frameworks are known, and what is secret in them.
-            let _ = startup::configure(process.config.clone(), &mut pending).await;
+            let _ = building::configure(pending.frameworks, &config);
             roll_back(process, ran).await
         }
     };
@@ -65,25 +66,32 @@ async fn check_all(
     before: BeforeHooks,
 ) -> Result<()> {
     run_before(process, pending, before).await?;
-    if let Err(error) = process.seal_config() {
-        let loaded = std::mem::take(&mut pending.frameworks);
-        let is_loaded = |kind: &str, name: &str| loaded.iter().any(|it| it.may_be(kind, name));
-        return Err(together(error, unbuilt_faults(process, pending, is_loaded)));
-    }
-    let configured = startup::configure(process.config.clone(), pending).await?;
-    if let Err(error) = process.config.validate() {
-        let is_loaded = |kind: &str, name: &str| {
-            configured.iter().any(|it| (it.kind(), it.name()) == (kind, name))
-        };
-        return Err(together(error, unbuilt_faults(process, pending, is_loaded)));
-    }
-    match startup::build(process, pending, configured).await {
-        Ok(()) => process.check(),
-        Err(error) => {
-            let wiring = process.container.check_registered(&process.roots());
-            Err(together(error, wiring.err()))
+    let sealed = process.seal_config();
+    let configured = startup::configure(process.config.clone(), pending).await;
+    let checked = process.config.validate();
+    let faults = [sealed.err(), configured.as_ref().err().cloned(), checked.err()];
+    together(faults.into_iter().flatten())?;
+    startup::build(process, pending, configured?).await?;
+    process.check()
+}
+
+/// The before-hooks of an application whose wiring is broken cannot run; what is wrong with the
+/// values that are there without them is told all the same.
+fn with_config_faults(told: Told, wiring: Error) -> Error {
+    let configured = building::configure(told.frameworks, &told.config).err();
+    let faults = [configured, told.config.validate().err(), Some(wiring.clone())];
+    together(faults.into_iter().flatten()).err().unwrap_or(wiring)
+}
+
+/// One report of all `faults`, each told once.
+fn together(faults: impl Iterator<Item = Error>) -> Result<()> {
+    let mut once: Vec<Error> = Vec::new();
+    for fault in faults.flat_map(Error::into_parts) {
+        if once.iter().all(|known| known.to_string() != fault.to_string()) {
+            once.push(fault);
         }
     }
+    Error::all("the application would not start", once)
 }
 
 async fn run_before(
@@ -98,22 +106,6 @@ async fn run_before(
     let (lifecycle, container) = (process.lifecycle.clone(), process.container.clone());
     let limit = process.startup.of(Stage::Before);
     stage_run::run(&lifecycle, &container, Stage::Before, limit, process.run_before(hooks)).await
-}
-
-/// What is wrong with the wiring where the configuration does not let the frameworks be built.
-fn unbuilt_faults(
-    process: &Process,
-    pending: &mut Pending,
-    is_loaded: impl Fn(&str, &str) -> bool,
-) -> Vec<Error> {
-    let served = pending.registrations.take_exposures(is_loaded);
-    let roots = [roots(&served), process.hooks.roots()].concat();
-    Vec::from_iter(process.container.check_registered(&roots).err())
-}
-
-fn together(first: Error, further: impl IntoIterator<Item = Error>) -> Error {
-    let all: Vec<_> = [first.clone()].into_iter().chain(further).collect();
-    Error::all("the application would not start", all).err().unwrap_or(first)
 }
 
 fn graph_of(process: &Process) -> Graph {

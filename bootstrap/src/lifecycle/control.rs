@@ -1,7 +1,7 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -67,7 +67,7 @@ struct State {
     interrupt: CancellationToken,
     reason: OnceLock<String>,
     failures: Mutex<Vec<Error>>,
-    reloader: OnceLock<Reloader>,
+    reloader: Mutex<Option<Reloader>>,
     board: Mutex<Option<Arc<Board>>>,
     notifier: OnceLock<Notifier>,
     longest_stop: OnceLock<Duration>,
@@ -169,11 +169,15 @@ impl Lifecycle {
 
     /// Says what reloads the configuration on SIGHUP.
     pub(super) fn set_reloader(&self, reloader: &Reloader) {
-        let _ = self.0.reloader.set(reloader.clone());
+        *self.own_reloader() = Some(reloader.clone());
     }
 
-    pub(crate) fn reloader(&self) -> Option<&Reloader> {
-        self.0.reloader.get()
+    pub(crate) fn reloader(&self) -> Option<Reloader> {
+        self.own_reloader().clone()
+    }
+
+    fn own_reloader(&self) -> MutexGuard<'_, Option<Reloader>> {
+        self.0.reloader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn stop_requested(&self) {
@@ -219,7 +223,7 @@ impl Lifecycle {
         if phase == Phase::Stopped {
             // Neither of them may keep what it holds alive any longer.
             *self.board() = None;
-            *self.0.reloader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.own_reloader() = None;
         }
     }
 

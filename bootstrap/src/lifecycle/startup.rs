@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Config, Result,
+    container::Container,
     hooks::{HookFn, HookPoint},
     module::Registrations,
     operation::Exposures,
@@ -115,18 +116,31 @@ impl Drop for StoppedOnDrop<'_> {
 async fn assemble(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
     let mut stopped = StoppedOnDrop(Some(lifecycle));
     let own = lifecycle.clone();
-    let work = blocking(move || put_together(register(plan, &own)?, own));
+    let work = blocking(move || {
+        let mut told = register(plan, &own)?;
+        let container = structure(&mut told, &own)?;
+        Ok(put_together(told, container, own))
+    });
     let work = stage_run::within(lifecycle, None, BEFORE_CONFIGURATION, work);
     let assembled = unless_stopped(lifecycle, work).await?;
     stopped.0 = None;
     Ok(assembled)
 }
 
-/// The structure of the graph, and the one owner of everything that is going to be.
-pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Process, Pending)> {
+/// The structure of the graph of everything that was told.
+pub(super) fn structure(told: &mut Told, lifecycle: &Lifecycle) -> Result<Container> {
     let step = lifecycle.timeline().begin(Stage::Modules, Some("the graph".to_owned()));
     let container = step.end(told.build())?;
     told.health.register_all(told.hooks.take_checks())?;
+    Ok(container)
+}
+
+/// The one owner of everything that is going to be, and what is still to be done.
+pub(super) fn put_together(
+    told: Told,
+    container: Container,
+    lifecycle: Lifecycle,
+) -> (Process, Pending) {
     // What is wrong with it is told with all other faults, when the configuration is checked.
     let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
     container.set_build_deadline(startup.singleton);
@@ -155,7 +169,7 @@ pub(super) fn put_together(mut told: Told, lifecycle: Lifecycle) -> Result<(Proc
         registrations: told.registrations,
         free_ports: told.free_ports,
     };
-    Ok((process, pending))
+    (process, pending)
 }
 
 /// Stages 3 to 9. Each has its deadline as it is configured by then; before-hooks may change it.
