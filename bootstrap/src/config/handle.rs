@@ -247,6 +247,15 @@ impl Config {
         Ok(())
     }
 
+    /// Lets go of the hooks of modules, when the process has stopped: whoever still holds the
+    /// configuration holds nothing else.
+    pub(crate) fn retire(&self) {
+        let _changing = self.changing();
+        let before = self.current();
+        let (layers, sections) = (before.layers.without_hooks(), before.sections.clone());
+        self.replace(Snapshot { layers: Arc::new(layers), sections, sealed: before.sealed });
+    }
+
     /// Where the value at `key` comes from; `None` where nothing is set.
     #[must_use]
     pub fn explain(&self, key: &str) -> Option<Provenance> {

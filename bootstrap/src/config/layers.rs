@@ -119,6 +119,11 @@ impl Layers {
         }
     }
 
+    /// As these layers, with nothing that could see another one.
+    pub(super) fn without_hooks(&self) -> Self {
+        Self { hooks: WillLoad::default(), ..self.clone() }
+    }
+
     fn merge(&self, mut entries: Vec<Arc<Entry>>) -> (Self, Vec<Error>) {
         entries.sort_by_key(|entry| entry.layer);
         let (raw, filled) = (tree::empty(), Interpolated::nothing());

@@ -59,6 +59,7 @@ impl Process {
             errors.extend(found.into_iter().map(|error| error.at_stage(stage.as_str())));
         }
         errors.extend(self.lifecycle.take_failures());
+        self.config.retire();
         self.lifecycle.enter(Phase::Stopped);
         errors
     }

@@ -68,7 +68,8 @@ async fn the_faults_of_all_frameworks_are_in_one_report_before_one_is_built() {
     within(async {
         let test = create_bootstrap(two()).config("http.prot", 5).config("http.host", "");
         let test = test.config("http_admin.header_read_timeout", "0s");
-        let report = format!("{:?}", test.config("log.level", 1).await.expect_err("four faults"));
+        let error = test.config("log.level", 1).await.expect_err("four faults");
+        let report = error.parts().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         for fault in [
             "key http.prot: unknown key; the nearest is port",
             "key http.host: length is lower than 1, found \"\"",
