@@ -197,6 +197,6 @@ pub(crate) async fn until_connected(app: &TestApp, connected: bool) {
 pub(crate) async fn start_error(bootstrap: TestBootstrap) -> String {
     let started = timeout(LIMIT, bootstrap).await.expect("the start hangs");
     let report = format!("{:?}", started.map(drop).expect_err("the start must fail"));
-    // Its words: long lines are wrapped.
-    report.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    // A report is wrapped; its words are not.
+    report.split_whitespace().collect::<Vec<_>>().join(" ")
 }
