@@ -5,4 +5,5 @@
 mod command_line;
 mod reload;
 mod remote_config;
+mod sources;
 mod support;

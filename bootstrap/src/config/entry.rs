@@ -47,10 +47,15 @@ impl Entry {
         }
     }
 
-    /// Where this entry sets `path`: `config/config.default.toml:3, key http.port`.
-    pub(super) fn place(&self, path: &[String]) -> String {
+    /// Where this entry sets `path`: `config/config.default.toml:3`.
+    pub(super) fn source_place(&self, path: &[String]) -> String {
         let line = self.line_of(path).map_or(String::new(), |line| format!(":{line}"));
-        format!("{}{line}, key {}", self.source_name(), path.join("."))
+        format!("{}{line}", self.source_name())
+    }
+
+    /// That, and the key: `config/config.default.toml:3, key http.port`.
+    pub(super) fn place(&self, path: &[String]) -> String {
+        format!("{}, key {}", self.source_place(path), path.join("."))
     }
 
     /// What this entry sets at `path`, as it may be shown.

@@ -150,10 +150,9 @@ impl Layers {
             return None;
         };
         let at = clash(&self.raw, &entry.values)?;
-        let (key, place) = (at.join("."), self.contributors(&at)?.0.place(&at));
+        let (key, place) = (at.join("."), self.contributors(&at)?.0.source_place(&at));
         let below = tree::find(&self.raw, &at).map_or("nothing", tree::kind_of);
         let above = tree::find(&entry.values, &at).map_or("nothing", tree::kind_of);
-        let place = place.strip_suffix(&format!(", key {key}")).unwrap_or(&place).to_owned();
         let error = format!("it sets {key} to {above}, which is {below} in {place}");
         Some(Error::configuration(error).context(format!("environment variable {name}")).advise(
             if below == tree::kind_of(&tree::empty()) {
@@ -270,15 +269,18 @@ impl Layers {
         match part {
             Part::Variable(name) => format!("environment variable {name}"),
             Part::Fallback(target) => format!("what stands in for {target}"),
-            Part::Key(key) => match self.contributors(&tree::segments(key)) {
-                Some((entry, _)) => {
-                    let place = entry.place(&tree::owned_segments(key));
-                    let place = place.strip_suffix(&format!(", key {key}")).unwrap_or(&place);
-                    format!("{key} ({place})")
-                }
-                None => key.clone(),
-            },
+            Part::Key(key) => format!("{key} ({})", self.place_of(&tree::owned_segments(key))),
         }
+    }
+
+    /// Where the value at `path` is set, or the text that it was filled in with as a part of it.
+    fn place_of(&self, path: &[String]) -> String {
+        if self.find(path).is_none() {
+            return "the application".to_owned();
+        }
+        let mut written = (0..=path.len()).rev().map(|end| &path[..end]);
+        let place = written.find_map(|at| Some(self.contributors(at)?.0.source_place(at)));
+        place.unwrap_or_default()
     }
 
     /// Whether the value at `path` is what it is meant to be.

@@ -184,7 +184,8 @@ fn a_variable_that_is_not_unicode_is_an_error_where_it_is_used() {
 #[test]
 fn the_place_of_a_value_says_what_it_was_made_of() {
     let config = of("url = 'http://${http.host}:${http.port}${env:HOME}${no:-!}'\n\
-                     copy = '${http}'\n[http]\nhost = 'h'\nport = 7001\n");
+                     copy = '${http}'\n[http]\nhost = 'h'\nport = 7001\n\
+                     [far]\nport = '${copy.port}'\nname = '${app.name}'\n");
     let place = config.explain("url").unwrap();
     assert_eq!(place.winner().to_string(), "config/config.default.toml:1");
     let written = "http://${http.host}:${http.port}${env:HOME}${no:-!}";
@@ -202,7 +203,10 @@ fn the_place_of_a_value_says_what_it_was_made_of() {
     assert_eq!(below.key(), "copy.port");
     assert_eq!(below.winner().to_string(), "config/config.default.toml:2");
     assert_eq!(below.made_of(), ["http (config/config.default.toml:3)"]);
-    assert!(config.explain("http.port").unwrap().made_of().is_empty());
+    let far = |key| config.explain(key).unwrap().made_of().to_vec();
+    assert_eq!(far("far.port"), ["copy.port (config/config.default.toml:2)"]);
+    assert_eq!(far("far.name"), ["app.name (the application)"]);
+    assert!(far("http.port").is_empty());
 }
 
 #[test]
