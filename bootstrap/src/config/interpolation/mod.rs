@@ -1,10 +1,12 @@
 //! `${…}` in texts: values that are made of other values and of environment variables.
 
+mod filled;
 mod resolve;
 mod template;
 
 pub(super) use self::{
-    resolve::{Cause, Interpolated, Part, Surroundings, resolve},
+    filled::{Cause, Interpolated, Part, Surroundings},
+    resolve::resolve,
     template::names_secret,
 };
 
