@@ -115,10 +115,10 @@ impl Process {
         in_flight.watch();
         let (quiet, shutdown) = (self.shutdown.quiet, self.shutdown.clone());
         let lifecycle = self.lifecycle.clone();
-        let longest = self.members.iter().map(|member| shutdown.drain_of(&member.section())).max();
+        let longest = self.members.iter().map(|member| shutdown.drain_of(member.section())).max();
         let until = Instant::now() + longest.unwrap_or_default();
         let drains = self.members.iter_mut().map(|member| {
-            let (limit, title) = (shutdown.drain_of(&member.section()), member.title());
+            let (limit, title) = (shutdown.drain_of(member.section()), member.title());
             let (own, drain) =
                 (&lifecycle, |transport| Transport::drain(transport).map(Ok).boxed());
             let late = move || cut(own, &title, limit);
