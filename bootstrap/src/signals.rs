@@ -140,13 +140,15 @@ struct Signal {
 
 const INTERRUPT: Signal = Signal { name: "SIGINT", number: 2 };
 
-/// Has the configuration reloaded, in the background: a stop does not wait for it.
+/// Has the configuration reloaded, in the background: a stop does not wait for it, and what comes
+/// during the start waits for its end.
 fn reload(lifecycle: &Lifecycle) {
-    let Some(reloader) = lifecycle.reloader().filter(|_| lifecycle.phase() == Phase::Ready) else {
-        return tracing::warn!(phase = %lifecycle.phase(), "SIGHUP: only a ready process reloads");
-    };
     let lifecycle = lifecycle.clone();
     tokio::spawn(async move {
+        if lifecycle.reached(Phase::Ready).await != Phase::Ready {
+            return;
+        }
+        let Some(reloader) = lifecycle.reloader() else { return };
         tracing::info!("SIGHUP: reloading the configuration");
         lifecycle.notify(State::Reloading);
         // The log has told it.

@@ -13,7 +13,7 @@ use polyport_bootstrap::{
 use support::{Fake, Log};
 
 fn fake(log: &Log) -> Bootstrap {
-    Bootstrap::new().load(Fake::new(log)).root("no/such/folder")
+    Bootstrap::new().load(Fake::new(log)).root(env!("CARGO_MANIFEST_DIR"))
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {

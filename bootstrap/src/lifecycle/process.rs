@@ -53,7 +53,6 @@ impl Process {
         self.startup = self.config.peek_or_default("startup").unwrap_or_default();
         self.shutdown = self.config.peek_or_default("shutdown").unwrap_or_default();
         self.container.set_build_deadline(self.startup.singleton);
-        self.tasks.configure(self.config.peek_or_default("tasks").unwrap_or_default());
         if let Some(log) = &self.log {
             log.apply(log.prepare(&self.config));
         }

@@ -76,7 +76,7 @@ fn read(
 /// Lets every module that is on say what it brings.
 fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle) -> Result<Told> {
     let Plan { frameworks, modules, config_will_load, before, hooks, options, .. } = plan;
-    let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone()));
+    let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone(), config.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
     providers.provide_value(Arc::new(tasks.clone()));
     let reloader = Reloader::new(&config, log.as_ref());

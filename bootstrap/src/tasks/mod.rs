@@ -6,11 +6,7 @@ mod register;
 mod run;
 mod settings;
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, future::Future, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -24,7 +20,7 @@ use self::{
     register::Register,
     run::{Options, Task, Work},
 };
-use crate::{Error, Lifecycle, Result};
+use crate::{Config, Error, Lifecycle, Result, config::SettingsSection as _};
 
 /// Begins background tasks that the process knows of: each has a name, none is forgotten at a
 /// stop, and no error or panic of one is lost. A cheap handle; inject it as `Inject<Tasks>`.
@@ -64,7 +60,7 @@ pub struct Tasks(Arc<State>);
 
 struct State {
     lifecycle: Lifecycle,
-    settings: RwLock<TaskSettings>,
+    config: Config,
     stopping: CancellationToken,
     register: Register,
 }
@@ -76,22 +72,19 @@ impl fmt::Debug for Tasks {
 }
 
 impl Tasks {
-    /// The tasks of the process that lives this life.
-    pub(crate) fn new(lifecycle: Lifecycle) -> Self {
+    /// The tasks of the process that lives this life, with this configuration.
+    pub(crate) fn new(lifecycle: Lifecycle, config: Config) -> Self {
         Self(Arc::new(State {
             lifecycle,
-            settings: RwLock::default(),
+            config,
             stopping: CancellationToken::new(),
             register: Register::default(),
         }))
     }
 
-    pub(crate) fn configure(&self, settings: TaskSettings) {
-        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
-    }
-
+    /// As they are now. What is wrong with them is told when the configuration is checked.
     fn settings(&self) -> TaskSettings {
-        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.config.peek_or_default(TaskSettings::KEY).unwrap_or_default()
     }
 
     /// Runs a future in the background. What happens where it fails is said by the setting

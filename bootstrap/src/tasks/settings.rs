@@ -18,6 +18,7 @@ pub struct TaskSettings {
     /// What a task's error or panic does, unless the task itself says otherwise; default `stop`.
     pub on_failure: OnTaskFailure,
     /// How long a task that is begun anew waits before.
+    #[garde(dive)]
     pub back_off: BackoffSettings,
 }
 
@@ -37,8 +38,9 @@ pub enum OnTaskFailure {
 
 /// The section `tasks.back_off`: each delay is random between nothing and a bound, which doubles
 /// with each failure. After half a minute without one it begins with the first again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default)]
+#[garde(allow_unvalidated)]
 pub struct BackoffSettings {
     /// The first bound; default 100 ms.
     #[serde(with = "humantime_serde")]

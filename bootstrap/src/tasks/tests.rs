@@ -10,19 +10,22 @@ use tokio::{
 };
 
 use super::*;
-use crate::Phase;
+use crate::{
+    Phase,
+    config::{ConfigBuilder, Environment},
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn tasks() -> (Tasks, Lifecycle) {
-    let lifecycle = Lifecycle::default();
-    (Tasks::new(lifecycle.clone()), lifecycle)
+    with("stop")
 }
 
-fn configured(on_failure: OnTaskFailure) -> (Tasks, Lifecycle) {
-    let (tasks, lifecycle) = tasks();
-    tasks.configure(TaskSettings { on_failure, ..TaskSettings::default() });
-    (tasks, lifecycle)
+fn with(on_failure: &str) -> (Tasks, Lifecycle) {
+    let config = ConfigBuilder::new(Environment::unittest(), "no/such/folder")
+        .override_value("tasks.on_failure", on_failure);
+    let lifecycle = Lifecycle::default();
+    (Tasks::new(lifecycle.clone(), config.build().expect("fits")), lifecycle)
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -78,7 +81,7 @@ async fn an_error_keeps_its_kind_and_so_the_exit_code() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_only_logged_stops_nothing() {
-    let (tasks, lifecycle) = configured(OnTaskFailure::Log);
+    let (tasks, lifecycle) = with("log");
     tasks.spawn("a", async { Err(Error::other("gone")) });
     tasks.spawn_fn("b", || async { panic!("gone") });
     assert!(drained(&tasks).await.is_none());
@@ -89,7 +92,7 @@ async fn what_is_only_logged_stops_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_is_begun_anew_with_growing_delays_until_it_ends_well() {
-    let (tasks, lifecycle) = configured(OnTaskFailure::Restart);
+    let (tasks, lifecycle) = with("restart");
     let runs = Arc::new(AtomicUsize::new(0));
     let (count, done) = (Arc::clone(&runs), Arc::new(Notify::new()));
     let told = Arc::clone(&done);
@@ -116,7 +119,7 @@ async fn a_task_is_begun_anew_with_growing_delays_until_it_ends_well() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_cannot_be_begun_anew_and_so_stops_the_process() {
-    let (tasks, lifecycle) = configured(OnTaskFailure::Restart);
+    let (tasks, lifecycle) = with("restart");
     tasks.spawn("once", async { Err(Error::other("gone")) });
     soon(lifecycle.stop_requested()).await;
     assert_eq!(lifecycle.take_failures().len(), 1);
@@ -124,7 +127,7 @@ async fn a_future_cannot_be_begun_anew_and_so_stops_the_process() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_task_says_for_itself_counts_more_than_the_setting() {
-    let (tasks, lifecycle) = configured(OnTaskFailure::Stop);
+    let (tasks, lifecycle) = with("stop");
     let fails = || async { Err(Error::other("gone")) };
     tasks.task("a").on_failure(OnTaskFailure::Log).spawn(fails());
     soon(tasks.0.register.idle()).await;

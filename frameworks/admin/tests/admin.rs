@@ -253,9 +253,19 @@ async fn a_port_in_use_is_reported_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_check_of_the_application_opens_no_port() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = taken.local_addr().expect("bound").port();
+    let settings = AdminSettings { port, ..AdminSettings::default() };
+    let bootstrap =
+        Bootstrap::new().load(HttpFramework::new()).load(AdminFramework::new().configure(settings));
+    soon(bootstrap.check()).await.expect("fits, and the port is left alone");
+}
+
+#[tokio::test]
 async fn settings_that_contradict_themselves_are_refused() {
     for (key, value, word) in [
-        ("admin.live", "livez", "slash"),
+        ("admin.live", "livez", "does not begin with"),
         ("admin.ready", "/status", "something else"),
         ("admin.started", "/health/live", "something else"),
         ("admin.pot", "7", "pot"),
@@ -285,10 +295,8 @@ async fn it_is_never_the_main_framework_beside_others() {
 #[tokio::test]
 async fn nothing_is_held_after_the_stop() {
     struct Pool;
-    let pool = Arc::new(Pool);
-    let held = Arc::downgrade(&pool);
-    let provides = polyport_bootstrap::module("pool", move |m| {
-        m.provide_value(Arc::clone(&pool));
+    let provides = polyport_bootstrap::module("pool", |m| {
+        m.provide_with(async || Ok::<_, Error>(Pool)).eager();
         m.health(HealthCheck::new("pool", async |container: Container| {
             container.get::<Pool>().await.map(drop)
         }));
@@ -297,6 +305,7 @@ async fn nothing_is_held_after_the_stop() {
     let app = soon(create_bootstrap(bootstrap().module(provides))).await.expect("it starts");
     assert_eq!(get(address(&app), "/health/ready").await.status, 200);
     let handle = app.app::<AdminApp>().expect("loaded");
+    let held = Arc::downgrade(&app.container().try_get::<Pool>().expect("provided"));
     soon(app.close()).await.expect("stops cleanly");
     assert!(held.upgrade().is_none(), "somebody still holds a singleton");
     assert!(handle.container().is_none());

@@ -60,6 +60,7 @@ pub struct HealthSettings {
     #[garde(prefix("/"))]
     pub ready: String,
     /// Answers 200 once the process has been started, 503 before; default `/health/started`.
+    #[garde(prefix("/"))]
     pub started: String,
 }
 
