@@ -45,7 +45,7 @@ fn with_pool(log: &Log) -> Bootstrap {
 #[tokio::test]
 async fn before_hooks_run_and_what_they_build_is_disposed_of_and_nothing_is_bound() {
     let log = Log::default();
-    let hooks = ["config_did_load", "did_load", "will_ready", "on_ready", "closed"];
+    let hooks = ["config_did_load", "did_load", "will_ready", "on_ready", "on_stopping"];
     let mut bootstrap = with_pool(&log).before(async |container: Container| {
         container.get::<Pool>().await?;
         container.config().add(json!({ "a": 1 }))
@@ -56,7 +56,7 @@ async fn before_hooks_run_and_what_they_build_is_disposed_of_and_nothing_is_boun
             bootstrap = bootstrap.$hook(async move |_| { to.add(stringify!($hook)); Ok(()) });)*
         };
     }
-    note!(config_did_load, did_load, will_ready, on_ready, closed);
+    note!(config_did_load, did_load, will_ready, on_ready, on_stopping, closed);
     check(bootstrap).await.expect("nothing is wrong");
     let entries = log.entries();
     assert_eq!(entries[..2], ["pool built", "default build"]);
@@ -64,6 +64,8 @@ async fn before_hooks_run_and_what_they_build_is_disposed_of_and_nothing_is_boun
         assert_eq!(log.count(step), 0, "{step}: {entries:?}");
     }
     assert_eq!(log.count("pool disposed"), 1, "{entries:?}");
+    // Whose before-hook was called may close what that has opened.
+    assert_eq!(log.count("closed"), 1, "{entries:?}");
 }
 
 #[tokio::test]
@@ -84,11 +86,11 @@ async fn a_before_hook_that_fails_is_the_report_and_what_was_built_is_disposed_o
 async fn a_before_hook_that_hangs_is_named() {
     let bootstrap = Bootstrap::new()
         .load(Fake::default())
-        .default_config(json!({ "startup": { "deadline": "10ms" } }))
+        .default_config(json!({ "startup": { "hook": "10ms" } }))
         .before(async |_| std::future::pending().await);
     let error = check(bootstrap).await.expect_err("it hangs");
     assert_eq!(error.kind(), ErrorKind::Deadline);
-    assert!(error.to_string().starts_with("stage before"), "{error}");
+    assert!(error.to_string().starts_with("before-hook 1: not finished"), "{error}");
 }
 
 #[tokio::test]
@@ -118,13 +120,13 @@ async fn configuration_and_wiring_faults_are_in_one_report_and_configuration_has
 async fn what_before_hooks_have_broken_is_told_with_all_other_faults_of_the_configuration() {
     let bootstrap = Bootstrap::new().load(Fake::default()).before(async |container: Container| {
         container.config().get_or_default::<u32>("page")?;
-        container.config().add(json!({ "page": 3, "startup": { "deadline": "soon" } }))
+        container.config().add(json!({ "page": 3, "startup": { "hook": "soon" } }))
     });
     let error = check(bootstrap).await.expect_err("two faults");
     let report = report(&error);
     assert_eq!(error.exit_code(), 78, "{report}");
     assert!(report.contains("page was unset when"), "{report}");
-    assert!(report.contains("key startup.deadline"), "{report}");
+    assert!(report.contains("key startup.hook"), "{report}");
 }
 
 #[tokio::test]

@@ -168,11 +168,11 @@ async fn what_a_hook_refuses_ends_the_start() {
 
 #[tokio::test]
 async fn texts_that_cannot_be_filled_in_end_the_start_with_all_other_faults() {
-    let defaults = json!({ "a": "${no.such}", "b": "${env:NO}", "startup": { "deadline": 7 } });
+    let defaults = json!({ "a": "${no.such}", "b": "${env:NO}", "startup": { "hook": 7 } });
     let error = refused(test(fake().default_config(defaults))).await;
     let text = format!("{error:?}");
     assert_eq!(error.exit_code(), ErrorKind::Configuration.exit_code());
-    for part in ["key a: it is made of no.such", "key b: environment variable NO", "deadline"] {
+    for part in ["key a: it is made of no.such", "key b: environment variable NO", "startup.hook"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

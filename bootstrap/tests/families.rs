@@ -211,7 +211,7 @@ async fn a_member_whose_name_is_no_part_of_a_key_is_an_error() {
         start(&Log::default(), |bootstrap| bootstrap.default_config(odd)).await.unwrap_err();
     assert_eq!(
         format!("{error:?}"),
-        "module database: names of instances do not fit\n  \
+        "module database: names of instances do not fit\n  stage: before\n  \
          mysql.clients: \"\" cannot be the name of an instance\n    \
          help: use a name without a dot that is not empty\n  \
          mysql.clients: \"a.b\" cannot be the name of an instance\n    \

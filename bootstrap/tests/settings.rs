@@ -231,7 +231,7 @@ async fn what_was_read_at_start_needs_a_restart_and_what_is_declared_does_not() 
         app.container().config(),
         json!({
             "limits": { "size": 1, "other": 1 }, "users": { "page_size": 5 },
-            "startup": { "deadline": "1s" }, "log": { "level": "warn" },
+            "startup": { "bind": "1s" }, "log": { "level": "warn" },
         }),
     );
     let effects: Vec<_> = changed.iter().map(|key| (key.key(), key.effect())).collect();
@@ -239,7 +239,7 @@ async fn what_was_read_at_start_needs_a_restart_and_what_is_declared_does_not() 
         ("limits.other", Effect::Live),
         ("limits.size", Effect::Restart),
         ("log.level", Effect::Live),
-        ("startup.deadline", Effect::Restart),
+        ("startup.bind", Effect::Restart),
         ("users.page_size", Effect::Live),
     ];
     assert_eq!(effects, expected);

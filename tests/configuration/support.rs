@@ -125,11 +125,7 @@ impl Program {
                 panic!("{message:?} is not said, but: {}", self.said.join("\n"))
             });
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let (Some("http"), Some(address)) =
-                (event["framework"].as_str(), event["address"].as_str())
-            {
-                self.http = address.parse().ok();
-            }
+            self.http = http_address(&event).or(self.http);
             self.said.push(line.clone());
             if line.contains(message) {
                 return line;
@@ -161,6 +157,13 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where the HTTP server listens, if this is the event that says so.
+fn http_address(event: &Value) -> Option<SocketAddr> {
+    let places: Vec<Value> = serde_json::from_str(event["frameworks"].as_str()?).ok()?;
+    let http = places.iter().find(|place| place["framework"] == "http")?;
+    http["address"].as_str()?.parse().ok()
 }
 
 /// Examples stand beside the folder of the test's own binary; `cargo test` builds them unless it

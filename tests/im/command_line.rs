@@ -60,7 +60,7 @@ fn help_lists_what_there_is_and_an_unknown_argument_is_exit_code_64() {
     assert_eq!(
         text(unknown.stderr),
         "error: argument \"--grap\" is not known\n  help: there is --check[=offline], \
-         --config[=offline], --explain KEY, --graph[=mermaid|dot|json], --timeline, --help\n",
+         --config[=offline], --explain KEY,\n      --graph[=mermaid|dot|json], --timeline, --help\n",
     );
     assert!(unknown.stdout.is_empty());
 }

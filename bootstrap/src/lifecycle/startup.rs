@@ -22,6 +22,7 @@ use crate::{
     hooks::{HookFn, HookPoint},
     module::Registrations,
     operation::Exposures,
+    program,
 };
 
 /// What is still to be done with what was told.
@@ -113,7 +114,9 @@ impl Drop for StoppedOnDrop<'_> {
 }
 
 /// Stages 1 and 2: files and variables, modules, the structure of the graph. Nothing is built.
-async fn assemble(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
+async fn assemble(mut plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
+    // The thread that the configuration is read on does not know whose `main` this is.
+    plan.options.name = plan.options.name.take().or_else(program::name);
     let mut stopped = StoppedOnDrop(Some(lifecycle));
     let own = lifecycle.clone();
     let work = blocking(move || {
