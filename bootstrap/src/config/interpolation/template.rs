@@ -129,8 +129,9 @@ impl<'t> Reader<'t> {
     }
 
     fn reference(&mut self, depth: usize) -> Result<Reference, &'static str> {
-        let end = self.rest.find(":-").unwrap_or(self.rest.len());
-        let end = self.rest[..end].find(['}', '$', '{']).unwrap_or(end);
+        // Nearest first: looking for what may not come at all would take the square of the length.
+        let end = self.rest.find(['}', '$', '{']).unwrap_or(self.rest.len());
+        let end = self.rest[..end].find(":-").unwrap_or(end);
         let target = self.take_first(end).trim();
         let fallback = match self.take(":-") {
             true if depth >= MAX_DEPTH => return Err("fallbacks lie too deep within each other"),
@@ -210,6 +211,13 @@ mod tests {
         let deep = "${x:-".repeat(100_000) + &"}".repeat(100_000);
         let fault = Err("fallbacks lie too deep within each other");
         assert_eq!(Template::parse(&deep), fault);
+    }
+
+    #[test]
+    fn a_text_of_many_references_is_read_in_time_that_grows_with_its_length() {
+        let many = 50_000;
+        let read = Template::parse(&"${y}".repeat(many)).map(|template| template.0.len());
+        assert_eq!(read, Ok(many));
     }
 
     #[test]
