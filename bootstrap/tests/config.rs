@@ -222,6 +222,20 @@ async fn a_folder_that_is_named_and_not_there_is_an_error() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_variable_that_decides_which_files_are_read_is_not_passed_over_for_its_encoding() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new("encoding", &[("config/config.default.toml", "a = 1")]);
+    for name in ["POLYPORT_ENV", "POLYPORT_CONFIG_DIR"] {
+        let bootstrap = create_bootstrap(fake()).root(folder.path());
+        let value = std::ffi::OsStr::from_bytes(b"prod\xff");
+        let error = refused(bootstrap.variables([(name, value)])).await;
+        let expected = format!("environment variable {name}: the value is not Unicode");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
 #[tokio::test]
 async fn environments_and_files_are_declared_on_the_bootstrap() {
     let of = |bootstrap, name: &str| test(bootstrap).environment(name.parse().unwrap());

@@ -177,6 +177,10 @@ fn read(path: &PathBuf) -> Result<Option<String>> {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
             .map_err(|error| Error::configuration("the file is not UTF-8").caused_by(error)),
+        Err(error) if missing(&error) && path.is_symlink() => {
+            let error = Error::configuration("it is a link that leads nowhere").caused_by(error);
+            Err(error.advise("let it lead to a file, or remove it"))
+        }
         Err(error) if missing(&error) => Ok(None),
         Err(error) => Err(Error::configuration("the file cannot be read").caused_by(error)),
     }

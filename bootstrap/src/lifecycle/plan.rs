@@ -57,6 +57,7 @@ pub(super) fn load_config(options: &mut Options, presets: Presets) -> Result<Con
         Some(variables) => variables,
         None => std::env::vars_os().collect(),
     };
+    legible(&variables)?;
     let text: Vec<_> = variables.iter().filter_map(as_text).collect();
     let environment = match options.environment.take() {
         Some(environment) => environment,
@@ -86,6 +87,8 @@ pub(super) fn load_config(options: &mut Options, presets: Presets) -> Result<Con
 
 /// The variable that says where the config files are.
 const CONFIG_DIR: &str = "POLYPORT_CONFIG_DIR";
+/// The variable that names the environment.
+const ENVIRONMENT: &str = "POLYPORT_ENV";
 
 fn said<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
     let (_, value) = variables.iter().find(|(known, _)| known == name)?;
@@ -102,6 +105,18 @@ fn existing(root: PathBuf) -> Result<PathBuf> {
 
 /// What is not text names neither an environment nor a folder of ours; configuration that is not
 /// text is reported where it is read.
+/// What says which configuration is read must not be passed over.
+fn legible(variables: &[(OsString, OsString)]) -> Result<()> {
+    let deciding = |name: &OsString| *name == ENVIRONMENT || *name == CONFIG_DIR;
+    let illegible =
+        |(name, value): &&(OsString, OsString)| deciding(name) && value.to_str().is_none();
+    match variables.iter().find(illegible) {
+        Some((name, _)) => Err(Error::configuration("the value is not Unicode")
+            .context(format!("environment variable {}", name.display()))),
+        None => Ok(()),
+    }
+}
+
 fn as_text((name, value): &(OsString, OsString)) -> Option<(String, String)> {
     Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
 }

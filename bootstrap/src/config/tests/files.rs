@@ -121,3 +121,14 @@ fn what_is_nested_too_deep_is_an_error_in_every_source() {
     }
     assert!(config(&[]).add(tree).unwrap_err().to_string().contains("nested deeper than 64"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_taken_for_a_file_that_is_not_there() {
+    let folder = Folder::new(&[("config.default.toml", "")]);
+    let config = folder.builder().build().unwrap();
+    let link = config.config_dir().join("config.unittest.toml");
+    std::os::unix::fs::symlink("gone", link).unwrap();
+    let error = folder.builder().build().unwrap_err().to_string();
+    assert_eq!(error, "config/config.unittest.toml: it is a link that leads nowhere");
+}
