@@ -1,4 +1,5 @@
-//! What must not be seen: values under keys that look like secrets, and passwords in URLs.
+//! What must not be seen: values under keys that look like secrets, and passwords in URLs and in
+//! other texts of names and values.
 
 use figment::value::{Num, Value};
 use serde_json::Value as Json;
@@ -8,8 +9,21 @@ use super::interpolation::names_secret;
 /// What stands in a secret's place.
 const MASK: &str = "***";
 
-const SECRET_WORDS: [&str; 9] =
-    ["password", "passwd", "passphrase", "pwd", "token", "secret", "key", "apikey", "credential"];
+const SECRET_WORDS: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "token",
+    "secret",
+    "key",
+    "apikey",
+    "credential",
+];
+
+/// What tells a secret at the end of a word too: `PGPASSWORD`, `authtoken`.
+const SECRET_ENDS: [&str; 4] = ["password", "passwd", "token", "secret"];
 
 /// Whether a key holds a secret, by one of its words, in the plural or numbered too: `password`,
 /// `apiKey`, `auth_tokens`, `key2`; not `keyboard`.
@@ -17,7 +31,9 @@ pub(super) fn is_secret(key: &str) -> bool {
     words(key).any(|word| {
         let word = word.to_ascii_lowercase();
         let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
-        SECRET_WORDS.contains(&word.strip_suffix('s').unwrap_or(word))
+        let single = word.strip_suffix('s').unwrap_or(word);
+        let is_one = |word: &str| SECRET_WORDS.contains(&word);
+        is_one(word) || is_one(single) || SECRET_ENDS.iter().any(|end| single.ends_with(end))
     })
 }
 
@@ -82,34 +98,46 @@ fn scrub_scalar(text: String, scalar: &Value, secret: bool) -> String {
     text.replace(&plain, &safe).replace(&escaped, &safe)
 }
 
-/// `text` with the passwords of the URLs in it masked: in the user part (RFC 3986, section
-/// 3.2.1) and in query parameters with a secret's name.
-///
-/// An `@` in a path is taken for the end of the user part, because a password in which `/` was
-/// not escaped looks the same: rather too much is hidden than too little.
+/// `text` with the passwords of the URLs in it masked, in the user part (RFC 3986, section 3.2.1),
+/// and what stands behind a secret's name and `=`: in a query, in a fragment, or in a text such as
+/// `host=a password=b`.
 fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let (user, rest) =
-        rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
-    let user = match user.map(|user| user.split_once(':')) {
-        None => String::new(),
-        Some(Some((name, _))) => format!("{name}:{MASK}@"),
-        Some(None) => format!("{}@", user.unwrap_or_default()),
-    };
-    let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, query)| {
-        (rest, format!("?{}", without_secret_parameters(query)))
-    });
-    format!("{scheme}://{user}{rest}{query}")
+    without_secret_parameters(&without_user_password(text))
 }
 
-fn without_secret_parameters(query: &str) -> String {
-    let masked = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
-        _ => parameter.to_owned(),
-    });
-    masked.collect::<Vec<_>>().join("&")
+/// An `@` in a path is taken for the end of the user part, because a password in which `/` was
+/// not escaped looks the same: rather too much is hidden than too little.
+fn without_user_password(text: &str) -> String {
+    let parts = text
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+        .and_then(|(scheme, (user, rest))| Some((scheme, user.split_once(':')?.0, rest)));
+    match parts {
+        Some((scheme, name, rest)) => format!("{scheme}://{name}:{MASK}@{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+/// What separates parameters may also be a part of a secret one: what follows that and is no
+/// parameter itself is hidden with it.
+fn without_secret_parameters(text: &str) -> String {
+    let (mut shown, mut hides) = (String::new(), false);
+    for part in text.split_inclusive(|c: char| "?&;#".contains(c) || c.is_whitespace()) {
+        let separator =
+            part.trim_start_matches(|c: char| !("?&;#".contains(c) || c.is_whitespace()));
+        match part.split_once('=') {
+            Some((name, value)) if is_secret(name) && value != separator => {
+                hides = true;
+                shown += &format!("{name}={MASK}{separator}");
+            }
+            None if hides => {}
+            _ => {
+                hides = false;
+                shown += part;
+            }
+        }
+    }
+    shown
 }
 
 fn json_number(number: &Num) -> Json {
@@ -160,12 +188,25 @@ mod tests {
             "accessTokenSecret",
             "AWSKey",
             "key2",
+            "db_pass",
+            "PGPASSWORD",
+            "authtoken",
+            "clientsecrets",
         ];
         for key in secrets {
             assert!(is_secret(key), "{key}");
         }
-        for key in ["keyboard", "monkey", "tokenizer", "secretary", "passwordless", "port", "ke_y"]
-        {
+        for key in [
+            "keyboard",
+            "monkey",
+            "tokenizer",
+            "secretary",
+            "passwordless",
+            "port",
+            "ke_y",
+            "bypass",
+            "passage",
+        ] {
             assert!(!is_secret(key), "{key}");
         }
     }
@@ -181,6 +222,16 @@ mod tests {
             ("http://host:80/path?x=1", "http://host:80/path?x=1"),
             ("https://user@host/", "https://user@host/"),
             ("a@b:c", "a@b:c"),
+            ("https://h/x?email=a@b.c&token=abc", "https://h/x?email=a@b.c&token=***"),
+            ("https://h/?next=http://a/?token=abc", "https://h/?next=http://a/?token=***"),
+            ("https://h/cb#access_token=abc&x=1", "https://h/cb#access_token=***&x=1"),
+            ("https://h/?token=a;b c&x=1", "https://h/?token=***;x=1"),
+            (
+                "jdbc:sqlserver://h:1;user=sa;password=abc",
+                "jdbc:sqlserver://h:1;user=sa;password=***",
+            ),
+            ("host=h password='a b' user=u", "host=h password=*** user=u"),
+            ("key= value", "key= value"),
         ];
         for (url, expected) in cases {
             assert_eq!(without_password(url), expected);
