@@ -315,7 +315,7 @@ impl Config {
     /// Remembers a read that must not be overtaken by a change.
     fn note(&self, snapshot: &Snapshot, key: &str, reader: Reader) {
         if !snapshot.sealed {
-            self.reads().note(key, reader, snapshot.layers.find(&tree::segments(key)));
+            self.reads().note(key, reader, &snapshot.layers);
         }
         let is_start_read = matches!(reader, Reader::Code(_)) && !self.0.started.load(Relaxed);
         if is_start_read {

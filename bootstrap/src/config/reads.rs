@@ -4,7 +4,7 @@ use std::{fmt, panic::Location};
 
 use figment::value::Value;
 
-use super::{layers::Layers, tree};
+use super::{layers::Layers, secrets::Secrets, tree};
 
 /// The reads so far, each place and value once.
 #[derive(Default)]
@@ -33,11 +33,14 @@ struct Read {
     key: String,
     reader: Reader,
     value: Option<Value>,
+    /// What was known as one then: the value may have been made of a secret, and be no more.
+    secrets: Secrets,
 }
 
 impl Reads {
-    pub(super) fn note(&mut self, key: &str, reader: Reader, value: Option<&Value>) {
-        let read = Read { key: key.to_owned(), reader, value: value.cloned() };
+    pub(super) fn note(&mut self, key: &str, reader: Reader, layers: &Layers) {
+        let (value, secrets) = (layers.find(&tree::segments(key)), layers.secrets().clone());
+        let read = Read { key: key.to_owned(), reader, value: value.cloned(), secrets };
         if !self.0.contains(&read) {
             self.0.push(read);
         }
@@ -73,7 +76,7 @@ impl Read {
         let now = layers.find(&path);
         let (below, before, after) = tree::first_difference(self.value.as_ref(), now)?;
         path.extend(below);
-        let secrets = layers.secrets();
+        let secrets = layers.secrets_and(self.secrets.patterns());
         let show = |value: Option<&Value>| match value {
             Some(array @ Value::Array(..)) => secrets.masked(&path, array).to_string(),
             Some(value) => secrets.shown(&path, value),

@@ -96,3 +96,13 @@ fn a_type_that_reads_a_secret_hides_it_in_its_error_though_nobody_declared_it() 
     assert!(config.get::<u16>("door.free").unwrap_err().to_string().contains("seen"));
     assert_eq!(config.get::<Secret<String>>("door.code").unwrap().expose(), "hunter2");
 }
+
+#[test]
+fn what_was_made_of_a_secret_when_it_was_read_is_masked_though_it_is_changed_since() {
+    let file = "[db]\npassword = \"hunter2\"\ndsn = \"host ${db.password}\"\n";
+    let config = config(&[("config.default.toml", file)]);
+    config.get::<String>("db.dsn").unwrap();
+    config.add(json!({ "db": { "dsn": "host" } })).unwrap();
+    let report = report(&config.seal().unwrap_err());
+    assert!(report.contains("db.dsn was ***"), "{report}");
+}
