@@ -102,9 +102,14 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<()> {
         let _changing = self.changing();
         let before = self.current();
-        let (layers, sections) = self.check_all(&before, &before.layers)?;
+        let (layers, checked) = self.check_all(&before, &before.layers);
+        let (sections, outcome) = match checked {
+            Ok(sections) => (sections, Ok(())),
+            // What is faulty is shown too, and its secrets are known now.
+            Err(faults) => (before.sections.clone(), Err(faults)),
+        };
         self.replace(Snapshot { layers, sections, sealed: before.sealed });
-        Ok(())
+        outcome
     }
 
     /// Checks what is to take the place of this configuration: `rebuilt`, of files that were read
@@ -124,8 +129,8 @@ impl Config {
                 .advise("reload it when the process has started"));
         }
         let layers = layers.with_secrets(before.layers.secrets().patterns());
-        let (layers, sections) = self.check_all(&before, &layers)?;
-        Ok(Prepared { layers, sections })
+        let (layers, sections) = self.check_all(&before, &layers);
+        Ok(Prepared { layers, sections: sections? })
     }
 
     /// Makes `prepared` the configuration that holds, all of it at once, and tells who has
@@ -145,7 +150,7 @@ impl Config {
         &self,
         before: &Snapshot,
         layers: &Arc<Layers>,
-    ) -> Result<(Arc<Layers>, Vec<Option<Typed>>)> {
+    ) -> (Arc<Layers>, Result<Vec<Option<Typed>>>) {
         let owned = self.owned();
         let (mut sections, mut faults, mut secrets) =
             (Vec::new(), layers.faults(), BTreeSet::new());
@@ -158,8 +163,8 @@ impl Config {
             secrets.extend(checked.secrets);
             sections.push(checked.outcome.map_err(|found| faults.extend(found)).ok());
         }
-        Error::all(format!("{} faults in the configuration", faults.len()), faults)?;
-        Ok((layers.with_secrets(&secrets), sections))
+        let outcome = Error::all(format!("{} faults in the configuration", faults.len()), faults);
+        (layers.with_secrets(&secrets), outcome.map(|()| sections))
     }
 
     fn differences(&self, before: &Layers, after: &Layers) -> Vec<ChangedKey> {

@@ -65,7 +65,8 @@ impl<'a> Decoder<'a> {
 
     /// Reads `value` as a `T`.
     pub(super) fn decode<T: DeserializeOwned>(&self, value: &Value) -> Result<T, Refusal> {
-        T::deserialize(At { decoder: self, value }).map_err(|refusal| self.placed(refusal))
+        self.noting_copied_secrets(|| T::deserialize(At { decoder: self, value }))
+            .map_err(|refusal| self.placed(refusal))
     }
 
     pub(super) fn met(self) -> Met {
@@ -84,11 +85,26 @@ impl<'a> Decoder<'a> {
             here.path.push(key.to_owned());
             here.pattern.push(fixed.then(|| key.to_owned()));
         }
-        let answer = look().map_err(|refusal| self.placed(refusal));
+        let answer = self.noting_copied_secrets(look).map_err(|refusal| self.placed(refusal));
         let mut here = self.here.borrow_mut();
         here.path.pop();
         here.pattern.pop();
         answer
+    }
+
+    /// A flattened, tagged or untagged type reads a copy that serde has made of what stands here:
+    /// where in it a secret was found cannot be told, so that all of it counts as one.
+    fn noting_copied_secrets<T>(&self, look: impl FnOnce() -> T) -> T {
+        let (answer, found) = secret::found_unseen(look);
+        if found {
+            self.note_secret();
+        }
+        answer
+    }
+
+    fn note_secret(&self) {
+        let pattern = self.here.borrow().pattern.clone();
+        self.met.borrow_mut().secrets.insert(pattern);
     }
 
     fn placed(&self, mut refusal: Refusal) -> Refusal {
@@ -207,8 +223,8 @@ impl<'de> Deserializer<'de> for At<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, Refusal> {
         if name == secret::NAME {
-            let pattern = self.decoder.here.borrow().pattern.clone();
-            self.decoder.met.borrow_mut().secrets.insert(pattern);
+            self.decoder.note_secret();
+            secret::is_seen();
         }
         visitor.visit_newtype_struct(self)
     }

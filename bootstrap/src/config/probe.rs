@@ -2,7 +2,7 @@
 //! where it has secrets, also those that no configuration sets.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
 };
 
@@ -23,22 +23,28 @@ pub(super) type Fields = &'static [&'static str];
 #[derive(Default)]
 pub(super) struct Shape {
     pub(super) secrets: BTreeSet<Pattern>,
-    /// The keys of every struct. An enum is looked into no further than its first variant.
+    /// The keys of every struct.
     pub(super) fields: BTreeMap<Pattern, Fields>,
 }
 
 /// How deep a type is looked into: one that holds itself has no end.
-const DEEPEST: usize = 16;
-/// How many parts may refuse what they are shown before the search ends.
-const MOST_REFUSALS: usize = 1000;
+const DEEPEST: usize = 8;
+/// How often a type is read before the search ends: each reading sees one variant of each enum,
+/// and ends where a part refuses what it is shown.
+const MOST_READINGS: usize = 1000;
+/// How many parts all readings together may look at: a type that holds itself twice grows with
+/// each level.
+const MOST_PARTS: usize = 20_000;
 
 /// The shape of `T`, as far as it can be read from values such as `0` and `""`; a part that
 /// refuses those is passed over.
 pub(super) fn shape_of<T: DeserializeOwned>() -> Shape {
     let probe = Probe::default();
-    for _ in 0..MOST_REFUSALS {
+    for _ in 0..MOST_READINGS {
         let refused = match T::deserialize(At(&probe)) {
-            Ok(_) => break,
+            _ if probe.is_at_its_end() => break,
+            Ok(_) if !probe.has_more_to_show(&[]) => break,
+            Ok(_) => continue,
             Err(_) => probe.refused.take(),
         };
         match refused {
@@ -63,6 +69,9 @@ struct Probe {
     here: RefCell<Pattern>,
     shape: RefCell<Shape>,
     passed_over: RefCell<BTreeSet<Pattern>>,
+    /// The variants that each enum has yet to show.
+    variants: RefCell<BTreeMap<Pattern, Fields>>,
+    parts: Cell<usize>,
     /// The innermost part that refused what it was shown.
     refused: RefCell<Option<Pattern>>,
 }
@@ -73,8 +82,12 @@ impl Probe {
         key: Option<&str>,
         look: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        self.parts.set(self.parts.get() + 1);
         self.here.borrow_mut().push(key.map(str::to_owned));
-        let answer = look();
+        let answer = match self.is_at_its_end() {
+            true => Err(Refusal::custom("the search is over")),
+            false => look(),
+        };
         let here = self.here.borrow().clone();
         if answer.is_err() {
             self.refused.borrow_mut().get_or_insert(here);
@@ -87,6 +100,35 @@ impl Probe {
         let mut pattern = self.here.borrow().clone();
         pattern.push(key.map(str::to_owned));
         self.passed_over.borrow().contains(&pattern)
+    }
+
+    /// The variant that is seen now of the enum that is looked at: each once, and then those again
+    /// below which others have something left to show.
+    fn variant(&self, variants: Fields) -> Option<&'static str> {
+        let here = self.here.borrow().clone();
+        let left = *self.variants.borrow_mut().entry(here.clone()).or_insert(variants);
+        if let [now, later @ ..] = left {
+            self.variants.borrow_mut().insert(here, later);
+            return Some(now);
+        }
+        let leads_on = |name: &&&str| {
+            let below: Pattern = here.iter().cloned().chain([Some((**name).to_owned())]).collect();
+            self.has_more_to_show(&below)
+        };
+        let any = || variants.iter().find(|name| !self.passes_over(Some(name)));
+        variants.iter().find(leads_on).or_else(any).copied()
+    }
+
+    /// Whether an enum at or below this place has yet to show a variant, and can be reached.
+    fn has_more_to_show(&self, below: &[Option<String>]) -> bool {
+        let (variants, passed_over) = (self.variants.borrow(), self.passed_over.borrow());
+        let is_in_reach = |at: &Pattern| !passed_over.iter().any(|out| at.starts_with(out));
+        let mut unfinished = variants.iter().filter(|(_, left)| !left.is_empty());
+        unfinished.any(|(at, _)| at.starts_with(below) && is_in_reach(at))
+    }
+
+    fn is_at_its_end(&self) -> bool {
+        self.parts.get() > MOST_PARTS
     }
 
     fn is_deep(&self) -> bool {
@@ -211,9 +253,10 @@ impl<'de> Deserializer<'de> for At<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
-        match variants.first() {
-            Some(name) => visitor.visit_enum(First { probe: self.0, name }),
-            None => Err(Refusal::custom("no variant")),
+        let variant = self.0.variant(variants).filter(|_| !self.0.is_deep());
+        match variant {
+            Some(name) => visitor.visit_enum(Shown { probe: self.0, name }),
+            None => Err(Refusal::custom("no variant that ends")),
         }
     }
 }
@@ -273,13 +316,13 @@ impl<'de> MapAccess<'de> for Keys<'_, '_> {
     }
 }
 
-/// The first variant of an enum.
-struct First<'p> {
+/// One variant of an enum.
+struct Shown<'p> {
     probe: &'p Probe,
     name: &'static str,
 }
 
-impl<'de> EnumAccess<'de> for First<'_> {
+impl<'de> EnumAccess<'de> for Shown<'_> {
     type Error = Refusal;
     type Variant = Self;
 
@@ -288,7 +331,7 @@ impl<'de> EnumAccess<'de> for First<'_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for First<'_> {
+impl<'de> VariantAccess<'de> for Shown<'_> {
     type Error = Refusal;
 
     fn unit_variant(self) -> Result<(), Refusal> {
@@ -336,6 +379,7 @@ mod tests {
         by_name: HashMap<u8, Peer>,
         again: Option<Box<Root>>,
         login: Login,
+        both: Option<Both>,
     }
 
     #[derive(Deserialize)]
@@ -354,6 +398,31 @@ mod tests {
         },
         #[default]
         Without,
+        At(Picky),
+        Code(Secret<u32>),
+        Pair(u8, Key),
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Picky {
+        host: std::net::IpAddr,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    enum Key {
+        None,
+        Shared(Secret<String>),
+        Own { left: Secret<String> },
+    }
+
+    /// Without an end, were only the first variant looked at.
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    enum Both {
+        Of(Box<Both>, Box<Both>),
+        One(Secret<String>),
     }
 
     fn pattern(path: &str) -> Pattern {
@@ -363,7 +432,18 @@ mod tests {
     #[test]
     fn secrets_are_found_behind_whatever_refuses_to_be_read() {
         let shape = shape_of::<Root>();
-        for path in ["pin", "peers.*.pass", "by_name.*.pass", "again.pin", "login.With.phrase"] {
+        for path in [
+            "pin",
+            "peers.*.pass",
+            "by_name.*.pass",
+            "again.pin",
+            "login.With.phrase",
+            "login.Code",
+            "login.Pair.*.Shared",
+            "login.Pair.*.Own.left",
+            "both.One",
+            "both.Of.*.One",
+        ] {
             assert!(shape.secrets.contains(&pattern(path)), "{path}: {:?}", shape.secrets);
         }
         assert!(!shape.secrets.contains(&pattern("peers.*.host")));

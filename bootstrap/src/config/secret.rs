@@ -1,11 +1,28 @@
 //! A value that nothing prints.
 
-use std::{fmt, marker::PhantomData};
+use std::{cell::Cell, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 
 /// The name by which our own deserializer knows a secret when it meets one.
 pub(super) const NAME: &str = "$polyport::Secret";
+
+thread_local! {
+    /// The secrets that were read on this thread, less those that whoever read them knew of.
+    static UNSEEN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// What `read` returns, and whether it met a secret that our own deserializer did not see.
+pub(super) fn found_unseen<T>(read: impl FnOnce() -> T) -> (T, bool) {
+    let before = UNSEEN.get();
+    let answer = read();
+    (answer, UNSEEN.replace(before) != before)
+}
+
+/// Says that the place of the secret that is read next is known.
+pub(super) fn is_seen() {
+    UNSEEN.set(UNSEEN.get().wrapping_sub(1));
+}
 
 /// A value that nothing prints: `Debug` and `Display` show `***`, it is never serialised, and
 /// where a section's type has one, what the configuration holds there is masked in every error,
@@ -98,6 +115,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SecretVisitor<T> {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Secret<T>, D::Error> {
+        UNSEEN.set(UNSEEN.get().wrapping_add(1));
         T::deserialize(inner).map(Secret)
     }
 }

@@ -54,6 +54,7 @@ pub(crate) async fn look(plan: Plan, before: BeforeHooks) -> Result<Looked> {
             let ran = run_before(&mut process, &mut pending, before).await;
             // From here on the sections of the frameworks are known, and what is secret in them.
             let _ = building::configure(pending.frameworks, &config);
+            let _ = config.validate();
             roll_back(process, ran).await
         }
     };
