@@ -322,65 +322,6 @@ async fn a_secret_is_masked_wherever_its_type_says_so_even_before_it_is_read() {
     app.close().await.unwrap();
 }
 
-#[derive(Debug, Default, Deserialize, Validate, Settings)]
-#[serde(default)]
-#[settings("accounts")]
-#[garde(allow_unvalidated)]
-#[expect(dead_code, reason = "only read")]
-struct Accounts {
-    tagged: Option<Login>,
-    one_of: Vec<Either>,
-    #[serde(flatten)]
-    rest: Rest,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind")]
-#[expect(dead_code, reason = "only read")]
-enum Login {
-    Pin { pin: Secret<String> },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only read")]
-enum Either {
-    Number(u32),
-    Pin { pin: Secret<String> },
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[expect(dead_code, reason = "only read")]
-struct Rest {
-    fourth: Option<Secret<String>>,
-}
-
-/// serde hands such types a copy, in which the place of a secret cannot be told.
-#[tokio::test]
-async fn secrets_in_types_that_read_a_copy_are_masked_with_what_is_around_them() {
-    let set = |pin: &str| {
-        json!({ "accounts": {
-            "tagged": { "kind": "Pin", "pin": format!("first {pin}") },
-            "one_of": [1, { "pin": format!("second {pin}") }],
-        } })
-    };
-    let bootstrap = Bootstrap::new().default_config(set("4711")).module(module("accounts", |m| {
-        m.settings::<Accounts>();
-        Ok(())
-    }));
-    let app = start(bootstrap).await.unwrap();
-    let config = app.container().config();
-    let changed = commit(config.clone(), set("0815"));
-    let shown = format!("{} {changed:?} {:?}", config.dump(), config.explain("accounts.tagged"));
-    assert!(shown.contains("accounts.tagged.pin = \"***\""), "{shown}");
-    assert!(
-        shown.contains("accounts.one_of = [1,{\"pin\":\"***\"}]") || shown.contains("***"),
-        "{shown}"
-    );
-    assert!(!shown.contains("4711") && !shown.contains("0815"), "{shown}");
-    app.close().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_hook_that_changes_what_a_singleton_took_is_named() {
     let bootstrap = Bootstrap::new().module(users()).before(async |container| {

@@ -19,6 +19,7 @@ mod harmless;
 mod interpolating;
 mod layering;
 mod lifecycle;
+mod probing;
 mod properties;
 mod secrets;
 mod will_load;
