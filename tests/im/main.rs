@@ -8,6 +8,7 @@ mod command_line;
 mod grpc;
 mod http;
 mod process;
+mod restarts;
 mod rooms;
 mod support;
 mod websocket;

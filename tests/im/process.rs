@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{rabbitmq_vhost, unique};
 
 /// A program of this workspace that runs until it is dropped.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     addresses: HashMap<String, SocketAddr>,
     /// What it said until it was ready.
@@ -46,7 +46,16 @@ impl Program {
     /// Starts an example with these variables and waits until it is ready. `cargo test` builds
     /// them unless it is told which targets to build; `cargo build --examples` does, too.
     fn start(example: &str, variables: &[(&str, &str)]) -> Result<Self, (ExitStatus, String)> {
-        let mut child = Command::new(example_path(example))
+        Self::run(Command::new(example_path(example)), example, variables)
+    }
+
+    /// Starts an example by a command of one's own.
+    pub(crate) fn run(
+        mut command: Command,
+        example: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, (ExitStatus, String)> {
+        let mut child = command
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs([
                 ("POLYPORT__HTTP__PORT", "0"),
@@ -78,18 +87,18 @@ impl Program {
         Err((child.wait().expect("has ended"), said))
     }
 
-    fn address(&self, framework: &str) -> SocketAddr {
+    pub(crate) fn address(&self, framework: &str) -> SocketAddr {
         self.addresses[framework]
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
         assert!(sent.success());
     }
 
     /// Waits for the end, and gives what was said since the start.
-    async fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
         let rest = self.rest.take().expect("waited for once");
         tokio::task::spawn_blocking(move || {
             let status = self.child.wait().expect("has ended");
@@ -139,16 +148,16 @@ async fn a_signal_stops_the_example_with_exit_code_0() {
 }
 
 /// A folder of its own, gone at the end of the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("polyport-{}", unique()));
         std::fs::create_dir(&folder).expect("can be made");
         Self(folder)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("is text").to_owned()
     }
 }
@@ -223,7 +232,7 @@ async fn a_port_in_use_is_exit_code_69_and_names_framework_and_port() {
 }
 
 /// One HTTP request on a connection of its own. `None` where the connection was refused.
-async fn http(address: SocketAddr, line: &str, body: &str) -> Option<String> {
+pub(crate) async fn http(address: SocketAddr, line: &str, body: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!(
         "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
@@ -238,23 +247,23 @@ async fn http(address: SocketAddr, line: &str, body: &str) -> Option<String> {
 
 /// Names of calls: which were answered, and how many are under way.
 #[derive(Clone)]
-struct Calls {
-    protocol: &'static str,
-    answered: Arc<std::sync::Mutex<HashSet<String>>>,
-    begun: Arc<AtomicUsize>,
+pub(crate) struct Calls {
+    pub(crate) protocol: &'static str,
+    pub(crate) answered: Arc<std::sync::Mutex<HashSet<String>>>,
+    pub(crate) begun: Arc<AtomicUsize>,
 }
 
 impl Calls {
-    fn new(protocol: &'static str) -> Self {
+    pub(crate) fn new(protocol: &'static str) -> Self {
         Self { protocol, answered: Arc::default(), begun: Arc::default() }
     }
 
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         format!("{}-{number}", self.protocol)
     }
 
-    fn answered(&self, name: &str) {
+    pub(crate) fn answered(&self, name: &str) {
         let new = self.answered.lock().expect("no panic").insert(name.to_owned());
         assert!(new, "{name} was answered twice");
     }
@@ -352,7 +361,7 @@ async fn queue_depth(channel: &lapin::Channel, queue: &str) -> u32 {
     declared.expect("exists").message_count()
 }
 
-fn journal(path: &Path) -> Vec<String> {
+pub(crate) fn journal(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
