@@ -10,19 +10,25 @@ use tokio::{
         oneshot,
     },
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, ErrorKind, Result,
     lifecycle::{Lifecycle, Phase, Stage},
+    runtime,
     systemd::State,
 };
 
 /// How much longer than all its stages a stop may take before nobody waits for it any more.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// How long the runtime may take to hear that it is to end at once.
+const HEARD: Duration = Duration::from_secs(1);
+
 /// Runs `serving`; the first SIGTERM or SIGINT asks for an ordered stop, a second one ends it.
 /// SIGHUP reloads the configuration, where something does that. A stop that does not come to an
-/// end, since the runtime's threads are blocked, is given up.
+/// end, since the runtime's threads are blocked, is given up; where even the thread of `serving`
+/// is blocked, the process is ended from outside of it.
 pub(crate) async fn stop_on_signal(
     serving: impl Future<Output = Result<()>>,
     lifecycle: &Lifecycle,
@@ -93,8 +99,12 @@ fn deaf(error: std::io::Error) -> Error {
 
 /// Tells of every signal until nobody listens.
 async fn tell_all(mut signals: Signals, lifecycle: Lifecycle, events: UnboundedSender<Event>) {
+    let asked = CancellationToken::new();
     let mut late = pin!(async {
-        lifecycle.stop_requested().await;
+        tokio::select! {
+            () = lifecycle.stop_requested() => {}
+            () = asked.cancelled() => {}
+        }
         tokio::time::sleep(lifecycle.longest_stop().saturating_add(MARGIN)).await;
     });
     let mut is_late = false;
@@ -104,8 +114,28 @@ async fn tell_all(mut signals: Signals, lifecycle: Lifecycle, events: UnboundedS
             () = &mut late, if !is_late => Event::Late,
             () = events.closed() => return,
         };
+        let end = match event {
+            Event::Reload => None,
+            Event::Late => Some(given_up(&lifecycle)),
+            Event::Stop(second) if asked.is_cancelled() => Some(cut_short(second, &lifecycle)),
+            Event::Stop(_) => {
+                asked.cancel();
+                None
+            }
+        };
         is_late |= matches!(event, Event::Late);
         let _ = events.send(event);
+        if let Some(error) = end {
+            end_unless_heard(&error, &events).await;
+        }
+    }
+}
+
+/// Ends the process where the thread that is to do so is blocked itself.
+async fn end_unless_heard(error: &Error, events: &UnboundedSender<Event>) {
+    if tokio::time::timeout(HEARD, events.closed()).await.is_err() {
+        runtime::tell(error);
+        std::process::exit(error.exit_code().into());
     }
 }
 
@@ -153,7 +183,9 @@ fn reload(lifecycle: &Lifecycle) {
         lifecycle.notify(State::Reloading);
         // The log has told it.
         let _ = reloader.reload().await;
-        lifecycle.notify(State::Ready);
+        if lifecycle.phase() == Phase::Ready {
+            lifecycle.notify(State::Ready);
+        }
     });
 }
 
@@ -178,6 +210,8 @@ impl Signals {
 
     async fn next(&mut self) -> Event {
         tokio::select! {
+            // Of two that come at once it is always the same that counts as the second.
+            biased;
             _ = self.terminate.recv() => Event::Stop(Signal { name: "SIGTERM", number: 15 }),
             _ = self.interrupt.recv() => Event::Stop(INTERRUPT),
             _ = self.hang_up.recv() => Event::Reload,

@@ -35,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) members: Vec<Member>,
     /// Those that answer from when all are built until everything else is closed.
     pub(crate) throughout: Vec<Member>,
+    /// Why frameworks could not be bound, until that is told.
+    pub(crate) unbound: Vec<Error>,
     pub(crate) startup: StartupSettings,
     pub(crate) shutdown: ShutdownSettings,
     /// Sockets that listen already.
@@ -117,16 +119,17 @@ impl Process {
         Ok(())
     }
 
-    /// Binds every framework in load order; all that fail are in one report.
+    /// Binds every framework in load order; all that fail are in one report, which survives one
+    /// that hangs.
     pub(crate) async fn bind(&mut self) -> Result<()> {
-        let mut errors = Vec::new();
         for member in &mut self.members {
             let (step, title) = member.begin(&self.lifecycle, Stage::Bind);
             let bound = step.end(panics::caught_async(member.transport.bind()).await);
-            errors.extend(bound.err().map(|error| of_framework(error, title)));
+            let failure = bound.err().map(|error| of_framework(error, title));
+            self.unbound.extend(failure.map(|error| error.at_stage(Stage::Bind.as_str())));
         }
         self.handed_over.warn_of_rest();
-        Error::all("frameworks cannot be bound", errors)
+        Error::all("frameworks cannot be bound", std::mem::take(&mut self.unbound))
     }
 
     /// Seals all tables and lets every framework accept calls.

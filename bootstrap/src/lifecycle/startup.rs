@@ -56,10 +56,11 @@ async fn start_all(plan: Plan, lifecycle: &Lifecycle) -> Result<Process> {
     let (process, mut pending) = assemble(plan, lifecycle).await?;
     let mut process = RollBackOnDrop(Some(process));
     let started = unless_stopped(lifecycle, run_stages(process.get(), &mut pending)).await;
-    let process = process.take();
+    let mut process = process.take();
     match started {
         Ok(()) => Ok(process),
         Err(error) => {
+            let error = error.also(std::mem::take(&mut process.unbound));
             let further = process.roll_back().await.into_iter();
             Err(error.also(further.map(|further| further.context("while rolling back"))))
         }
@@ -161,6 +162,7 @@ pub(super) fn put_together(
         modules: told.modules,
         members: Vec::new(),
         throughout: Vec::new(),
+        unbound: Vec::new(),
         handed_over: told.handed_over,
         log: told.log,
         reloader: told.reloader,
