@@ -200,7 +200,7 @@ pub(crate) async fn guarded(title: String, hook: HookFn, container: Container) -
 }
 
 /// A hook that is no longer waited for must not go on behind the back of the stop that follows.
-struct AbortOnDrop(tokio::task::JoinHandle<Result<()>>);
+pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<Result<()>>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

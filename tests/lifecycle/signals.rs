@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{Program, answer, call};
+use crate::program::{Program, answer, call, fixture, variables};
 
 #[test]
 fn sighup_reloads_and_the_process_goes_on() {
@@ -32,6 +32,45 @@ fn a_second_signal_says_what_it_has_cut() {
     ended.assert_says("http: 2 calls in flight (work (POST /work): 2 for up to ");
     ended.assert_says("stage: drain");
     drop(calls);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_end_a_process_whose_log_and_report_nobody_reads() {
+    use std::{io::Write, process::Command, sync::mpsc, time::Duration};
+
+    let (reader, mut writer) = std::io::pipe().expect("can be made");
+    let stderr = writer.try_clone().expect("can be handed over");
+    let (sender, filled) = mpsc::channel();
+    std::thread::spawn(move || {
+        // What a pipe holds; where it holds less, this waits and the pipe is full all the same.
+        let _ = writer.write_all(&[0; 65_536]);
+        let _ = sender.send(());
+    });
+    let _ = filled.recv_timeout(Duration::from_secs(1));
+    let child = Command::new(fixture()).envs(variables()).stderr(stderr).spawn();
+    let mut child = child.expect("cargo builds examples");
+    let status = format!("/proc/{}/status", child.id());
+    while !std::fs::read_to_string(&status).is_ok_and(|text| hears_sigterm(&text)) {
+        std::thread::yield_now();
+    }
+    for signal in ["-TERM", "-INT"] {
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+    let code = child.wait().expect("ends").code();
+    // Whether the first one could still cancel the start depends on who has logged first.
+    assert!([Some(128 + 15), Some(128 + 2)].contains(&code), "{code:?}");
+    drop(reader);
+}
+
+/// Whether signal 15 is among those that a process catches.
+#[cfg(target_os = "linux")]
+fn hears_sigterm(status: &str) -> bool {
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGINT is listened for after SIGTERM, so that both are.
+    caught.is_some_and(|mask| mask & (1 << 14) != 0 && mask & (1 << 1) != 0)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use crate::{
     Result,
     container::{Container, WeakContainer},
+    hooks::AbortOnDrop,
     panics,
 };
 
@@ -41,7 +42,7 @@ pub struct HealthCheck {
     critical: bool,
 }
 
-type CheckFn = Box<dyn Fn(Container) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type CheckFn = Arc<dyn Fn(Container) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// What asks more often than that asks too often.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
@@ -56,7 +57,7 @@ impl HealthCheck {
     {
         Self {
             name: name.into(),
-            run: Box::new(move |container| Box::pin(check(container))),
+            run: Arc::new(move |container| Box::pin(check(container))),
             every: Duration::from_secs(10),
             deadline: Duration::from_secs(2),
             critical: true,
@@ -95,15 +96,24 @@ impl HealthCheck {
         self.every
     }
 
-    /// What is wrong with the component, if anything is.
-    pub(super) async fn ask(&self, container: &WeakContainer) -> Option<String> {
+    /// Tells what is wrong with the component, if anything is; ends when it may be asked again.
+    pub(super) async fn ask(&self, container: &WeakContainer, tell: impl FnOnce(Option<String>)) {
         let Some(container) = container.upgrade() else {
-            return Some("the process has stopped".to_owned());
+            return tell(Some("the process has stopped".to_owned()));
         };
-        let answer = panics::caught_async(async move { (self.run)(container).await });
-        match timeout(self.deadline, answer).await {
-            Ok(answer) => answer.err().map(|error| error.to_string()),
-            Err(_) => Some(format!("no answer after {:?}", self.deadline)),
+        let run = Arc::clone(&self.run);
+        // In a task of its own: a check that blocks its thread must not keep its deadline from us.
+        let answer = panics::caught_async(async move { run(container).await });
+        let mut asked = AbortOnDrop(tokio::spawn(answer));
+        match timeout(self.deadline, &mut asked.0).await {
+            Ok(Ok(answer)) => tell(answer.err().map(|error| error.to_string())),
+            Ok(Err(stopped)) => tell(Some(stopped.to_string())),
+            Err(_) => {
+                tell(Some(format!("no answer after {:?}", self.deadline)));
+                asked.0.abort();
+                // One that still blocks its thread must not take a second one.
+                let _ = (&mut asked.0).await;
+            }
         }
     }
 }

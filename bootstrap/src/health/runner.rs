@@ -78,11 +78,14 @@ fn spawn(
     let (first, answered) = oneshot::channel();
     let health = health.clone();
     let task = tokio::spawn(async move {
-        health.set(index, check.ask(&container).await);
-        let _ = first.send(());
+        let answer = |trouble| {
+            health.set(index, trouble);
+            let _ = first.send(());
+        };
+        check.ask(&container, answer).await;
         loop {
             sleep(check.pause()).await;
-            health.set(index, check.ask(&container).await);
+            check.ask(&container, |trouble| health.set(index, trouble)).await;
         }
     });
     (task.abort_handle(), answered)

@@ -78,6 +78,33 @@ async fn an_error_a_panic_and_a_hang_are_reasons_and_hold_up_nobody() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_blocks_its_thread_is_down_and_is_not_asked_again_meanwhile() {
+    let (health, container) = (Health::default(), container());
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (own, count) = (Arc::clone(&blocked), Arc::clone(&asked));
+    let check = HealthCheck::new("blocks", move |_| {
+        let (own, count) = (Arc::clone(&own), Arc::clone(&count));
+        async move {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            // Until the test lets go.
+            let _ = own.lock().map(|blocked| blocked.recv());
+            Ok(())
+        }
+    });
+    let check = check.deadline(Duration::from_millis(50)).every(Duration::from_millis(10));
+    health.register(check).expect("is new");
+    soon(health.begin_checks(container.downgrade())).await;
+    let reason = health.readiness().components.remove(0).reason;
+    assert_eq!(reason.as_deref(), Some("no answer after 50ms"));
+    // Many times the pause.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    drop(release);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_component_that_is_not_critical_degrades() {
     let (health, container) = (Health::default(), container());
