@@ -132,6 +132,7 @@ async fn tell_all(mut signals: Signals, lifecycle: Lifecycle, events: UnboundedS
 }
 
 /// Ends the process where the thread that is to do so is blocked itself.
+#[allow(clippy::disallowed_methods, reason = "nobody is left who could return from main")]
 async fn end_unless_heard(error: &Error, events: &UnboundedSender<Event>) {
     if tokio::time::timeout(HEARD, events.closed()).await.is_err() {
         runtime::tell(error);

@@ -123,7 +123,7 @@ impl Health {
         Indicator::new(self.clone(), self.add(component))
     }
 
-    /// Registers a component that is asked how it is: from when all singletons are built until the
+    /// Registers a component that is asked how it is: from when everything is served until the
     /// drain of a stop is over. The start waits for its first answer. One that is registered in a
     /// process that serves already makes it unready until it has answered.
     ///
