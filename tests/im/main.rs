@@ -11,5 +11,6 @@ mod process;
 mod restarts;
 mod rooms;
 mod support;
+mod under_load;
 mod websocket;
 mod whole;

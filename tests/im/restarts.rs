@@ -31,8 +31,9 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    process::{Calls, Folder, Program, example_path, http, journal},
+    process::{Folder, Program, example_path},
     support::{rabbitmq_vhost, unique},
+    under_load::{Calls, http, journal},
 };
 
 /// How often the process is restarted; 200 is what was measured.
