@@ -53,6 +53,21 @@ async fn a_start_and_a_stop_go_through_all_stages_in_order_and_time_them() {
 }
 
 #[tokio::test]
+async fn every_singleton_that_a_start_builds_has_its_name_in_the_timeline() {
+    struct Pool;
+    let pool = module("pool", |m| {
+        m.provide_with(async || Ok::<_, Error>(Pool)).eager();
+        Ok(())
+    });
+    let app = soon(create_bootstrap(fake(&Log::default()).module(pool)).into_future()).await;
+    let app = app.unwrap();
+    let entries = app.timeline().entries();
+    let built = entries.iter().filter(|entry| entry.component.as_deref() == Some("Pool"));
+    assert_eq!(built.map(|entry| entry.stage).collect::<Vec<_>>(), [Stage::Singletons]);
+    soon(app.close()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stage_can_be_waited_for_from_elsewhere() {
     let log = Log::default();
     let (lifecycle, start) =

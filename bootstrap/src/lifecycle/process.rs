@@ -1,6 +1,6 @@
 //! What is running, or on its way there: the one owner of everything that has to be stopped.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, future::select_all};
 
@@ -18,9 +18,6 @@ use crate::{
     operation::Exposures,
     panics,
 };
-
-/// What takes less is not worth a line in the timeline.
-const WORTH_TELLING: Duration = Duration::from_millis(1);
 
 pub(crate) struct Process {
     pub(crate) config: Config,
@@ -112,9 +109,7 @@ impl Process {
     pub(crate) async fn build_singletons(&mut self, stage: Stage) -> Result<()> {
         for built in self.container.build_reachable(&self.roots()).await? {
             tracing::debug!(provider = %built.key, took = ?built.duration, "built");
-            if built.duration >= WORTH_TELLING {
-                self.lifecycle.timeline().add(stage, built.key.to_string(), built.duration);
-            }
+            self.lifecycle.timeline().add(stage, built.key.to_string(), built.duration);
         }
         Ok(())
     }
