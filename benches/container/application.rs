@@ -76,7 +76,7 @@ impl Application {
         Case::batch(name, move |times| {
             runtime.block_on(async {
                 for _ in 0..times {
-                    let called = operation.clone().call(context.clone(), NoInput);
+                    let called = operation.call(&context, NoInput);
                     black_box(called.await.expect("answers"));
                 }
             });
@@ -90,14 +90,13 @@ impl Application {
         O: Operation<M, Input = NoInput, Output = u64>,
     {
         let (runtime, container) = (Rc::clone(&self.runtime), self.container.clone());
-        let endpoint: Endpoint<(), u64> =
-            Endpoint::new(operation, |_, ()| Ok((NoInput, ())), |_, (), value| Ok(value));
+        let endpoint = Endpoint::json(operation);
         Case::batch(name, move |times| {
             runtime.block_on(async {
                 for _ in 0..times {
                     let operation = Arc::clone(endpoint.info());
                     let call = Call::new(Protocol::new("bench"), operation, container.clone());
-                    black_box(endpoint.call(Context::new(call), ()).await.expect("answers"));
+                    black_box(endpoint.call(&Context::new(call)).await.expect("answers"));
                 }
             });
         })

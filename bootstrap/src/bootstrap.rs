@@ -13,6 +13,7 @@ use crate::{
     hooks::{self, HookPoint},
     lifecycle::{self, BeforeHooks, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
     module::Module,
+    operation::{Pipeline, Plan as CallPlan},
     preset::Preset,
     signals,
     systemd::{self, NOTIFY_SOCKET, Notifier},
@@ -217,6 +218,35 @@ impl Bootstrap {
     #[must_use]
     pub fn require_files<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.plan.options.required_files.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds guards, interceptors, middleware and whatever else is to stand around every operation,
+    /// on every protocol.
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.plan.pipelines.of_application(add(Pipeline::new()));
+        self
+    }
+
+    /// Lets a function change what stands around operations: it sees the plan of each, when all
+    /// stages are in it, and may reorder, insert and remove. It is called anew wherever a plan is
+    /// looked at, so it must come to the same result each time. The idea is Droplet's orchestrator.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Bootstrap, operation::Plan};
+    ///
+    /// let bootstrap = Bootstrap::new().orchestrate(|plan: &mut Plan| {
+    ///     if plan.exposure().route == "GET /health" {
+    ///         plan.remove("LoggedIn");
+    ///     }
+    /// });
+    /// # drop(bootstrap);
+    /// ```
+    #[must_use]
+    pub fn orchestrate(mut self, change: impl Fn(&mut CallPlan) + Send + Sync + 'static) -> Self {
+        self.plan.pipelines.orchestrate(change);
         self
     }
 

@@ -14,7 +14,7 @@ use polyport::{
     Bootstrap, Config, Fault, HookPoint, Module, ModuleBuilder, Provide, Result, RouteSet,
     config::Environment,
     module,
-    operation::{Inject, Operation, OperationInfo, Protocol},
+    operation::{Endpoint, Inject, Protocol},
     testing::{TestBootstrap, create_bootstrap},
 };
 use serde_json::json;
@@ -47,13 +47,13 @@ async fn users(_: Inject<UserService>) -> Result<(), Fault> {
 
 /// What modules register for HTTP.
 #[derive(Default)]
-struct Http(Vec<(String, Arc<OperationInfo>)>);
+struct Http(Vec<(String, Endpoint)>);
 
 impl RouteSet for Http {
     const KIND: &'static str = "fake";
     const PROTOCOL: Protocol = Protocol::new("http");
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+    fn routes(&self) -> Vec<(String, Endpoint)> {
         self.0.clone()
     }
 }
@@ -72,7 +72,7 @@ impl Module for UserModule {
             m.default_config(json!({ "users": { "sql": true } }));
         });
         m.register("default", |mut http: Http| {
-            http.0.push(("GET /users".to_owned(), Arc::new(users.info())));
+            http.0.push(("GET /users".to_owned(), Endpoint::json(users)));
             http
         });
         Ok(())

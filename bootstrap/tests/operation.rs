@@ -10,8 +10,8 @@ use polyport_bootstrap::{
     Container, Context, Error, Fault, FaultKind, Result,
     container::ContainerBuilder,
     operation::{
-        Call, Ctx, Exposure, Exposures, FromContext, Inject, Input, InputSlot, JsonCall,
-        JsonEndpoint, NoPayload, Operation, OperationInfo, Protocol, RawInput,
+        Call, Ctx, Endpoint, Exposure, Exposures, FromContext, Inject, Input, InputSlot, NoPayload,
+        Operation, OperationInfo, Protocol, RawInput, Reply, ReplyBody,
     },
     wire::ReturnCode,
 };
@@ -49,27 +49,29 @@ fn container() -> Container {
     builder.build().expect("is complete")
 }
 
-async fn call(endpoint: &JsonEndpoint, body: &'static str) -> Result<String, Fault> {
+async fn call(endpoint: &Endpoint, body: &'static str) -> Result<String, Fault> {
     call_within(endpoint, body, None).await
 }
 
 async fn call_within(
-    endpoint: &JsonEndpoint,
+    endpoint: &Endpoint,
     body: &'static str,
     limit: Option<Duration>,
 ) -> Result<String, Fault> {
     let mut call = Call::new(TEST, Arc::clone(endpoint.info()), container());
     call.request_id = polyport_bootstrap::operation::RequestId::from_peer(Some("id-1"));
     call.deadline = limit.map(|limit| Instant::now() + limit);
-    let input = RawInput::json(Bytes::from_static(body.as_bytes()));
-    let input = JsonCall { input, envelope: Arc::new(ReturnCode), out: b"> ".to_vec() };
-    let answer = endpoint.call(Context::new(call), input).await?;
-    Ok(String::from_utf8(answer.body).expect("JSON is UTF-8"))
+    call.input = RawInput::json(Bytes::from_static(body.as_bytes()));
+    let context = Context::new(call);
+    let (_, _, reply) = endpoint.call(&context).await?.into_parts();
+    let mut out = b"> ".to_vec();
+    reply.write_json(&ReturnCode, context.request_id.as_str(), &mut out)?;
+    Ok(String::from_utf8(out).expect("JSON is UTF-8"))
 }
 
 #[tokio::test]
 async fn the_answer_is_appended_in_its_envelope() {
-    let answer = call(&JsonEndpoint::json(greet), r#"{"name":"Tom"}"#).await;
+    let answer = call(&Endpoint::json(greet), r#"{"name":"Tom"}"#).await;
     assert_eq!(
         answer.expect("is answered"),
         r#"> {"returnCode":"SUC00000","data":{"text":"Hello Tom","request_id":"id-1"}}"#,
@@ -78,7 +80,7 @@ async fn the_answer_is_appended_in_its_envelope() {
 
 #[tokio::test]
 async fn what_does_not_bind_never_reaches_the_operation() {
-    let endpoint = JsonEndpoint::json(greet);
+    let endpoint = Endpoint::json(greet);
     for (body, message) in [
         ("{}", "missing field `name` at line 1 column 2"),
         (r#"{"name":""}"#, "name: length is lower than 1"),
@@ -103,8 +105,8 @@ async fn break_down() -> Result<()> {
 #[tokio::test]
 async fn panics_and_errors_are_internal_faults_that_tell_the_caller_nothing() {
     for (endpoint, source) in [
-        (JsonEndpoint::json(explode), "the operation panicked: secret"),
-        (JsonEndpoint::json(break_down), "password is hunter2"),
+        (Endpoint::json(explode), "the operation panicked: secret"),
+        (Endpoint::json(break_down), "password is hunter2"),
     ] {
         let fault = call(&endpoint, "").await.expect_err("fails");
         assert_eq!(fault.kind(), FaultKind::Internal);
@@ -121,7 +123,7 @@ async fn never() -> Result<(), Fault> {
 async fn a_call_ends_at_its_deadline() {
     let limit = Some(Duration::from_secs(3));
     let begun = Instant::now();
-    let fault = call_within(&JsonEndpoint::json(never), "", limit).await.expect_err("ends");
+    let fault = call_within(&Endpoint::json(never), "", limit).await.expect_err("ends");
     assert_eq!(fault.kind(), FaultKind::DeadlineExceeded);
     assert_eq!(begun.elapsed().as_secs(), 3);
 }
@@ -144,13 +146,21 @@ async fn bound_to_protocol(_: OnlyHere) -> Result<(), Fault> {
     Ok(())
 }
 
-fn exposure<M>(operation: impl Operation<M>, protocol: Protocol, module: &str) -> Exposure {
+fn exposure<M: 'static>(
+    operation: impl Operation<M>,
+    protocol: Protocol,
+    module: &str,
+) -> Exposure {
     Exposure {
         protocol,
         framework: "default".to_owned(),
         route: "greet".to_owned(),
         module: module.to_owned(),
-        operation: Arc::new(operation.info()),
+        endpoint: Endpoint::new(
+            operation,
+            |_| Err(Fault::unimplemented("UNBOUND", "is never called")),
+            |_, _| Ok(Reply::new(ReplyBody::Empty)),
+        ),
     }
 }
 

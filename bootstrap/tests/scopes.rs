@@ -97,13 +97,17 @@ async fn app(log: &Log) -> TestApp {
     create_bootstrap(bootstrap).root("no/such/folder").await.unwrap()
 }
 
-fn endpoint<M>(
+fn endpoint<M: 'static>(
     operation: impl Operation<M, Input = NoInput, Output = String>,
-) -> Endpoint<(), String> {
-    Endpoint::new(operation, |_, ()| Ok((NoInput, ())), |_, (), text| Ok(text))
+) -> Endpoint {
+    Endpoint::json(operation)
 }
 
-fn context(app: &TestApp, endpoint: &Endpoint<(), String>) -> Context {
+fn text(reply: Result<polyport::operation::Reply, Fault>) -> String {
+    reply.unwrap().value::<String>().unwrap().clone()
+}
+
+fn context(app: &TestApp, endpoint: &Endpoint) -> Context {
     Context::new(Call::new(TEST, Arc::clone(endpoint.info()), app.container().clone()))
 }
 
@@ -113,8 +117,8 @@ async fn every_call_has_its_own_values_and_disposes_of_them_after_the_answer() {
     let app = app(&log).await;
     let endpoint = endpoint(save);
     let (one, two) = (context(&app, &endpoint), context(&app, &endpoint));
-    let first = endpoint.call(one, ()).await.unwrap();
-    let second = endpoint.call(two, ()).await.unwrap();
+    let first = text(endpoint.call(&one).await);
+    let second = text(endpoint.call(&two).await);
     assert_ne!(first, second);
     let commits = [format!("commit {first}"), format!("commit {second}")];
     assert_eq!(log.entries(), ["saved", &commits[0], "saved", &commits[1]]);
@@ -128,7 +132,7 @@ async fn calls_at_the_same_time_share_nothing() {
     let endpoint = endpoint(save);
     let calls = (0..300).map(|_| {
         let (context, endpoint) = (context(&app, &endpoint), endpoint.clone());
-        tokio::spawn(async move { endpoint.call(context, ()).await.unwrap() })
+        tokio::spawn(async move { text(endpoint.call(&context).await) })
     });
     let calls: Vec<_> = calls.collect();
     for call in calls {
@@ -146,7 +150,7 @@ async fn a_call_that_fails_panics_or_is_dropped_ends_its_values_too() {
     for endpoint in [endpoint(fails), endpoint(panics)] {
         let context = context(&app, &endpoint);
         let commit = format!("commit {}", context.request_id);
-        assert!(endpoint.call(context, ()).await.is_err());
+        assert!(endpoint.call(&context).await.is_err());
         assert_eq!(log.count(&commit), 1);
     }
     let endpoint = endpoint(hangs);
@@ -154,7 +158,7 @@ async fn a_call_that_fails_panics_or_is_dropped_ends_its_values_too() {
     let commit = format!("commit {}", context.request_id);
     let call = tokio::spawn({
         let context = context.clone();
-        async move { endpoint.call(context, ()).await }
+        async move { endpoint.call(&context).await }
     });
     let gate = app.container().get::<Gate>().await.unwrap();
     timeout(PATIENCE, gate.reached.notified()).await.unwrap();
@@ -176,7 +180,7 @@ async fn a_value_that_holds_its_context_is_freed_with_the_call() {
     let app = app(&log).await;
     let endpoint = endpoint(save);
     let before = Arc::strong_count(&app.container().get::<Log>().await.unwrap());
-    endpoint.call(context(&app, &endpoint), ()).await.unwrap();
+    endpoint.call(&context(&app, &endpoint)).await.unwrap();
     let after = Arc::strong_count(&app.container().get::<Log>().await.unwrap());
     assert_eq!(before, after, "the call's Tx holds the log no more");
     app.close().await.unwrap();
@@ -219,10 +223,10 @@ async fn what_only_has_to_be_dropped_is_dropped_in_reverse_when_the_call_ends_wh
         }));
     let app = create_bootstrap(bootstrap).root("no/such/folder").await.unwrap();
     let endpoint = endpoint(takes);
-    endpoint.call(context(&app, &endpoint), ()).await.unwrap();
+    endpoint.call(&context(&app, &endpoint)).await.unwrap();
     assert_eq!(log.entries(), ["second", "first"]);
     let held = context(&app, &endpoint);
-    endpoint.call(held.clone(), ()).await.unwrap();
+    endpoint.call(&held).await.unwrap();
     assert_eq!(log.entries(), ["second", "first", "second", "first"]);
     drop(held);
     app.close().await.unwrap();

@@ -14,9 +14,7 @@ use polyport::{
     Bootstrap, Context, Error, Fault, Module, ModuleBuilder, Provide, Result, Settings,
     config::{ChangedKey, Config, ConfigBuilder, Effect, Environment, Secret},
     module,
-    operation::{
-        Call, Ctx, Endpoint, FromContext, Inject, InputSlot, NoInput, NoPayload, Protocol,
-    },
+    operation::{Call, Ctx, Endpoint, FromContext, Inject, InputSlot, NoPayload, Protocol},
     testing::{TestBootstrap, create_bootstrap},
 };
 use serde::Deserialize;
@@ -185,12 +183,12 @@ async fn constructors_hooks_and_tests_read_the_section_of_their_type() {
 #[tokio::test]
 async fn a_call_sees_one_moment_of_the_configuration_and_the_next_call_the_next() {
     let app = app().await.unwrap();
-    let endpoint = Endpoint::new(sizes, |_, ()| Ok((NoInput, ())), |_, (), text| Ok(text));
+    let endpoint = Endpoint::json(sizes);
     let call = async |size: &'static str| {
         let info = Arc::clone(endpoint.info());
         let mut call = Call::new(Protocol::new("test"), info, app.container().clone());
         call.metadata.insert("size", size.parse().unwrap());
-        endpoint.call(Context::new(call), ()).await.unwrap()
+        endpoint.call(&Context::new(call)).await.unwrap().value::<String>().unwrap().clone()
     };
     assert_eq!(call("50").await, "[20, 20, 20, 20], now 50");
     assert_eq!(call("60").await, "[50, 50, 50, 50], now 60");

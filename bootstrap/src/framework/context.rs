@@ -15,7 +15,7 @@ use crate::{
     config::{Section, SettingsSection},
     container::Container,
     module::{Registered, Registrations, RouteSet},
-    operation::Exposures,
+    operation::{Exposures, Pipeline},
 };
 
 /// What a framework is built from.
@@ -64,6 +64,11 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn exposures(&self) -> &Exposures {
         self.exposures
+    }
+
+    /// Adds what the framework was given to stand around its operations.
+    pub fn add_pipeline(&self, pipeline: Pipeline) {
+        self.exposures.add_framework_pipeline(self.kind, &self.name, pipeline);
     }
 
     /// Whether every port is to be a free one, whatever the settings say (tests).

@@ -49,10 +49,10 @@ fn provider(of: Description) -> GraphProvider {
 }
 
 fn operation(container: &Container, exposure: &Exposure) -> GraphOperation {
-    let targets = container.targets(exposure.operation.dependencies());
+    let targets = container.targets(exposure.operation().dependencies());
     GraphOperation {
         title: exposure.title(),
-        name: exposure.operation.name().to_owned(),
+        name: exposure.operation().name().to_owned(),
         protocol: exposure.protocol.as_str(),
         framework: exposure.framework.clone(),
         module: exposure.module.clone(),

@@ -10,6 +10,7 @@ use crate::{
     container::{ContainerBuilder, Offer},
     hooks::Hooks,
     module::{ModuleBuilder, Registrations},
+    operation::Exposures,
     panics,
 };
 
@@ -49,8 +50,15 @@ fn ask(entry: &ModuleEntry, config: &Config, kept: &mut Kept) -> ContainerBuilde
     let (mut hooks, mut registrations) = (Hooks::default(), Registrations::default());
     let _ = panics::caught(|| {
         let (container, registrations) = (&mut container, &mut registrations);
-        let mut builder =
-            ModuleBuilder::new(entry.name(), config, container, &mut hooks, registrations);
+        let exposures = Exposures::default();
+        let mut builder = ModuleBuilder::new(
+            entry.name(),
+            config,
+            container,
+            &mut hooks,
+            registrations,
+            &exposures,
+        );
         builder.ask(kept);
         entry.module().configure(&mut builder)
     });

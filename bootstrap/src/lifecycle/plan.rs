@@ -8,6 +8,7 @@ use crate::{
     config::{ConfigBuilder, Environment, WillLoad},
     container::ContainerBuilder,
     hooks::{HookFn, Hooks},
+    operation::Pipelines,
     program,
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct Plan {
     pub(crate) config_will_load: WillLoad,
     pub(crate) before: Vec<HookFn>,
     pub(crate) hooks: Hooks,
+    pub(crate) pipelines: Pipelines,
     pub(crate) options: Options,
 }
 

@@ -129,7 +129,7 @@ impl Process {
 
     /// Seals all tables and lets every framework accept calls.
     pub(crate) async fn serve(&mut self) -> Result<()> {
-        self.exposures.seal();
+        self.exposures.assemble(&self.container, &self.config).await?;
         self.container.seal();
         for member in &mut self.members {
             let (step, title) = member.begin(&self.lifecycle, Stage::Serve);

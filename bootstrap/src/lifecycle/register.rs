@@ -20,7 +20,7 @@ use crate::{
     injectables::provide_settings,
     logging::Log,
     module::{ModuleBuilder, Registrations},
-    operation::{Exposures, roots},
+    operation::Exposures,
     panics,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct Told {
     pub(super) providers: ContainerBuilder,
     pub(super) hooks: Hooks,
     pub(super) registrations: Registrations,
+    pub(super) exposures: Exposures,
     pub(super) frameworks: Vec<Box<dyn Loaded>>,
     pub(super) before: Vec<HookFn>,
     pub(super) free_ports: bool,
@@ -45,7 +46,16 @@ pub(super) struct Told {
 
 /// Reads the configuration and lets every module that is on register what it brings.
 pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
-    let Plan { frameworks, modules, presets, config_will_load, before, hooks, mut options } = plan;
+    let Plan {
+        frameworks,
+        modules,
+        presets,
+        config_will_load,
+        before,
+        hooks,
+        pipelines,
+        mut options,
+    } = plan;
     if frameworks.is_empty() {
         return Err(Error::wiring("no framework is loaded").advise(
             "call load(…) with at least one: Bootstrap::new().load(HttpFramework::new())",
@@ -54,8 +64,16 @@ pub(super) fn register(plan: Plan, lifecycle: &Lifecycle) -> Result<Told> {
     let reading = lifecycle.begin_stage(Stage::Configuration);
     let (config, log) = reading.end(read(&mut options, presets, &frameworks))?;
     let registering = lifecycle.begin_stage(Stage::Modules);
-    let told =
-        Plan { frameworks, modules, config_will_load, before, hooks, options, ..Plan::default() };
+    let told = Plan {
+        frameworks,
+        modules,
+        config_will_load,
+        before,
+        hooks,
+        pipelines,
+        options,
+        ..Plan::default()
+    };
     registering.end(tell(told, config, log, lifecycle))
 }
 
@@ -75,7 +93,8 @@ fn read(
 
 /// Lets every module that is on say what it brings.
 fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle) -> Result<Told> {
-    let Plan { frameworks, modules, config_will_load, before, hooks, options, .. } = plan;
+    let Plan { frameworks, modules, config_will_load, before, hooks, pipelines, options, .. } =
+        plan;
     let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone(), config.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
     providers.provide_value(Arc::new(tasks.clone()));
@@ -98,6 +117,7 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
         providers,
         hooks: Hooks::default(),
         registrations,
+        exposures: Exposures::within(pipelines),
         frameworks,
         before,
         free_ports: options.free_ports,
@@ -116,7 +136,7 @@ impl Told {
     /// built.
     pub(super) fn roots(&self) -> Vec<Root> {
         let served = self.registrations.exposures(|kind, name| self.is_loaded(kind, name));
-        [roots(&served), self.hooks.roots()].concat()
+        [self.exposures.roots_of(&served), self.hooks.roots()].concat()
     }
 
     fn is_loaded(&self, kind: &str, name: &str) -> bool {
@@ -140,6 +160,7 @@ impl Told {
                 &mut self.providers,
                 &mut self.hooks,
                 &mut self.registrations,
+                &self.exposures,
             );
             entry.module().configure(&mut builder)?;
             builder.finish()

@@ -21,7 +21,6 @@ use crate::{
     container::Container,
     hooks::{HookFn, HookPoint},
     module::Registrations,
-    operation::Exposures,
     program,
 };
 
@@ -156,7 +155,7 @@ pub(super) fn put_together(
         health: told.health,
         tasks: told.tasks,
         lifecycle,
-        exposures: Exposures::default(),
+        exposures: told.exposures,
         hooks: told.hooks,
         called: Called::default(),
         modules: told.modules,

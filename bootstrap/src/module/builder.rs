@@ -11,6 +11,7 @@ use crate::{
     hooks::{self, HookPoint, Hooks, Owner},
     injectables::provide_settings,
     lifecycle::Kept,
+    operation::{Exposures, Pipeline},
 };
 
 /// Takes what a module brings.
@@ -20,6 +21,7 @@ pub struct ModuleBuilder<'a> {
     container: &'a mut ContainerBuilder,
     hooks: &'a mut Hooks,
     registrations: &'a mut Registrations,
+    exposures: &'a Exposures,
     errors: Vec<Error>,
     /// Nothing of it counts but what is kept for other environments: it is only asked what it
     /// would do.
@@ -56,10 +58,20 @@ impl<'a> ModuleBuilder<'a> {
         container: &'a mut ContainerBuilder,
         hooks: &'a mut Hooks,
         registrations: &'a mut Registrations,
+        exposures: &'a Exposures,
     ) -> Self {
         let module: Arc<str> = module.into();
         container.set_module(Arc::clone(&module));
-        Self { module, config, container, hooks, registrations, errors: Vec::new(), asked: None }
+        Self {
+            module,
+            config,
+            container,
+            hooks,
+            registrations,
+            exposures,
+            errors: Vec::new(),
+            asked: None,
+        }
     }
 
     /// The configuration as far as it is known now: files, environment variables and the defaults
@@ -378,6 +390,30 @@ impl<'a> ModuleBuilder<'a> {
     /// ```
     pub fn health(&mut self, check: HealthCheck) -> &mut Self {
         self.hooks.add_check(check);
+        self
+    }
+
+    /// Adds guards and whatever else is to stand around this module's operations, on every
+    /// framework.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{module, operation::{Context, Fault}};
+    ///
+    /// let admin = module("admin", |m| {
+    ///     m.pipeline(|p| {
+    ///         p.guard(|context: &Context| match context.metadata.contains_key("x-admin") {
+    ///             true => Ok(()),
+    ///             false => Err(Fault::permission_denied("ADMINS_ONLY", "this is for admins")),
+    ///         })
+    ///     });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn pipeline(&mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> &mut Self {
+        if self.asked.is_none() {
+            self.exposures.add_module_pipeline(&self.module, add(Pipeline::new()));
+        }
         self
     }
 

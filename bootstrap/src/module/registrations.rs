@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     application::title,
-    operation::{Exposure, OperationInfo, Protocol},
+    operation::{Endpoint, Exposure, Protocol},
 };
 
 /// What modules register for one kind of framework.
@@ -16,7 +16,7 @@ pub trait RouteSet: Default + Send + 'static {
     const PROTOCOL: Protocol;
 
     /// Every operation in it, with its route as reports name it.
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)>;
+    fn routes(&self) -> Vec<(String, Endpoint)>;
 }
 
 /// What one module registered.
@@ -41,12 +41,12 @@ pub fn exposures<R: RouteSet>(routes: &R, module: &str, framework: &str) -> Vec<
     routes
         .routes()
         .into_iter()
-        .map(|(route, operation)| Exposure {
+        .map(|(route, endpoint)| Exposure {
             protocol: R::PROTOCOL,
             framework: framework.to_owned(),
             route,
             module: module.to_owned(),
-            operation,
+            endpoint,
         })
         .collect()
 }

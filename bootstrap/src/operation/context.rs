@@ -1,19 +1,16 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{
-        Arc, OnceLock,
-        atomic::{Ordering, fence},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{OperationInfo, Protocol};
+use super::{OperationInfo, Protocol, RawInput, attributes::Values};
 use crate::{
-    Config,
+    Config, Result,
     config::Snapshot,
     container::{CallScope, Container, Resolver},
 };
@@ -96,8 +93,10 @@ pub struct Call {
     pub request_id: RequestId,
     /// When the caller no longer waits.
     pub deadline: Option<Instant>,
-    /// HTTP headers, gRPC metadata, AMQP headers.
+    /// HTTP headers, gRPC metadata, AMQP headers, the metadata of a WebSocket frame.
     pub metadata: HeaderMap,
+    /// What the call brings, before it is bound.
+    pub input: RawInput,
     /// What only this protocol has, by type: the socket, the delivery.
     pub extensions: Extensions,
 }
@@ -113,6 +112,7 @@ impl Call {
             request_id: RequestId::new(),
             deadline: None,
             metadata: HeaderMap::new(),
+            input: RawInput::default(),
             extensions: Extensions::new(),
         }
     }
@@ -128,26 +128,51 @@ struct Inner {
     scope: CallScope,
     /// The configuration as it was when the call first looked.
     config: OnceLock<Arc<Snapshot>>,
+    values: Values,
 }
 
 impl Context {
     /// Seals the parts.
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self(Arc::new(Inner { call, scope: CallScope::default(), config: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            call,
+            scope: CallScope::default(),
+            config: OnceLock::new(),
+            values: Values::default(),
+        }))
+    }
+
+    /// What the operation says of itself: its name, and the attributes that it was declared with.
+    #[must_use]
+    pub fn operation(&self) -> &OperationInfo {
+        &self.operation
+    }
+
+    /// Leaves a value in the call for whoever comes later: the user that a guard has found, say.
+    /// A later one of the same type takes its place.
+    pub fn set<T: Send + Sync + 'static>(&self, value: T) {
+        self.0.values.add(value);
+    }
+
+    /// The value of this type that somebody has left in the call.
+    #[must_use]
+    pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.values.get()
+    }
+
+    /// A value from the container: the process's, or this call's own.
+    ///
+    /// # Errors
+    /// Returns an error where nobody provides it, or where it cannot be built.
+    pub async fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Arc<T>> {
+        self.container.get_in(self).await
     }
 
     /// What only this call's protocol has: the socket, the delivery.
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
-    }
-
-    /// Whether there is no other handle of this call; then what others did with it has been done.
-    pub(super) fn is_held_once(&self) -> bool {
-        let once = Arc::strong_count(&self.0) == 1;
-        fence(Ordering::Acquire);
-        once
     }
 
     /// The configuration as it was when this call first looked.

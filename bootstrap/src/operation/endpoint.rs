@@ -1,141 +1,195 @@
-use std::{fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use polyport_wire::Envelope;
-use serde::Serialize;
 
 use super::{
-    Bind, Context, Fault, FaultKind, Operation, OperationInfo, RawInput, scope::EndOfCall,
+    Aspect, Bind, Chain, Context, Fault, FaultKind, IntoReply, Invocation, Invoke, Operation,
+    OperationInfo, Reply, Target, scope::EndOfCall,
 };
 use crate::Error;
 
-/// An operation made callable by a framework: the protocol's input in, the protocol's answer out.
+/// An operation made callable by a framework: a call in, a reply out.
 ///
-/// Everything that every call needs is fused into it: binding, validation, the deadline (whose
-/// timer is armed only where the call has to wait), panics, and the log line of a fault. A call
-/// costs one boxed future.
-pub struct Endpoint<I, O> {
+/// Everything that every call needs is fused into it: the deadline (whose timer is armed only
+/// where the call has to wait), panics, and the log line of a fault. A call costs one boxed future,
+/// and one for each stage around the operation that waits.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
     info: Arc<OperationInfo>,
-    run: Arc<Run<I, O>>,
+    bare: Arc<Chain>,
+    /// Set when the process begins to serve.
+    chain: OnceLock<Arc<Chain>>,
+    target: Arc<dyn Target>,
 }
 
-type Run<I, O> = dyn Fn(Context, I) -> BoxFuture<'static, Result<O, Fault>> + Send + Sync;
-
-/// The endpoint of a protocol that speaks JSON.
-pub type JsonEndpoint = Endpoint<JsonCall, Answer>;
-
-/// The input of a call on a protocol that speaks JSON, and where its answer goes.
-#[derive(Debug)]
-pub struct JsonCall {
-    /// Where the input is.
-    pub input: RawInput,
-    /// What stands around the answer.
-    pub envelope: Arc<dyn Envelope>,
-    /// What the answer is appended to.
-    pub out: Vec<u8>,
-}
-
-/// The answer of a call on a protocol that speaks JSON.
-#[derive(Debug)]
-pub struct Answer {
-    /// The call's `out` with the answer, in its envelope, appended.
-    pub body: Vec<u8>,
-    /// Whether the operation has a value at all (`()` is none).
-    pub has_value: bool,
-}
-
-impl<I, O> Clone for Endpoint<I, O> {
-    fn clone(&self) -> Self {
-        Self { info: Arc::clone(&self.info), run: Arc::clone(&self.run) }
-    }
-}
-
-impl<I, O> fmt::Debug for Endpoint<I, O> {
+impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("info", &self.0.info)
+            .field("chain", self.chain())
+            .finish_non_exhaustive()
     }
 }
 
-impl<I: Send + 'static, O: Send + 'static> Endpoint<I, O> {
-    /// Makes an endpoint of `operation`: `decode` turns the protocol's input into the operation's
-    /// and whatever `encode` needs later, `encode` the operation's value into the protocol's
-    /// answer.
-    pub fn new<M, Op, C: Send + 'static>(
+impl Endpoint {
+    /// Makes an endpoint of `operation`: `decode` binds its input to the call, `encode` makes the
+    /// reply of its value.
+    pub fn new<M, Op>(
         operation: Op,
-        decode: impl Fn(&Context, I) -> Result<(Op::Input, C), Fault> + Copy + Send + Sync + 'static,
-        encode: impl Fn(&Context, C, Op::Output) -> Result<O, Fault> + Copy + Send + Sync + 'static,
+        decode: fn(&Context) -> Result<Op::Input, Fault>,
+        encode: fn(&Context, Op::Output) -> Result<Reply, Fault>,
     ) -> Self
     where
+        M: 'static,
         Op: Operation<M>,
     {
-        let info = Arc::new(operation.info());
-        let run = move |context: Context, input: I| {
-            let operation = operation.clone();
-            let call = async move {
-                let (input, rest) = decode(&context, input)?;
-                let output = operation.call(context.clone(), input).await?;
-                encode(&context, rest, output)
-            };
-            call.boxed()
-        };
-        Self { info, run: Arc::new(run) }
+        Self::described(operation.info(), operation, decode, encode)
+    }
+
+    /// Makes an endpoint for the protocols that speak JSON.
+    pub fn json<M, Op>(operation: Op) -> Self
+    where
+        M: 'static,
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: IntoReply,
+    {
+        let mut info = operation.info();
+        Op::Output::describe(&mut info);
+        let decode = |context: &Context| Op::Input::bind(&context.input);
+        let encode = |context: &Context, value: Op::Output| value.into_reply(context);
+        Self::described(info, operation, decode, encode)
+    }
+
+    /// Makes an endpoint of something that is no operation and is answered otherwise: a mounted
+    /// router, say. It stands in the same chain as operations do.
+    pub fn native<F>(name: &'static str, answer: F) -> Self
+    where
+        F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync + 'static,
+    {
+        Self::of(OperationInfo::named(name), Arc::new(Native(answer)))
+    }
+
+    fn described<M, Op>(
+        info: OperationInfo,
+        operation: Op,
+        decode: fn(&Context) -> Result<Op::Input, Fault>,
+        encode: fn(&Context, Op::Output) -> Result<Reply, Fault>,
+    ) -> Self
+    where
+        M: 'static,
+        Op: Operation<M>,
+    {
+        Self::of(info, Arc::new(Bound::<M, Op> { operation, decode, encode }))
+    }
+
+    fn of(info: OperationInfo, target: Arc<dyn Target>) -> Self {
+        let bare = Arc::new(Chain::bare(Arc::clone(&target)));
+        Self(Arc::new(Inner { info: Arc::new(info), bare, chain: OnceLock::new(), target }))
     }
 
     /// What the operation says of itself.
     #[must_use]
     pub fn info(&self) -> &Arc<OperationInfo> {
-        &self.info
+        &self.0.info
     }
 
-    /// Calls the operation. A panic, a deadline that passes and every other fault come back as a
-    /// fault, and are logged.
+    /// Calls the operation through its chain. A panic, a deadline that passes and every other fault
+    /// come back as a fault, and are logged.
     ///
     /// # Errors
-    /// Returns the operation's fault, or that of binding its input.
-    pub async fn call(&self, context: Context, input: I) -> Result<O, Fault> {
-        answered(&context, async { (self.run)(context.clone(), input).await }).await
+    /// Returns the fault that the call ends in.
+    pub async fn call(&self, context: &Context) -> Result<Reply, Fault> {
+        answered(context, async { self.chain().run(context).await }).await
+    }
+
+    pub(crate) fn target(&self) -> Arc<dyn Target> {
+        Arc::clone(&self.0.target)
+    }
+
+    /// Sets what calls run through from now on; the first time counts.
+    pub(crate) fn set_chain(&self, chain: Chain) {
+        let _ = self.0.chain.set(Arc::new(chain));
+    }
+
+    fn chain(&self) -> &Arc<Chain> {
+        self.0.chain.get().unwrap_or(&self.0.bare)
     }
 }
 
-impl JsonEndpoint {
-    /// Makes an endpoint for the protocols that speak JSON.
-    pub fn json<M, Op>(operation: Op) -> Self
-    where
-        Op: Operation<M>,
-        Op::Input: Bind,
-        Op::Output: Serialize,
-    {
-        Self::new(operation, decode_json::<Op::Input>, encode_json::<Op::Output>)
+/// An operation with how its input is bound and its value made a reply.
+struct Bound<M, Op: Operation<M>> {
+    operation: Op,
+    decode: fn(&Context) -> Result<Op::Input, Fault>,
+    encode: fn(&Context, Op::Output) -> Result<Reply, Fault>,
+}
+
+impl<M: 'static, Op: Operation<M>> Bound<M, Op> {
+    async fn run(&self, context: &Context, input: Op::Input) -> Result<Reply, Fault> {
+        let value = self.operation.call(context, input).await?;
+        (self.encode)(context, value)
     }
 }
 
-type JsonRest = (Arc<dyn Envelope>, Vec<u8>);
-
-fn decode_json<T: Bind>(_: &Context, call: JsonCall) -> Result<(T, JsonRest), Fault> {
-    Ok((T::bind(call.input)?, (call.envelope, call.out)))
+impl<M: 'static, Op: Operation<M>> Target for Bound<M, Op> {
+    fn call<'a>(
+        &'a self,
+        context: &'a Context,
+        aspects: &'a [Arc<dyn Aspect>],
+    ) -> BoxFuture<'a, Result<Reply, Fault>> {
+        let input = match (self.decode)(context) {
+            Ok(input) => input,
+            Err(fault) => return std::future::ready(Err(fault)).boxed(),
+        };
+        match aspects {
+            [] => self.run(context, input).boxed(),
+            aspects => Invocation::new(Box::new(input), aspects, self).proceed(context),
+        }
+    }
 }
 
-fn encode_json<T: Serialize + 'static>(
-    context: &Context,
-    (envelope, mut out): JsonRest,
-    value: T,
-) -> Result<Answer, Fault> {
-    envelope
-        .write_value(&mut out, context.request_id.as_str(), &mut |out| {
-            serde_json::to_writer(out, &value)
-        })
-        .map_err(|error| Error::other("the answer cannot be written as JSON").caused_by(error))?;
-    let has_value = std::any::TypeId::of::<T>() != std::any::TypeId::of::<()>();
-    Ok(Answer { body: out, has_value })
+impl<M: 'static, Op: Operation<M>> Invoke for Bound<M, Op> {
+    fn invoke<'a>(
+        &'a self,
+        context: &'a Context,
+        input: Box<dyn Any + Send>,
+    ) -> BoxFuture<'a, Result<Reply, Fault>> {
+        let run = async {
+            match input.downcast() {
+                Ok(input) => self.run(context, *input).await,
+                Err(_) => Err(Error::other("an aspect has changed the type of the input").into()),
+            }
+        };
+        run.boxed()
+    }
+}
+
+struct Native<F>(F);
+
+impl<F> Target for Native<F>
+where
+    F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync,
+{
+    fn call<'a>(
+        &'a self,
+        context: &'a Context,
+        _: &'a [Arc<dyn Aspect>],
+    ) -> BoxFuture<'a, Result<Reply, Fault>> {
+        (self.0)(context)
+    }
 }
 
 /// Runs a call under its deadline, turns a panic into a fault, and logs the fault it ends in. When
 /// the answer is made, what belongs to the call is disposed of, and then it is returned; each value
 /// has 5 s for that, and what fails there is logged and changes no answer.
-///
-/// # Errors
-/// Returns the call's fault, or that of its panic or deadline.
-pub async fn answered<T>(
+async fn answered<T>(
     context: &Context,
     call: impl Future<Output = Result<T, Fault>> + Send,
 ) -> Result<T, Fault> {
@@ -150,7 +204,6 @@ pub async fn answered<T>(
     end.reached().await;
     result
 }
-
 async fn within_deadline<T>(
     context: &Context,
     call: impl Future<Output = Result<T, Fault>>,

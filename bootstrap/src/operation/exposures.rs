@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Exposure, InFlight};
+use super::{Exposure, InFlight, Pipeline, Pipelines, Plan};
 use crate::{
-    Error, Result,
-    container::{Root, WeakContainer},
+    Config, Error, Result,
+    container::{Container, Root, WeakContainer},
 };
 
 /// Every way in which the operations of one bootstrap can be called. A cheap handle.
@@ -19,9 +19,31 @@ struct State {
     container: Option<WeakContainer>,
     sealed: bool,
     in_flight: InFlight,
+    pipelines: Pipelines,
 }
 
 impl Exposures {
+    /// None yet, among what stands around all operations.
+    pub(crate) fn within(pipelines: Pipelines) -> Self {
+        Self(Arc::new(Mutex::new(State { pipelines, ..State::default() })))
+    }
+
+    /// Adds what stands around the operations of one framework.
+    pub(crate) fn add_framework_pipeline(&self, kind: &str, name: &str, pipeline: Pipeline) {
+        self.state().pipelines.of_framework(kind, name, pipeline);
+    }
+
+    /// Adds what stands around the operations of one module.
+    pub(crate) fn add_module_pipeline(&self, module: &str, pipeline: Pipeline) {
+        self.state().pipelines.of_module(module, pipeline);
+    }
+
+    /// What stands around an operation as it is exposed here.
+    #[must_use]
+    pub fn plan(&self, exposure: &Exposure) -> Plan {
+        self.state().pipelines.plan(exposure)
+    }
+
     /// Adds what a framework serves, and checks it where the application has been checked already.
     /// All of it is added, or nothing.
     ///
@@ -43,7 +65,7 @@ impl Exposures {
             state.entries.push(exposure);
         }
         if let Some(container) = state.container.as_ref().and_then(WeakContainer::upgrade) {
-            errors.extend(container.check(&roots(&state.entries[before..])).err());
+            errors.extend(container.check(&state.roots(&state.entries[before..])).err());
         }
         if errors.is_empty() {
             state.entries[before..].iter().for_each(|added| state.in_flight.track(added));
@@ -65,14 +87,38 @@ impl Exposures {
     }
 
     pub(crate) fn roots(&self) -> Vec<Root> {
-        roots(&self.state().entries)
+        let state = self.state();
+        state.roots(&state.entries)
+    }
+
+    /// What `entries`, which are not added yet, need of the container.
+    pub(crate) fn roots_of(&self, entries: &[Exposure]) -> Vec<Root> {
+        self.state().roots(entries)
+    }
+
+    /// Puts together what stands around each operation; nothing can be added any more.
+    pub(crate) async fn assemble(&self, container: &Container, config: &Config) -> Result<()> {
+        self.seal();
+        let (entries, pipelines) = {
+            let state = self.state();
+            (state.entries.clone(), state.pipelines.clone())
+        };
+        let mut errors = Vec::new();
+        for entry in &entries {
+            let plan = pipelines.plan(entry);
+            match plan.assemble(container, config, entry.endpoint.target()).await {
+                Ok(chain) => entry.endpoint.set_chain(chain),
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::all("what stands around operations cannot be put together", errors)
     }
 
     pub(crate) fn check_from_now_on(&self, container: WeakContainer) {
         self.state().container = Some(container);
     }
 
-    pub(crate) fn seal(&self) {
+    fn seal(&self) {
         self.state().sealed = true;
     }
 
@@ -82,8 +128,19 @@ impl Exposures {
 }
 
 impl State {
+    /// What `entries` and what stands around them need of the container.
+    fn roots(&self, entries: &[Exposure]) -> Vec<Root> {
+        let of_operation = |entry: &Exposure| {
+            let dependencies = entry.operation().dependencies().to_vec();
+            Root::new(entry.title(), dependencies).per_call().of_module(entry.module.as_str())
+        };
+        let around =
+            entries.iter().flat_map(|entry| self.pipelines.plan(entry).roots().collect::<Vec<_>>());
+        entries.iter().map(of_operation).chain(around).collect()
+    }
+
     fn fault_of(&self, new: &Exposure) -> Option<Error> {
-        if let Some(refusal) = new.operation.refusal_on(new.protocol) {
+        if let Some(refusal) = new.operation().refusal_on(new.protocol) {
             return Some(
                 Error::wiring(refusal)
                     .context(format!("{} (module {})", new.title(), new.module))
@@ -99,23 +156,12 @@ impl State {
             Error::wiring(format!(
                 "{} is served twice: by {} (module {}) and by {} (module {})",
                 new.title(),
-                taken.operation.name(),
+                taken.operation().name(),
                 taken.module,
-                new.operation.name(),
+                new.operation().name(),
                 new.module,
             ))
             .advise("give one of them another route"),
         )
     }
-}
-
-/// What `entries` need of the container.
-pub(crate) fn roots(entries: &[Exposure]) -> Vec<Root> {
-    entries
-        .iter()
-        .map(|entry| {
-            let dependencies = entry.operation.dependencies().to_vec();
-            Root::new(entry.title(), dependencies).per_call().of_module(entry.module.as_str())
-        })
-        .collect()
 }

@@ -180,6 +180,22 @@ impl Fault {
         }
     }
 
+    /// The error of type `E` that caused this, if there is one among its sources.
+    #[must_use]
+    pub fn find_source<E: StdError + 'static>(&self) -> Option<&E> {
+        let mut source: Option<&(dyn StdError + 'static)> = match self.0.source.as_ref()? {
+            Source::Error(error) => error.source(),
+            Source::Foreign(error) => Some(&**error),
+        };
+        while let Some(error) = source {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            source = error.source();
+        }
+        None
+    }
+
     /// What the caller of the call `request_id` may see of it.
     #[must_use]
     pub fn view<'a>(&'a self, request_id: &'a str) -> FaultView<'a> {

@@ -38,11 +38,11 @@ pub trait Operation<Marker>: Clone + Send + Sync + 'static {
     fn info(&self) -> OperationInfo;
 
     /// Calls it with a bound and validated input.
-    fn call(
-        self,
-        context: Context,
+    fn call<'a>(
+        &'a self,
+        context: &'a Context,
         input: Self::Input,
-    ) -> impl Future<Output = Result<Self::Output, Fault>> + Send + 'static;
+    ) -> impl Future<Output = Result<Self::Output, Fault>> + Send + 'a;
 }
 
 macro_rules! operation {
@@ -65,12 +65,12 @@ macro_rules! operation {
                 info
             }
 
-            async fn call(self, context: Context, input: Self::Input) -> Result<T, Fault> {
+            async fn call(&self, context: &Context, input: Self::Input) -> Result<T, Fault> {
                 let mut input = Some(input);
                 let mut slot = InputSlot::new(&mut input);
                 let ($($arg,)*) =
-                    <($($arg,)*) as Extract>::extract(&context, &mut slot).await?;
-                self($($arg),*).await.map_err(Into::into)
+                    <($($arg,)*) as Extract>::extract(context, &mut slot).await?;
+                self.clone()($($arg),*).await.map_err(Into::into)
             }
         }
     };

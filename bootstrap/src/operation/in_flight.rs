@@ -92,11 +92,11 @@ impl InFlight {
         names.push(Name {
             protocol: exposure.protocol.as_str(),
             framework: exposure.framework.clone(),
-            operation: exposure.operation.name(),
+            operation: exposure.operation().name(),
             route: exposure.route.clone(),
         });
         let number = names.len() as u64;
-        exposure.operation.track(Tracked { in_flight: self.clone(), number });
+        exposure.operation().track(Tracked { in_flight: self.clone(), number });
     }
 
     /// What a framework, by its kind and name, is working on; the oldest first.
@@ -255,20 +255,19 @@ fn shard_of_this_thread() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{OperationInfo, Protocol, sentence};
+    use crate::operation::{Endpoint, Fault, Protocol, sentence};
 
-    async fn work() {}
+    async fn work() -> Result<(), Fault> {
+        Ok(())
+    }
 
     fn exposure(framework: &str, route: &str) -> Exposure {
-        fn info<F>(_: F) -> OperationInfo {
-            OperationInfo::of::<F>()
-        }
         Exposure {
             protocol: Protocol::new("http"),
             framework: framework.to_owned(),
             route: route.to_owned(),
             module: "m".to_owned(),
-            operation: Arc::new(info(work)),
+            endpoint: Endpoint::json(work),
         }
     }
 
@@ -278,9 +277,9 @@ mod tests {
         let [a, b] = [exposure("default", "GET /a"), exposure("admin", "GET /b")];
         in_flight.track(&a);
         in_flight.track(&b);
-        let reading = a.operation.enter_reading();
-        let second = a.operation.enter();
-        let other = b.operation.enter();
+        let reading = a.operation().enter_reading();
+        let second = a.operation().enter();
+        let other = b.operation().enter();
 
         let active = in_flight.of("http", "default");
         assert_eq!(active.len(), 1);
@@ -312,7 +311,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..50 {
                         let flights: Vec<_> =
-                            (0..300).map(|_| exposure.operation.enter()).collect();
+                            (0..300).map(|_| exposure.operation().enter()).collect();
                         assert!(in_flight.of("http", "default")[0].calls >= 300);
                         drop(flights);
                     }
@@ -324,6 +323,6 @@ mod tests {
 
     #[test]
     fn what_nobody_serves_is_not_counted() {
-        assert!(exposure("default", "GET /a").operation.enter().is_none());
+        assert!(exposure("default", "GET /a").operation().enter().is_none());
     }
 }

@@ -1,10 +1,10 @@
-use std::{
-    any::type_name,
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{any::type_name, fmt, sync::OnceLock};
 
-use super::in_flight::{Flight, Tracked};
+use super::{
+    Endpoint, Pipeline, StageScope,
+    attributes::Attributes,
+    in_flight::{Flight, Tracked},
+};
 use crate::container::Dependency;
 
 /// The name of a protocol that operations are served on: `"http"`, `"amqp"`. Each framework
@@ -38,6 +38,8 @@ pub struct OperationInfo {
     name: &'static str,
     dependencies: Vec<Dependency>,
     only_on: Vec<(Protocol, &'static str)>,
+    attributes: Attributes,
+    pipeline: Pipeline,
     /// Where its calls are counted, once it is served.
     tracked: OnceLock<Tracked>,
 }
@@ -48,18 +50,61 @@ impl OperationInfo {
     pub fn of<F>() -> Self {
         let path = type_name::<F>().trim_end_matches("::{{closure}}");
         let path = path.split_once('<').map_or(path, |(path, _)| path);
+        Self::named(path.rsplit("::").next().unwrap_or(path))
+    }
+
+    /// Describes something of this name that takes nothing.
+    #[must_use]
+    pub fn named(name: &'static str) -> Self {
         Self {
-            name: path.rsplit("::").next().unwrap_or(path),
+            name,
             dependencies: Vec::new(),
             only_on: Vec::new(),
+            attributes: Attributes::default(),
+            pipeline: Pipeline::new(),
             tracked: OnceLock::new(),
         }
     }
 
-    /// The function's name, without its path.
+    /// Its name: the function's, without its path, unless it was given another.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The attribute of this type that it was declared with; of several the one that was declared
+    /// closest to the operation.
+    #[must_use]
+    pub fn attribute<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.attributes.all().next_back()
+    }
+
+    /// Every attribute of this type, those of its controller first.
+    pub fn attributes<T: Send + Sync + 'static>(&self) -> impl Iterator<Item = &T> {
+        self.attributes.all()
+    }
+
+    /// The names of the types of all its attributes.
+    pub fn attribute_names(&self) -> impl Iterator<Item = &'static str> {
+        self.attributes.names()
+    }
+
+    /// What stands around it by its own and its controller's declaration.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    pub(super) fn set_name(&mut self, name: &'static str) {
+        self.name = name;
+    }
+
+    /// Adds what was declared around what is there.
+    pub(super) fn declare(&mut self, scope: StageScope, attributes: &Attributes, own: Pipeline) {
+        let mut all = attributes.clone();
+        all.append(&self.attributes);
+        self.attributes = all;
+        self.pipeline.prepend(own.in_scope(scope));
     }
 
     /// What the container must provide for it.
@@ -113,11 +158,17 @@ pub struct Exposure {
     pub route: String,
     /// The module that registered it.
     pub module: String,
-    /// The operation.
-    pub operation: Arc<OperationInfo>,
+    /// The operation, ready to be called.
+    pub endpoint: Endpoint,
 }
 
 impl Exposure {
+    /// The operation.
+    #[must_use]
+    pub fn operation(&self) -> &OperationInfo {
+        self.endpoint.info()
+    }
+
     /// The route with its protocol, as reports show it: `HTTP GET /users`.
     #[must_use]
     pub fn title(&self) -> String {

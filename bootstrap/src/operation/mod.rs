@@ -5,8 +5,10 @@
 //! [`Endpoint`], and turns the answer or the [`Fault`] into its protocol's bytes.
 
 mod active;
+mod attributes;
 mod bind;
 mod context;
+mod declared;
 mod endpoint;
 mod exposures;
 mod extract;
@@ -15,6 +17,8 @@ mod handler;
 mod in_flight;
 mod info;
 mod merge;
+mod pipeline;
+mod reply;
 mod scope;
 mod values;
 
@@ -22,9 +26,9 @@ pub use active::ActiveOperation;
 pub(crate) use active::sentence;
 pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
 pub use context::{Call, Context, RequestId};
-pub use endpoint::{Answer, Endpoint, JsonCall, JsonEndpoint, answered};
+pub use declared::{Declared, OperationExt};
+pub use endpoint::Endpoint;
 pub use exposures::Exposures;
-pub(crate) use exposures::roots;
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};
@@ -33,3 +37,10 @@ pub use handler::Operation;
 pub use in_flight::Flight;
 pub(crate) use in_flight::InFlight;
 pub use info::{Exposure, OperationInfo, Protocol};
+pub use pipeline::{
+    AnyError, AnyFilter, Aspect, Band, FaultFilter, FilteredError, Guard, Injected, Interceptor,
+    IntoStage, Invocation, Next, OwnedNext, Pipeline, Plan, Stage, StageKind, StageScope, Supply,
+    injected,
+};
+pub(crate) use pipeline::{Chain, Invoke, Pipelines, Target};
+pub use reply::{Answer, ByteStream, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value};

@@ -27,26 +27,29 @@ pub(super) struct EndOfCall<'a>(pub(super) &'a Context);
 impl EndOfCall<'_> {
     /// Disposes of the call's values, the last first.
     pub(super) async fn reached(self) {
-        let context = self.0;
-        if !self.has_no_more_to_do() {
-            context.scope().close(&context.container).await;
+        let Self(context) = &self;
+        let scope = context.scope();
+        if scope.only_drops() {
+            self.drop_values();
+        } else {
+            scope.close(&context.container).await;
         }
     }
 
-    /// Where nobody else holds the call, what only has to be dropped goes with it.
-    fn has_no_more_to_do(&self) -> bool {
+    fn drop_values(&self) {
         let Self(context) = self;
-        let scope = context.scope();
-        scope.is_empty() || context.is_held_once() && scope.only_drops()
+        if !context.scope().is_empty() {
+            drop(context.scope().detach());
+        }
     }
 }
 
 impl Drop for EndOfCall<'_> {
     fn drop(&mut self) {
-        if self.has_no_more_to_do() {
-            return;
-        }
         let Self(context) = self;
+        if context.scope().is_empty() || context.scope().only_drops() {
+            return self.drop_values();
+        }
         let (rest, container) = (context.scope().detach(), context.container.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { rest.close(&container).await });

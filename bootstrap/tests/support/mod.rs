@@ -15,7 +15,7 @@ use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
     exposures,
     framework::{Activity, Built, Endpoint, FrameworkContext, NoSettings},
-    operation::{Exposures, Operation, OperationInfo, Protocol},
+    operation::{self, Context, Exposures, Fault, Operation, Protocol, Reply, ReplyBody},
 };
 
 /// What happened, in order.
@@ -41,8 +41,8 @@ pub(crate) struct FakeApp(Arc<AppCore>, Exposures);
 
 impl FakeApp {
     /// Serves one more operation.
-    pub(crate) fn add<M>(&self, route: &str, operation: impl Operation<M>) -> Result<()> {
-        let routes = FakeRoutes(vec![(route.to_owned(), Arc::new(operation.info()))]);
+    pub(crate) fn add<M: 'static>(&self, route: &str, operation: impl Operation<M>) -> Result<()> {
+        let routes = FakeRoutes(vec![(route.to_owned(), uncallable(operation))]);
         self.1.add(exposures(&routes, "application", self.name()))
     }
 }
@@ -59,28 +59,34 @@ impl AppHandle for FakeApp {
 
 /// What modules register for the fake framework: its operations are never called.
 #[derive(Debug, Default)]
-pub(crate) struct FakeRoutes(Vec<(String, Arc<OperationInfo>)>);
+pub(crate) struct FakeRoutes(Vec<(String, operation::Endpoint)>);
 
 impl RouteSet for FakeRoutes {
     const KIND: &'static str = "fake";
     const PROTOCOL: Protocol = Protocol::new("fake");
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
+    fn routes(&self) -> Vec<(String, operation::Endpoint)> {
         self.0.clone()
     }
 }
 
+/// An operation that is known and never called.
+pub(crate) fn uncallable<M: 'static>(operation: impl Operation<M>) -> operation::Endpoint {
+    let unbound = |_: &Context| Err(Fault::unimplemented("UNBOUND", "is never called"));
+    operation::Endpoint::new(operation, unbound, |_, _| Ok(Reply::new(ReplyBody::Empty)))
+}
+
 /// Registers an operation for the fake framework of this name.
-pub(crate) fn serve<M, O: Operation<M>>(
+pub(crate) fn serve<M: 'static, O: Operation<M>>(
     m: &mut ModuleBuilder<'_>,
     framework: &str,
     route: &str,
     operation: O,
 ) {
-    let info = Arc::new(operation.info());
+    let endpoint = uncallable(operation);
     let route = route.to_owned();
     m.register(framework, |mut routes: FakeRoutes| {
-        routes.0.push((route, info));
+        routes.0.push((route, endpoint));
         routes
     });
 }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use lapin::{BasicProperties, types::AMQPValue};
 use polyport_bootstrap::{
     Container,
-    operation::{Call, Context, JsonEndpoint, RequestId},
+    operation::{Call, Context, Endpoint, RawInput, RequestId},
     wire::Envelope,
 };
 use tokio::time::Instant;
@@ -28,12 +29,13 @@ pub(crate) struct Adapter {
 
 impl Adapter {
     /// The call that a message is.
-    pub(crate) fn context(&self, endpoint: &JsonEndpoint, delivery: &Delivery) -> Context {
+    pub(crate) fn context(&self, endpoint: &Endpoint, delivery: &Delivery, body: Bytes) -> Context {
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         call.request_id = RequestId::from_peer(id);
         call.deadline = patience(self.timeout, delivery).map(|limit| Instant::now() + limit);
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
+        call.input = RawInput::json(body);
         call.extensions.insert(delivery.clone());
         Context::new(call)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, Framework, Registered, Result,
     framework::{Built, FrameworkContext, SettingsSource},
+    operation::Pipeline,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -39,6 +40,7 @@ use crate::{
 #[derive(Debug)]
 pub struct AmqpFramework {
     name: String,
+    pipeline: Pipeline,
     settings: Option<SettingsSource<AmqpSettings>>,
 }
 
@@ -52,7 +54,14 @@ impl AmqpFramework {
     /// One with a name of its own, for a second broker; it reads the section `amqp_<name>`.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+    }
+
+    /// Adds guards and whatever else is to stand around all operations that it serves.
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = add(self.pipeline);
+        self
     }
 
     /// Takes these settings, or another section of the configuration.
@@ -90,6 +99,7 @@ impl Framework for AmqpFramework {
         settings: AmqpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<AmqpApp>> {
+        context.add_pipeline(self.pipeline);
         let section = context.section_key().to_owned();
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let registered = context.take::<AmqpRoutes>();

@@ -1,12 +1,9 @@
 //! What modules register: exchanges, queues, and operations that consume from queues.
 
-use std::sync::Arc;
-
 use polyport_bootstrap::{
     DEFAULT_NAME, ModuleBuilder, RouteSet,
-    operation::{Bind, JsonEndpoint, Operation, OperationInfo, Protocol},
+    operation::{Bind, Endpoint, IntoReply, Operation, Protocol},
 };
-use serde::Serialize;
 
 use crate::topology::{Exchange, Queue};
 
@@ -43,7 +40,7 @@ pub struct AmqpRoutes {
 #[derive(Debug, Clone)]
 pub(crate) struct Consumed {
     pub(crate) queue: String,
-    pub(crate) endpoint: JsonEndpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl AmqpRoutes {
@@ -68,13 +65,13 @@ impl AmqpRoutes {
     /// The message's body is the input, as JSON. One with `reply_to` is answered with the
     /// operation's value, or its fault, in the configured envelope.
     #[must_use]
-    pub fn consume<M, Op>(mut self, queue: &str, operation: Op) -> Self
+    pub fn consume<M: 'static, Op>(mut self, queue: &str, operation: Op) -> Self
     where
         Op: Operation<M>,
         Op::Input: Bind,
-        Op::Output: Serialize,
+        Op::Output: IntoReply,
     {
-        let endpoint = JsonEndpoint::json(operation);
+        let endpoint = Endpoint::json(operation);
         self.consumers.push(Consumed { queue: queue.to_owned(), endpoint });
         self
     }
@@ -84,9 +81,8 @@ impl RouteSet for AmqpRoutes {
     const KIND: &'static str = "amqp";
     const PROTOCOL: Protocol = PROTOCOL;
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
-        let route =
-            |consumed: &Consumed| (consumed.queue.clone(), Arc::clone(consumed.endpoint.info()));
+    fn routes(&self) -> Vec<(String, Endpoint)> {
+        let route = |consumed: &Consumed| (consumed.queue.clone(), consumed.endpoint.clone());
         self.consumers.iter().map(route).collect()
     }
 }

@@ -2,59 +2,51 @@
 
 use std::marker::PhantomData;
 
+use bytes::{Buf, Bytes};
 use prost::Message;
 use tonic::{
     Status,
-    codec::{BufferSettings, Codec, DecodeBuf, Decoder},
+    codec::{Codec, DecodeBuf, Decoder},
 };
-use tonic_prost::{ProstDecoder, ProstEncoder};
+use tonic_prost::ProstEncoder;
 
 /// Protobuf by prost, for methods whose peer sends exactly one message; tonic alone would ignore
-/// a second one.
-pub(crate) struct OneMessage<Res, Req>(PhantomData<fn(Req) -> Res>);
+/// a second one. The message is left as it came: it is read behind the guards.
+pub(crate) struct OneMessage<Res>(PhantomData<fn() -> Res>);
 
-impl<Res, Req> OneMessage<Res, Req> {
+impl<Res> OneMessage<Res> {
     pub(crate) fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<Res, Req> Codec for OneMessage<Res, Req>
-where
-    Res: Message + 'static,
-    Req: Message + Default + 'static,
-{
+impl<Res: Message + 'static> Codec for OneMessage<Res> {
     type Encode = Res;
-    type Decode = Req;
+    type Decode = Bytes;
     type Encoder = ProstEncoder<Res>;
-    type Decoder = OneMessageDecoder<Req>;
+    type Decoder = OneMessageDecoder;
 
     fn encoder(&mut self) -> Self::Encoder {
         ProstEncoder::default()
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        OneMessageDecoder { decoder: ProstDecoder::default(), done: false }
+        OneMessageDecoder { done: false }
     }
 }
 
-pub(crate) struct OneMessageDecoder<Req> {
-    decoder: ProstDecoder<Req>,
+pub(crate) struct OneMessageDecoder {
     done: bool,
 }
 
-impl<Req: Message + Default> Decoder for OneMessageDecoder<Req> {
-    type Item = Req;
+impl Decoder for OneMessageDecoder {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Req>, Status> {
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         if std::mem::replace(&mut self.done, true) {
             return Err(Status::unimplemented("the method takes one message, and several came"));
         }
-        self.decoder.decode(buffer)
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        self.decoder.buffer_settings()
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

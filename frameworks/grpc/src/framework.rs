@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
+    operation::Pipeline,
 };
 use polyport_listener::{ListenerHost, ListenerSettings};
 
@@ -39,6 +40,7 @@ const OWN_MODULE: &str = "polyport";
 #[must_use = "a framework does nothing until it is loaded"]
 pub struct GrpcFramework {
     name: String,
+    pipeline: Pipeline,
     settings: Option<SettingsSource<GrpcSettings>>,
 }
 
@@ -50,7 +52,14 @@ impl GrpcFramework {
 
     /// One more framework, with a name of its own and the settings of section `grpc_{name}`.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+    }
+
+    /// Adds guards and whatever else is to stand around all operations that it serves.
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = add(self.pipeline);
+        self
     }
 
     /// Takes the settings from here: a [`GrpcSettings`], or a section of the configuration.
@@ -83,6 +92,7 @@ impl Framework for GrpcFramework {
         mut settings: GrpcSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<GrpcApp>> {
+        context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = 0;
         }

@@ -1,10 +1,10 @@
 //! How gRPC messages become an operation's types and the other way round.
 
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt};
 use garde::Validate;
 use polyport_bootstrap::{
     Fault,
-    operation::{NoInput, validated},
+    operation::{Items, NoInput, Value, validated},
 };
 
 /// The input of an operation that can be made from the gRPC message `Req`: whatever is
@@ -53,20 +53,21 @@ impl<Req> FromMessage<Req, Ignored> for NoInput {
 )]
 pub trait ItemStream: Sized + Send + 'static {
     /// What each item holds.
-    type Value;
+    type Value: Send + 'static;
 
-    /// The stream with each value converted to `Res`.
-    fn converted<Res: From<Self::Value> + 'static>(self) -> BoxStream<'static, Result<Res, Fault>>;
+    /// The stream, its values not written yet.
+    fn into_items(self) -> Items<Value>;
 }
 
 impl<S, T, E> ItemStream for S
 where
     S: Stream<Item = Result<T, E>> + Send + 'static,
-    E: Into<Fault>,
+    T: Send + 'static,
+    E: Into<Fault> + 'static,
 {
     type Value = T;
 
-    fn converted<Res: From<T> + 'static>(self) -> BoxStream<'static, Result<Res, Fault>> {
-        self.map(|item| item.map(Res::from).map_err(Into::into)).boxed()
+    fn into_items(self) -> Items<Value> {
+        Items::new(self.map(|item| item.map(Value::opaque)))
     }
 }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
-use http::Request;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use polyport_bootstrap::{
-    Fault,
-    operation::{Endpoint, RequestId},
+    Error, Fault,
+    operation::{Endpoint, Reply, ReplyBody, RequestId, Value},
 };
 use polyport_listener::LongLived;
 use prost::Message;
 use tokio::time::Instant;
-use tonic::{Response, Status, body::Body, server::Grpc};
+use tonic::{Response, Status, body::Body, metadata::MetadataMap, server::Grpc};
 use tower::service_fn;
 
 use crate::{
@@ -31,19 +32,22 @@ pub(crate) trait Method: Send + Sync {
     ) -> BoxFuture<'a, http::Response<Body>>;
 }
 
+/// Makes the message of an operation's value.
+pub(crate) type IntoMessage<Res> = fn(Value) -> Result<Res, Fault>;
+
 /// One message in, one out.
-pub(crate) struct Unary<Req, Res>(pub(crate) Endpoint<Req, Res>);
+pub(crate) struct Unary<Res> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) message: IntoMessage<Res>,
+}
 
 /// One message in, a stream of them out.
-pub(crate) struct ServerStreaming<Req, Res>(
-    pub(crate) Endpoint<Req, BoxStream<'static, Result<Res, Fault>>>,
-);
+pub(crate) struct ServerStreaming<Res> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) message: IntoMessage<Res>,
+}
 
-impl<Req, Res> Method for Unary<Req, Res>
-where
-    Req: Message + Default + 'static,
-    Res: Message + 'static,
-{
+impl<Res: Message + 'static> Method for Unary<Res> {
     fn serve<'a>(
         &'a self,
         shared: &'a Arc<Shared>,
@@ -51,13 +55,13 @@ where
         request: Request<Incoming>,
     ) -> BoxFuture<'a, http::Response<Body>> {
         let serve = async move {
-            let _flight = self.0.info().enter();
+            let _flight = self.endpoint.info().enter();
             let deadline = match timeout::deadline(request.headers(), shared.timeout) {
                 Ok(deadline) => deadline,
                 Err(fault) => return shared.refuse(&fault, id),
             };
             let service = service_fn(|request| self.call(shared, id, deadline, request));
-            let mut grpc = grpc::<Req, Res>(shared);
+            let mut grpc = grpc::<Res>(shared);
             let answer = grpc.unary(service, request);
             finish(answer, deadline, shared, id).await
         };
@@ -65,29 +69,32 @@ where
     }
 }
 
-impl<Req, Res> Unary<Req, Res>
-where
-    Req: Message + 'static,
-    Res: Message + 'static,
-{
+impl<Res: Message + 'static> Unary<Res> {
     async fn call(
         &self,
         shared: &Shared,
         id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Req>,
+        request: tonic::Request<Bytes>,
     ) -> Result<Response<Res>, Status> {
-        let (context, message) = shared.context(self.0.info(), id, deadline, request);
-        let answer = self.0.call(context, message).await;
-        answer.map(Response::new).map_err(|fault| shared.status(&fault, id))
+        let context = shared.context(&self.endpoint, id, deadline, request);
+        let answer = match self.endpoint.call(&context).await {
+            Ok(reply) => self.response(reply),
+            Err(fault) => Err(fault),
+        };
+        answer.map_err(|fault| shared.status(&fault, id))
+    }
+
+    fn response(&self, reply: Reply) -> Result<Response<Res>, Fault> {
+        let (_, headers, body) = reply.into_parts();
+        let ReplyBody::Value(value) = body else { return Err(no_message(&body)) };
+        let mut response = Response::new((self.message)(value)?);
+        add_headers(&mut response, headers);
+        Ok(response)
     }
 }
 
-impl<Req, Res> Method for ServerStreaming<Req, Res>
-where
-    Req: Message + Default + 'static,
-    Res: Message + 'static,
-{
+impl<Res: Message + 'static> Method for ServerStreaming<Res> {
     fn serve<'a>(
         &'a self,
         shared: &'a Arc<Shared>,
@@ -95,13 +102,13 @@ where
         request: Request<Incoming>,
     ) -> BoxFuture<'a, http::Response<Body>> {
         let serve = async move {
-            let _flight = self.0.info().enter();
+            let _flight = self.endpoint.info().enter();
             let deadline = match timeout::deadline(request.headers(), None) {
                 Ok(deadline) => deadline,
                 Err(fault) => return shared.refuse(&fault, id),
             };
             let service = service_fn(|request| self.call(shared, id, deadline, request));
-            let mut grpc = grpc::<Req, Res>(shared);
+            let mut grpc = grpc::<Res>(shared);
             let answer = grpc.server_streaming(service, request);
             let mut response = finish(answer, deadline, shared, id).await;
             response.extensions_mut().insert(LongLived);
@@ -111,33 +118,44 @@ where
     }
 }
 
-impl<Req, Res> ServerStreaming<Req, Res>
-where
-    Req: Message + 'static,
-    Res: Message + 'static,
-{
+impl<Res: Message + 'static> ServerStreaming<Res> {
     async fn call(
         &self,
         shared: &Arc<Shared>,
         id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Req>,
+        request: tonic::Request<Bytes>,
     ) -> Result<Response<OperationStream<Res>>, Status> {
-        let (context, message) = shared.context(self.0.info(), id, deadline, request);
-        match self.0.call(context.clone(), message).await {
-            Ok(items) => {
-                Ok(Response::new(OperationStream::new(items, context, Arc::clone(shared))))
-            }
-            Err(fault) => Err(shared.status(&fault, id)),
-        }
+        let context = shared.context(&self.endpoint, id, deadline, request);
+        let reply = self.endpoint.call(&context).await;
+        let (_, headers, body) = reply.map_err(|fault| shared.status(&fault, id))?.into_parts();
+        let ReplyBody::Items(items) = body else {
+            return Err(shared.status(&no_message(&body), id));
+        };
+        let message = self.message;
+        let items = items.map(move |item| item.and_then(message)).boxed();
+        let stream = OperationStream::new(items, context, Arc::clone(shared));
+        let mut response = Response::new(stream);
+        add_headers(&mut response, headers);
+        Ok(response)
     }
 }
 
-fn grpc<Req, Res>(shared: &Shared) -> Grpc<OneMessage<Res, Req>>
-where
-    Req: Message + Default + 'static,
-    Res: Message + 'static,
-{
+fn no_message(body: &ReplyBody) -> Fault {
+    let error = Error::other(format!("the reply is {body:?}, of which there is no message"));
+    Fault::internal(error.advise("interceptors replace a reply by one of the same kind"))
+}
+
+/// What the operation has set beside its value; pseudo-headers of the protocol stay as they are.
+fn add_headers<T>(response: &mut Response<T>, headers: Option<Box<HeaderMap>>) {
+    if let Some(headers) = headers {
+        let mut all = std::mem::take(response.metadata_mut()).into_headers();
+        all.extend(*headers);
+        *response.metadata_mut() = MetadataMap::from_headers(all);
+    }
+}
+
+fn grpc<Res: Message + 'static>(shared: &Shared) -> Grpc<OneMessage<Res>> {
     Grpc::new(OneMessage::new()).max_decoding_message_size(shared.max_message_size)
 }
 

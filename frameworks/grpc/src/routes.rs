@@ -1,12 +1,12 @@
 //! What modules register for gRPC.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{convert::Infallible, fmt};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use polyport_bootstrap::{
     Context, DEFAULT_NAME, Fault, ModuleBuilder, RouteSet,
-    operation::{Endpoint, Operation, OperationInfo, Protocol},
+    operation::{Endpoint, Operation, Protocol, Reply, ReplyBody, Value},
 };
 use polyport_listener::BoxError;
 use prost::Message;
@@ -33,7 +33,7 @@ pub struct GrpcRoutes {
 pub(crate) struct OperationRoute {
     /// As it was given: `im.v1.UserService/GetUser`.
     pub(crate) path: String,
-    pub(crate) info: Arc<OperationInfo>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) method: Box<dyn Method>,
 }
 
@@ -75,9 +75,8 @@ impl GrpcRoutes {
         operations.chain(self.services.iter().map(|route| route.name.to_owned())).collect()
     }
 
-    fn operation(mut self, path: &str, info: &Arc<OperationInfo>, method: Box<dyn Method>) -> Self {
-        let info = Arc::clone(info);
-        self.operations.push(OperationRoute { path: path.to_owned(), info, method });
+    fn operation(mut self, path: &str, endpoint: Endpoint, method: Box<dyn Method>) -> Self {
+        self.operations.push(OperationRoute { path: path.to_owned(), endpoint, method });
         self
     }
 }
@@ -94,8 +93,8 @@ impl RouteSet for GrpcRoutes {
     const KIND: &'static str = PROTOCOL.as_str();
     const PROTOCOL: Protocol = PROTOCOL;
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
-        let entry = |route: &OperationRoute| (route.path.clone(), Arc::clone(&route.info));
+    fn routes(&self) -> Vec<(String, Endpoint)> {
+        let entry = |route: &OperationRoute| (route.path.clone(), route.endpoint.clone());
         self.operations.iter().map(entry).collect()
     }
 }
@@ -126,6 +125,7 @@ pub trait GrpcOperations<Marker, How, Op: Operation<Marker>>: Sized {
 
 impl<Marker, How, Op> GrpcOperations<Marker, How, Op> for GrpcRoutes
 where
+    Marker: 'static,
     How: 'static,
     Op: Operation<Marker>,
 {
@@ -135,9 +135,11 @@ where
         Res: Message + From<Op::Output> + 'static,
         Op::Input: FromMessage<Req, How>,
     {
-        let endpoint = Endpoint::new(operation, decode, |_, (), value| Ok(Res::from(value)));
-        let info = Arc::clone(endpoint.info());
-        self.operation(path, &info, Box::new(Unary::<Req, Res>(endpoint)))
+        let encode = |_: &Context, value| Ok(Reply::new(ReplyBody::Value(Value::opaque(value))));
+        let endpoint = Endpoint::new(operation, decode::<Req, How, Op::Input>, encode);
+        let message = |value: Value| Ok(Res::from(value.downcast::<Op::Output>()?));
+        let method = Unary::<Res> { endpoint: endpoint.clone(), message };
+        self.operation(path, endpoint, Box::new(method))
     }
 
     fn server_streaming<Req, Res>(self, path: &str, operation: Op) -> Self
@@ -147,14 +149,26 @@ where
         Op::Input: FromMessage<Req, How>,
         Op::Output: ItemStream,
     {
-        let endpoint = Endpoint::new(operation, decode, |_, (), items| Ok(items.converted()));
-        let info = Arc::clone(endpoint.info());
-        self.operation(path, &info, Box::new(ServerStreaming::<Req, Res>(endpoint)))
+        let encode =
+            |_: &Context, items: Op::Output| Ok(Reply::new(ReplyBody::Items(items.into_items())));
+        let endpoint = Endpoint::new(operation, decode::<Req, How, Op::Input>, encode);
+        let message =
+            |value: Value| Ok(Res::from(value.downcast::<<Op::Output as ItemStream>::Value>()?));
+        let method = ServerStreaming::<Res> { endpoint: endpoint.clone(), message };
+        self.operation(path, endpoint, Box::new(method))
     }
 }
 
-fn decode<Req, How, T: FromMessage<Req, How>>(_: &Context, message: Req) -> Result<(T, ()), Fault> {
-    Ok((T::from_message(message)?, ()))
+fn decode<Req, How, T>(context: &Context) -> Result<T, Fault>
+where
+    Req: Message + Default,
+    T: FromMessage<Req, How>,
+{
+    let message = Req::decode(context.input.body.clone()).map_err(|error| {
+        let text = format!("the message is not what the method takes: {error}");
+        Fault::invalid_argument("MALFORMED_MESSAGE", text)
+    })?;
+    T::from_message(message)
 }
 
 /// What this crate adds to a module: methods and services for a gRPC framework.

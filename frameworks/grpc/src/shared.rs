@@ -2,9 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use polyport_bootstrap::{
     Container, Context, Fault,
-    operation::{Call, OperationInfo, RequestId},
+    operation::{Call, Endpoint, RawInput, RequestId},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,25 +45,25 @@ impl Shared {
         }
     }
 
-    /// The context of a call, and its message.
-    pub(crate) fn context<Req>(
+    /// The context of a call.
+    pub(crate) fn context(
         &self,
-        operation: &Arc<OperationInfo>,
+        endpoint: &Endpoint,
         request_id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Req>,
-    ) -> (Context, Req) {
+        request: tonic::Request<Bytes>,
+    ) -> Context {
         let (metadata, extensions, message) = request.into_parts();
-        let context = Context::new(Call {
+        Context::new(Call {
             protocol: PROTOCOL,
-            operation: Arc::clone(operation),
+            operation: Arc::clone(endpoint.info()),
             container: self.container.clone(),
             request_id: request_id.clone(),
             deadline,
             metadata: metadata.into_headers(),
+            input: RawInput { body: message, ..RawInput::default() },
             extensions,
-        });
-        (context, message)
+        })
     }
 
     pub(crate) fn status(&self, fault: &Fault, request_id: &RequestId) -> Status {

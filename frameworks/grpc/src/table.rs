@@ -94,7 +94,7 @@ fn malformed(route: &OperationRoute) -> Option<Error> {
         Error::wiring(format!(
             "{:?}, where operation {} is to be served, is not the name of a gRPC method",
             route.path,
-            route.info.name(),
+            route.endpoint.info().name(),
         ))
         .advise("write it as package.Service/Method, as in \"im.v1.UserService/GetUser\"")
     })

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Body;
 use hyper::body::Incoming;
 use matchit::Params;
-use polyport_bootstrap::operation::{Answer, BodyFormat, Call, Context, Fault, JsonCall, RawInput};
+use polyport_bootstrap::operation::{BodyFormat, Call, Context, Fault, RawInput};
 use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 
@@ -16,14 +16,10 @@ use crate::{
     head::{self, Identity},
     percent,
     refusal::Refusal,
+    reply,
     routes::Route,
     shell::Shell,
 };
-
-/// What most answers fit in; longer ones grow.
-const ANSWER_CAPACITY: usize = 256;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The route's parameters, decoded.
 pub(crate) fn parameters(params: Params<'_, '_>) -> Result<Vec<(String, String)>, Fault> {
@@ -61,15 +57,11 @@ pub(crate) async fn call(
         request_id: identity.id.clone(),
         deadline,
         metadata: head.headers,
+        input: RawInput { path, query, body, format },
         extensions: head.extensions,
     });
-    let call = JsonCall {
-        input: RawInput { path, query, body, format },
-        envelope: Arc::clone(&shell.envelope),
-        out: Vec::with_capacity(ANSWER_CAPACITY),
-    };
-    let answer = route.endpoint.call(context, call).await?;
-    Ok(success(route.status, answer, is_head))
+    let reply = route.endpoint.call(&context).await?;
+    Ok(reply::response(shell, &context, route.status, reply, is_head)?)
 }
 
 async fn payload(
@@ -90,22 +82,6 @@ async fn payload(
     }
 }
 
-fn success(status: Option<StatusCode>, answer: Answer, is_head: bool) -> Response<ResponseBody> {
-    // `()` in an envelope that adds nothing to it.
-    let is_nothing = !answer.has_value && answer.body == b"null";
-    let default = if is_nothing { StatusCode::NO_CONTENT } else { StatusCode::OK };
-    let status = status.unwrap_or(default);
-    if is_nothing || has_no_body(status) {
-        return empty(status);
-    }
-    respond(status, JSON, answer.body, is_head)
-}
-
-/// RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5.
-fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
@@ -117,15 +93,15 @@ pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
 pub(crate) fn respond(
     status: StatusCode,
     content_type: HeaderValue,
-    body: Vec<u8>,
+    body: ResponseBody,
     is_head: bool,
 ) -> Response<ResponseBody> {
     let mut response = empty(status);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    if is_head {
-        response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
-    } else {
-        *response.body_mut() = body.into();
+    if !is_head {
+        *response.body_mut() = body;
+    } else if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     response
 }

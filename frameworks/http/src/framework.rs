@@ -7,6 +7,7 @@ use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
     container::Container,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
+    operation::Pipeline,
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
 
@@ -36,6 +37,7 @@ const OWN_MODULE: &str = "polyport";
 #[derive(Debug)]
 pub struct HttpFramework {
     name: String,
+    pipeline: Pipeline,
     settings: Option<SettingsSource<HttpSettings>>,
 }
 
@@ -49,7 +51,14 @@ impl HttpFramework {
     /// A further one; `admin` reads the section `http_admin`.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+    }
+
+    /// Adds guards and whatever else is to stand around all operations that it serves.
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = add(self.pipeline);
+        self
     }
 
     /// Takes its settings from code or from another section of the configuration.
@@ -83,6 +92,7 @@ impl Framework for HttpFramework {
         mut settings: HttpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
+        context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = 0;
         }

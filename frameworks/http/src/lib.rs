@@ -44,6 +44,7 @@ mod mount;
 mod pattern;
 mod percent;
 mod refusal;
+mod reply;
 mod routes;
 mod settings;
 mod shell;

@@ -1,13 +1,12 @@
 //! What modules register for HTTP.
 
-use std::{any::TypeId, sync::Arc};
+use std::any::TypeId;
 
 use http::{Method, StatusCode};
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, ModuleBuilder, RouteSet,
-    operation::{Bind, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol},
+    operation::{Bind, Endpoint, IntoReply, NoInput, Operation, Protocol},
 };
-use serde::Serialize;
 
 /// HTTP, as operations and reports know it.
 pub const PROTOCOL: Protocol = Protocol::new("http");
@@ -58,7 +57,7 @@ pub struct HttpRoutes {
 pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) endpoint: JsonEndpoint,
+    pub(crate) endpoint: Endpoint,
     pub(crate) status: Option<StatusCode>,
     pub(crate) takes_input: bool,
 }
@@ -74,11 +73,11 @@ macro_rules! methods {
         $(
             $(#[$doc])*
             #[must_use]
-            pub fn $name<M, Op>(self, path: &str, operation: Op) -> Self
+            pub fn $name<M: 'static, Op>(self, path: &str, operation: Op) -> Self
             where
                 Op: Operation<M>,
                 Op::Input: Bind,
-                Op::Output: Serialize,
+                Op::Output: IntoReply,
             {
                 self.add(Method::$method, path, operation)
             }
@@ -144,16 +143,16 @@ impl HttpRoutes {
         self
     }
 
-    fn add<M, Op>(mut self, method: Method, path: &str, operation: Op) -> Self
+    fn add<M: 'static, Op>(mut self, method: Method, path: &str, operation: Op) -> Self
     where
         Op: Operation<M>,
         Op::Input: Bind,
-        Op::Output: Serialize,
+        Op::Output: IntoReply,
     {
         self.routes.push(Route {
             method,
             path: path.to_owned(),
-            endpoint: JsonEndpoint::json(operation),
+            endpoint: Endpoint::json(operation),
             status: None,
             takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
         });
@@ -165,8 +164,8 @@ impl RouteSet for HttpRoutes {
     const KIND: &'static str = "http";
     const PROTOCOL: Protocol = PROTOCOL;
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
-        let named = |route: &Route| (route.title(), Arc::clone(route.endpoint.info()));
+    fn routes(&self) -> Vec<(String, Endpoint)> {
+        let named = |route: &Route| (route.title(), route.endpoint.clone());
         self.routes.iter().map(named).collect()
     }
 }

@@ -110,7 +110,7 @@ impl Shell {
         let mut body = Vec::new();
         self.envelope.write_fault(&mut body, &refusal.fault.view(identity.id.as_str()));
         let content_type = HeaderValue::from_static(self.envelope.fault_content_type());
-        let mut response = adapter::respond(refusal.status(), content_type, body, is_head);
+        let mut response = adapter::respond(refusal.status(), content_type, body.into(), is_head);
         refusal.write_headers(response.headers_mut());
         response
     }

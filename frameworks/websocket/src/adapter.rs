@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use polyport_bootstrap::{
     Error, Fault,
-    operation::{JsonCall, RawInput, RequestId},
+    operation::{Context, RawInput, Reply, RequestId},
     wire::{EXCEPTION_EVENT, Envelope, Frame, begin_frame, end_frame},
 };
 use serde::{Deserialize, Serialize};
@@ -71,24 +71,33 @@ async fn call(
         return Some(refusal(gateway, &unknown(&frame.event), frame.id));
     };
     let _flight = endpoint.info().enter();
-    let context = gateway.context(endpoint.info(), socket);
+    let context = gateway.context(endpoint, socket, RawInput::json(data_of(frame, text)));
+    let answer = match endpoint.call(&context).await {
+        Ok(reply) => written(gateway, frame, &context, reply),
+        Err(fault) => Err(fault),
+    };
+    answer.unwrap_or_else(|fault| {
+        Some(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
+    })
+}
+
+/// The frame of a reply, where one is wanted.
+fn written(
+    gateway: &Gateway,
+    frame: &Frame<'_>,
+    context: &Context,
+    reply: Reply,
+) -> Result<Option<Utf8Bytes>, Fault> {
+    let (_, _, body) = reply.into_parts();
+    if !body.has_value() && frame.id.is_none() {
+        return Ok(None);
+    }
     let mut out = Vec::with_capacity(USUAL_SIZE);
     begin_frame(&mut out, &frame.event, frame.id);
-    let call =
-        JsonCall { input: RawInput::json(data_of(frame, text)), envelope: gateway.envelope(), out };
-    match endpoint.call(context.clone(), call).await {
-        Ok(answer) if answer.has_value || frame.id.is_some() => {
-            let mut out = answer.body;
-            end_frame(&mut out);
-            Some(self::text(out).unwrap_or_else(|error| {
-                let fault =
-                    Fault::internal(Error::other("the envelope is not UTF-8").caused_by(error));
-                exception(&*gateway.envelope(), &fault, &context.request_id, frame.id)
-            }))
-        }
-        Ok(_) => None,
-        Err(fault) => Some(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id)),
-    }
+    body.write_json(&*gateway.envelope(), context.request_id.as_str(), &mut out)?;
+    end_frame(&mut out);
+    let not_text = |error| Error::other("the envelope is not UTF-8").caused_by(error);
+    Ok(Some(text(out).map_err(|error| Fault::internal(not_text(error)))?))
 }
 
 /// The payload, sharing the message's bytes.

@@ -190,9 +190,9 @@ impl Connection<'_> {
             let _flight = hook.info().enter();
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
-            let context = self.gateway.context_with(hook.info(), headers.clone(), extensions);
             let input = RawInput { query: query.clone(), ..RawInput::default() };
-            let called = hook.call(context.clone(), input).await;
+            let context = self.gateway.context_with(hook, headers.clone(), input, extensions);
+            let called = hook.call(&context).await;
             called.map_err(|fault| Refused { fault, context })?;
         }
         Ok(())
@@ -218,9 +218,10 @@ impl Connection<'_> {
             let mut extensions = Extensions::new();
             extensions.insert(self.socket.0.clone());
             extensions.insert(closed.clone());
-            let context = self.gateway.context_with(hook.info(), HeaderMap::new(), extensions);
+            let (headers, input) = (HeaderMap::new(), RawInput::default());
+            let context = self.gateway.context_with(hook, headers, input, extensions);
             // Its fault is logged, and there is nobody to tell.
-            let _ = hook.call(context, RawInput::default()).await;
+            let _ = hook.call(&context).await;
         }
     }
 

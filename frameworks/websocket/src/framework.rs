@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
+    operation::Pipeline,
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
@@ -42,6 +43,7 @@ const MARGIN: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub struct WebSocketFramework {
     name: String,
+    pipeline: Pipeline,
     settings: Option<SettingsSource<WebSocketSettings>>,
 }
 
@@ -61,7 +63,14 @@ impl WebSocketFramework {
     /// A further one, with a name of its own.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+    }
+
+    /// Adds guards and whatever else is to stand around all operations that it serves.
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = add(self.pipeline);
+        self
     }
 
     /// Takes its settings from here instead of its own section: a value, or another section.
@@ -89,6 +98,7 @@ impl Framework for WebSocketFramework {
         mut settings: WebSocketSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<WebSocketApp>> {
+        context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = settings.port.map(|_| 0);
         }

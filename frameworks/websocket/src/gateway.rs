@@ -8,7 +8,7 @@ use std::{
 use http::{Extensions, HeaderMap};
 use polyport_bootstrap::{
     Container, Context,
-    operation::{Call as ContextCall, JsonEndpoint, OperationInfo, RequestId},
+    operation::{Call as ContextCall, Endpoint, RawInput, RequestId},
     wire::Envelope,
 };
 use polyport_listener::SharedListener;
@@ -17,10 +17,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    PROTOCOL, Socket, WebSocketApp, WebSocketSettings,
-    calls::Calls,
-    hub::Hub,
-    routes::{Hook, WebSocketRoutes},
+    PROTOCOL, Socket, WebSocketApp, WebSocketSettings, calls::Calls, hub::Hub,
+    routes::WebSocketRoutes,
 };
 
 /// The table of events and what serving them needs. Held by the transport and by connections; the
@@ -42,13 +40,13 @@ pub(crate) struct Gateway {
 /// What is called when. Fixed once it serves.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) connect: Vec<Hook>,
-    pub(crate) disconnect: Vec<Hook>,
-    events: HashMap<Box<str>, JsonEndpoint>,
+    pub(crate) connect: Vec<Endpoint>,
+    pub(crate) disconnect: Vec<Endpoint>,
+    events: HashMap<Box<str>, Endpoint>,
 }
 
 impl Table {
-    pub(crate) fn event(&self, name: &str) -> Option<&JsonEndpoint> {
+    pub(crate) fn event(&self, name: &str) -> Option<&Endpoint> {
         self.events.get(name)
     }
 }
@@ -92,26 +90,28 @@ impl Gateway {
     }
 
     /// The context of an event.
-    pub(crate) fn context(&self, operation: &Arc<OperationInfo>, socket: &Socket) -> Context {
+    pub(crate) fn context(&self, endpoint: &Endpoint, socket: &Socket, input: RawInput) -> Context {
         let mut extensions = Extensions::new();
         extensions.insert(socket.clone());
-        self.context_with(operation, HeaderMap::new(), extensions)
+        self.context_with(endpoint, HeaderMap::new(), input, extensions)
     }
 
     pub(crate) fn context_with(
         &self,
-        operation: &Arc<OperationInfo>,
+        endpoint: &Endpoint,
         metadata: HeaderMap,
+        input: RawInput,
         extensions: Extensions,
     ) -> Context {
         let timeout = Some(self.settings.timeout).filter(|timeout| !timeout.is_zero());
         Context::new(ContextCall {
             protocol: PROTOCOL,
-            operation: Arc::clone(operation),
+            operation: Arc::clone(endpoint.info()),
             container: self.container.clone(),
             request_id: RequestId::new(),
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             metadata,
+            input,
             extensions,
         })
     }

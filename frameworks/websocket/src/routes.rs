@@ -1,28 +1,21 @@
 //! What modules register for WebSocket.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use polyport_bootstrap::{
     DEFAULT_NAME, ModuleBuilder, RouteSet, exposures,
-    operation::{
-        Bind, Endpoint, Exposure, JsonEndpoint, NoInput, Operation, OperationInfo, Protocol,
-        RawInput,
-    },
+    operation::{Bind, Endpoint, Exposure, IntoReply, NoInput, Operation, Protocol},
 };
-use serde::Serialize;
 
 /// The protocol that operations are served on by this framework.
 pub const PROTOCOL: Protocol = Protocol::new("websocket");
 
-/// An operation that is called when a connection begins or ends.
-pub(crate) type Hook = Endpoint<RawInput, ()>;
-
 /// Events and the operations that they call, and what is called when a connection begins and ends.
 #[derive(Default)]
 pub struct WebSocketRoutes {
-    pub(crate) events: Vec<(String, JsonEndpoint)>,
-    pub(crate) connect: Vec<Hook>,
-    pub(crate) disconnect: Vec<Hook>,
+    pub(crate) events: Vec<(String, Endpoint)>,
+    pub(crate) connect: Vec<Endpoint>,
+    pub(crate) disconnect: Vec<Endpoint>,
 }
 
 impl fmt::Debug for WebSocketRoutes {
@@ -34,13 +27,13 @@ impl fmt::Debug for WebSocketRoutes {
 impl WebSocketRoutes {
     /// Lets `event` call `operation`, whose input is the frame's `data`.
     #[must_use]
-    pub fn on<M, Op>(mut self, event: impl Into<String>, operation: Op) -> Self
+    pub fn on<M: 'static, Op>(mut self, event: impl Into<String>, operation: Op) -> Self
     where
         Op: Operation<M>,
         Op::Input: Bind,
-        Op::Output: Serialize,
+        Op::Output: IntoReply,
     {
-        self.events.push((event.into(), JsonEndpoint::json(operation)));
+        self.events.push((event.into(), Endpoint::json(operation)));
         self
     }
 
@@ -49,14 +42,12 @@ impl WebSocketRoutes {
     /// headers. A fault is sent to the client as the event `exception`, and closes the connection:
     /// with 1011 where it is internal, else with 1008.
     #[must_use]
-    pub fn on_connect<M, Op>(mut self, operation: Op) -> Self
+    pub fn on_connect<M: 'static, Op>(mut self, operation: Op) -> Self
     where
         Op: Operation<M, Output = ()>,
         Op::Input: Bind,
     {
-        let hook =
-            Hook::new(operation, |_, input| Ok((Op::Input::bind(input)?, ())), |_, (), ()| Ok(()));
-        self.connect.push(hook);
+        self.connect.push(Endpoint::json(operation));
         self
     }
 
@@ -65,12 +56,11 @@ impl WebSocketRoutes {
     /// any more. Not called for those that the process closes when it stops: what the operation
     /// needs is disposed of by then; use the hook `before_close`.
     #[must_use]
-    pub fn on_disconnect<M, Op>(mut self, operation: Op) -> Self
+    pub fn on_disconnect<M: 'static, Op>(mut self, operation: Op) -> Self
     where
         Op: Operation<M, Input = NoInput, Output = ()>,
     {
-        let hook = Hook::new(operation, |_, _| Ok((NoInput, ())), |_, (), ()| Ok(()));
-        self.disconnect.push(hook);
+        self.disconnect.push(Endpoint::json(operation));
         self
     }
 }
@@ -79,14 +69,14 @@ impl WebSocketRoutes {
     /// The entries for the registry of operations. Hooks are no routes, but what they inject is
     /// checked in the same way; they are counted on from `known`.
     pub(crate) fn exposures(&self, known: &Self, module: &str, framework: &str) -> Vec<Exposure> {
-        let hooks = |point: &'static str, known: usize, hooks: &[Hook]| -> Vec<Exposure> {
+        let hooks = |point: &'static str, known: usize, hooks: &[Endpoint]| -> Vec<Exposure> {
             let numbered = hooks.iter().zip(known + 1..);
-            let exposure = |(hook, number): (&Hook, usize)| Exposure {
+            let exposure = |(hook, number): (&Endpoint, usize)| Exposure {
                 protocol: PROTOCOL,
                 framework: framework.to_owned(),
                 route: format!("({point} {number})"),
                 module: module.to_owned(),
-                operation: Arc::clone(hook.info()),
+                endpoint: hook.clone(),
             };
             numbered.map(exposure).collect()
         };
@@ -107,11 +97,8 @@ impl RouteSet for WebSocketRoutes {
     const KIND: &'static str = PROTOCOL.as_str();
     const PROTOCOL: Protocol = PROTOCOL;
 
-    fn routes(&self) -> Vec<(String, Arc<OperationInfo>)> {
-        let of = |(event, endpoint): &(String, JsonEndpoint)| {
-            (event.clone(), Arc::clone(endpoint.info()))
-        };
-        self.events.iter().map(of).collect()
+    fn routes(&self) -> Vec<(String, Endpoint)> {
+        self.events.clone()
     }
 }
 

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use lapin::Channel;
 use polyport_bootstrap::{
     Fault, FaultKind,
-    operation::{JsonCall, RawInput, RequestId},
+    operation::{Reply, RequestId},
     wire::QueueDecision,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -48,19 +48,12 @@ impl Consumer {
 
     async fn process(&self, incoming: &Incoming) -> Settle {
         let adapter = &self.shared.adapter;
-        let context = adapter.context(&self.endpoint, &incoming.delivery);
+        let context = adapter.context(&self.endpoint, &incoming.delivery, incoming.body.clone());
         let request_id = context.request_id.clone();
-        let call = JsonCall {
-            input: RawInput::json(incoming.body.clone()),
-            envelope: Arc::clone(&adapter.envelope),
-            out: Vec::new(),
-        };
-        let outcome = self.endpoint.call(context, call).await;
+        let outcome = self.endpoint.call(&context).await;
         let wanted = incoming.delivery.reply_to().is_some();
         match outcome {
-            Ok(answer) if wanted => {
-                self.answer(incoming, &request_id, "application/json", answer.body).await
-            }
+            Ok(reply) if wanted => self.answer_reply(incoming, &request_id, reply).await,
             Ok(_) => Settle::Ack,
             Err(fault) if self.is_interrupted(&fault) => Settle::Requeue,
             Err(fault) if wanted => self.answer_fault(incoming, &request_id, &fault).await,
@@ -119,6 +112,15 @@ impl Consumer {
         let stop = &self.shared.stop;
         let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
         Settle::Requeue
+    }
+
+    async fn answer_reply(&self, incoming: &Incoming, id: &RequestId, reply: Reply) -> Settle {
+        let (_, _, body) = reply.into_parts();
+        let mut out = Vec::new();
+        match body.write_json(&*self.shared.adapter.envelope, id.as_str(), &mut out) {
+            Ok(()) => self.answer(incoming, id, "application/json", out).await,
+            Err(fault) => self.answer_fault(incoming, id, &fault).await,
+        }
     }
 
     async fn answer_fault(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {

@@ -15,7 +15,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use polyport_bootstrap::operation::JsonEndpoint;
+use polyport_bootstrap::operation::Endpoint;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) queue: Arc<str>,
-    endpoint: JsonEndpoint,
+    endpoint: Endpoint,
     steps: Steps,
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
@@ -78,7 +78,7 @@ pub(crate) enum FlowEnd {
 impl Consumer {
     pub(crate) fn new(
         queue: &str,
-        endpoint: JsonEndpoint,
+        endpoint: Endpoint,
         shared: Arc<Shared>,
         settings: &crate::AmqpSettings,
     ) -> Self {
