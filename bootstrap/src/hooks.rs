@@ -188,15 +188,20 @@ impl Hooks {
 
 /// Runs a hook in a task of its own, so that a panic is an error like any other.
 pub(crate) async fn guarded(title: String, hook: HookFn, container: Container) -> Result<()> {
-    let mut task = AbortOnDrop(tokio::spawn(async move { hook(container).await }));
-    let outcome = match (&mut task.0).await {
+    let outcome = joined(tokio::spawn(async move { hook(container).await })).await;
+    outcome.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
+}
+
+/// Waits for a task, whose panic is an error like any other, and which ends where this is dropped.
+pub(crate) async fn joined(task: tokio::task::JoinHandle<Result<()>>) -> Result<()> {
+    let mut task = AbortOnDrop(task);
+    match (&mut task.0).await {
         Ok(result) => result,
         Err(join) => Err(match join.try_into_panic() {
             Ok(panic) => panics::error(&*panic),
             Err(_) => Error::hook("was cancelled with the runtime"),
         }),
-    };
-    outcome.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
+    }
 }
 
 /// A hook that is no longer waited for must not go on behind the back of the stop that follows.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod blocked;
 mod broker;
 mod peers;
 mod program;

@@ -197,34 +197,6 @@ fn a_port_in_use_is_told_beside_a_framework_that_hangs_when_it_is_bound() {
 }
 
 #[test]
-fn code_that_blocks_its_thread_does_not_keep_a_deadline_from_being_noticed() {
-    let mut command = Command::new("sh");
-    // A machine with one processor, where the system can be told so.
-    let script = "command -v taskset >/dev/null || exec \"$0\"; \
-                  first=$(awk '/Cpus_allowed_list/ { split($2, all, /[-,]/); print all[1] }' \
-                  /proc/self/status); exec taskset -c \"$first\" \"$0\"";
-    command.args(["-c", script]);
-    command.arg(fixture()).envs(SHORT);
-    command.envs([("POLYPORT__FAULT__AT", "on_ready"), ("POLYPORT__FAULT__HOW", "block")]);
-    let ended = Program::run(command).end();
-    ended.assert_code(75);
-    ended.assert_says("stage on_ready, waiting for hook on_ready of module app");
-}
-
-#[test]
-fn a_second_signal_ends_a_process_whose_main_thread_is_blocked() {
-    let mut program = Program::faulty("bind", "block", &[]);
-    program.until_journal("hangs");
-    program.signal("-TERM");
-    program.signal("-INT");
-    let ended = program.end();
-    ended.assert_code(128 + 2);
-    ended.assert_says("a second signal (SIGINT) cut the ordered stop short");
-    ended.assert_says("stage: bind");
-    ended.assert_says("framework probe was not finished");
-}
-
-#[test]
 fn the_timeline_is_printed_and_the_process_goes_on() {
     let mut command = Command::new(fixture());
     command.arg("--timeline").stdout(std::process::Stdio::piped());

@@ -70,7 +70,9 @@ impl<A: fmt::Debug> fmt::Debug for Built<A> {
 }
 
 /// The running half of a framework. Its methods are called in the order in which they stand here,
-/// each at most once; after an error at any of them `close` is still called.
+/// each at most once; after an error at any of them `close` is still called. From `link` on, each runs
+/// in a task of its own: one that blocks its thread all the same is named at its deadline, and not
+/// called again until it returns.
 #[async_trait]
 pub trait Transport: Send + 'static {
     /// The address that it will bind by itself, if any: two frameworks on one are refused before

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::loaded::Member;
 use crate::{
-    framework::{ActiveFramework, Activity},
+    framework::{ActiveFramework, Activity, Transport},
     operation::InFlight,
 };
 
@@ -27,7 +27,7 @@ impl Board {
             kind: member.app.kind(),
             name: member.app.name().to_owned(),
             title: member.title(),
-            activity: member.transport.activity(),
+            activity: member.transport.ask(Transport::activity).flatten(),
         };
         Self { in_flight, members: members.iter().map(entry).collect() }
     }

@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
-use super::{Lifecycle, Stage, timeline::Step};
+use super::{Lifecycle, Stage, runner::Runner, timeline::Step};
 use crate::{
     Config, Result,
     application::{AppHandle, Application, DEFAULT_NAME, title},
@@ -45,7 +45,7 @@ pub(crate) trait Configured: Send {
 /// A framework that is built: one member of the process.
 pub(crate) struct Member {
     pub(crate) app: Arc<dyn Application>,
-    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) transport: Runner,
     section: String,
     supply: Supply,
 }
@@ -61,6 +61,11 @@ impl Member {
     /// The section of the configuration that its settings come from.
     pub(crate) fn section(&self) -> &str {
         &self.section
+    }
+
+    /// Whether it answers from when all are built until everything else is closed.
+    pub(super) fn serves_throughout(&self) -> bool {
+        self.transport.ask(Transport::serves_throughout).unwrap_or(false)
     }
 
     /// Notes in the timeline that it does its part of a stage; also gives its name for reports.
@@ -195,7 +200,7 @@ impl<F: Framework> Configured for Described<F> {
         let handle = app.clone();
         Ok(Member {
             app: Arc::new(app),
-            transport,
+            transport: Runner::new(transport),
             section,
             supply: Box::new(move |container| {
                 let name = handle.name().to_owned();

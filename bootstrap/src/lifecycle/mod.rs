@@ -14,6 +14,7 @@ mod presets;
 mod process;
 mod register;
 mod reload;
+mod runner;
 mod settings;
 mod shutdown;
 mod stage;

@@ -11,12 +11,11 @@ use super::{
 use crate::{
     Config, Error, ErrorKind, HandedOver, Health, Result, Tasks,
     container::{Container, Root},
-    framework::Endpoint,
+    framework::{Endpoint, Transport},
     graph::GraphModule,
     hooks::Hooks,
     logging::Log,
     operation::Exposures,
-    panics,
 };
 
 pub(crate) struct Process {
@@ -59,7 +58,7 @@ impl Process {
     }
 
     /// Puts the handles into the container and lets the frameworks find each other.
-    pub(crate) fn link(&mut self) -> Result<()> {
+    pub(crate) async fn link(&mut self) -> Result<()> {
         let main = Arc::clone(&self.members[0].app);
         self.container.supply(main)?;
         for member in &mut self.members {
@@ -67,9 +66,11 @@ impl Process {
         }
         let mut errors = Vec::new();
         for member in &mut self.members {
-            let title = member.title();
-            let linked = panics::caught(|| member.transport.link());
-            errors.extend(linked.err().map(|error| error.context(format!("framework {title}"))));
+            let title = format!("framework {}", member.title());
+            let line = Some(format!("link of {title}"));
+            let step = self.lifecycle.timeline().begin(Stage::Build, line);
+            let link = member.transport.take(|transport| async { transport.link() }.boxed());
+            errors.extend(step.end(link.await).err().map(|error| error.context(title)));
         }
         errors.extend(self.endpoint_collisions());
         Error::all("frameworks do not fit together", errors)
@@ -79,7 +80,9 @@ impl Process {
         let mut seen: BTreeMap<String, Endpoint> = BTreeMap::new();
         let mut errors = Vec::new();
         for member in &self.members {
-            let Some(endpoint) = member.transport.endpoint() else { continue };
+            let Some(endpoint) = member.transport.ask(Transport::endpoint).flatten() else {
+                continue;
+            };
             let other = seen.iter().find(|(_, taken)| taken.collides_with(&endpoint));
             if let Some((other, _)) = other {
                 errors.push(
@@ -119,7 +122,7 @@ impl Process {
     pub(crate) async fn bind(&mut self) -> Result<()> {
         for member in &mut self.members {
             let (step, title) = member.begin(&self.lifecycle, Stage::Bind);
-            let bound = step.end(panics::caught_async(member.transport.bind()).await);
+            let bound = step.end(member.transport.take(|transport| transport.bind()).await);
             let failure = bound.err().map(|error| of_framework(error, title));
             self.unbound.extend(failure.map(|error| error.at_stage(Stage::Bind.as_str())));
         }
@@ -133,7 +136,7 @@ impl Process {
         self.container.seal();
         for member in &mut self.members {
             let (step, title) = member.begin(&self.lifecycle, Stage::Serve);
-            let served = step.end(panics::caught_async(member.transport.serve()).await);
+            let served = step.end(member.transport.take(|transport| transport.serve()).await);
             served.map_err(|error| of_framework(error, title))?;
         }
         Ok(())
@@ -143,7 +146,7 @@ impl Process {
     pub(crate) async fn failed(&mut self) -> Error {
         let failures = self.members.iter_mut().chain(&mut self.throughout).map(|member| {
             let title = format!("framework {}", member.title());
-            let failed = panics::caught_async(member.transport.failed().map(Err::<(), _>));
+            let failed = member.transport.take(|transport| transport.failed().map(Err).boxed());
             failed.map(move |outcome| outcome.err().map(|error| of_framework(error, title))).boxed()
         });
         match select_all(failures).await.0 {

@@ -2,19 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, join_all},
-};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use futures_util::{FutureExt, future::join_all};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::{Lifecycle, Phase, Stage, loaded::Member, process::Process};
-use crate::{
-    Error, Result,
-    framework::{ActiveFramework, Transport},
-    hooks::HookPoint,
-    panics,
-};
+use super::{Lifecycle, Phase, Stage, loaded::Member, process::Process, runner::Step};
+use crate::{Error, Result, framework::ActiveFramework, hooks::HookPoint};
 
 /// How often what is still in flight is told.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(1);
@@ -103,7 +95,7 @@ impl Process {
         };
         let lifecycle = &self.lifecycle;
         let stops = self.members.iter_mut().map(|member| {
-            let stop = |transport| Transport::stop_intake(transport).map(Ok).boxed();
+            let stop: Step = |transport| transport.stop_intake().map(Ok).boxed();
             part(lifecycle, Stage::Intake, member, limit, stop, late)
         });
         join_all(stops).await.into_iter().flatten().collect()
@@ -119,8 +111,8 @@ impl Process {
         let until = Instant::now() + longest.unwrap_or_default();
         let drains = self.members.iter_mut().map(|member| {
             let (limit, title) = (shutdown.drain_of(member.section()), member.title());
-            let (own, drain) =
-                (&lifecycle, |transport| Transport::drain(transport).map(Ok).boxed());
+            let (own, drain): (_, Step) =
+                (&lifecycle, |transport| transport.drain().map(Ok).boxed());
             let late = move || cut(own, &title, limit);
             part(own, Stage::Drain, member, limit, drain, late)
         });
@@ -160,19 +152,18 @@ impl Process {
 
 /// One framework's part of a stage: an error, a panic or its deadline is reported, and skips
 /// nobody.
-async fn part<'a>(
+async fn part(
     lifecycle: &Lifecycle,
     stage: Stage,
-    member: &'a mut Member,
+    member: &mut Member,
     limit: Duration,
-    call: impl FnOnce(&'a mut dyn Transport) -> BoxFuture<'a, Result<()>>,
+    call: Step,
     late: impl FnOnce() -> Error,
 ) -> Option<Error> {
     let (step, title) = member.begin(lifecycle, stage);
-    let called = panics::caught_async(call(&mut *member.transport));
-    let error = match timeout(limit, called).await {
-        Ok(outcome) => step.end(outcome).err()?,
-        Err(_) => {
+    let error = match member.transport.take_within(limit, call).await {
+        Some(outcome) => step.end(outcome).err()?,
+        None => {
             step.late();
             late()
         }

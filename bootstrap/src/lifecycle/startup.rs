@@ -7,7 +7,7 @@ use super::{
     board::Board,
     building::{self, Building},
     hook_run::Called,
-    loaded::{Configured, Loaded},
+    loaded::{Configured, Loaded, Member},
     plan::Plan,
     process::Process,
     register::{Told, register},
@@ -234,10 +234,10 @@ pub(super) async fn build(
     let built = blocking(move || Ok(building.build(configured))).await?;
     process.members = built.members;
     // One that is there for the others is the main one only where there is no other.
-    process.members.sort_by_key(|member| member.transport.serves_throughout());
+    process.members.sort_by_key(Member::serves_throughout);
     built.outcome?;
     pending.registrations = built.registrations;
-    process.link()?;
+    process.link().await?;
     let sections = process.sections();
     process.shutdown.check(&sections)?;
     process.lifecycle.set_longest_stop(process.shutdown.sum(&sections));

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::{
     Stage,
-    loaded::Member,
     process::{Process, of_framework},
 };
-use crate::{Error, Result, framework::Transport, hooks::HookPoint, panics};
+use crate::{Error, Result, framework::Transport, hooks::HookPoint};
 
 /// What they have at the end, at most: hooks that hang must not take their turn.
 const RESERVED: Duration = Duration::from_secs(1);
@@ -17,12 +17,12 @@ const RESERVED: Duration = Duration::from_secs(1);
 impl Process {
     /// Binds and serves those that answer throughout; they are no members any more.
     pub(super) async fn open_throughout(&mut self) -> Result<()> {
-        let throughout = |member: &mut Member| member.transport.serves_throughout();
-        self.throughout = self.members.extract_if(.., throughout).collect();
+        let throughout = self.members.extract_if(.., |member| member.serves_throughout());
+        self.throughout = throughout.collect();
         let mut errors = Vec::new();
         for member in &mut self.throughout {
             let (step, title) = member.begin(&self.lifecycle, Stage::Build);
-            let opened = panics::caught_async(open(&mut *member.transport)).await;
+            let opened = member.transport.take(|transport| open(transport).boxed()).await;
             errors.extend(step.end(opened).err().map(|error| of_framework(error, title)));
         }
         Error::all("frameworks cannot be bound", errors)
@@ -37,10 +37,10 @@ impl Process {
         for member in &mut self.throughout {
             let (step, title) = member.begin(&self.lifecycle, Stage::Closed);
             let left = until.saturating_duration_since(Instant::now());
-            let closed = panics::caught_async(close(&mut *member.transport));
-            let error = match timeout(left, closed).await {
-                Ok(closed) => step.end(closed).err(),
-                Err(_) => {
+            let closed = member.transport.take_within(left, |transport| close(transport).boxed());
+            let error = match closed.await {
+                Some(closed) => step.end(closed).err(),
+                None => {
                     step.late();
                     Some(Error::deadline("not closed in time").advise("raise shutdown.closed"))
                 }
