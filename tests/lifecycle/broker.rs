@@ -1,136 +1,137 @@
-//! Every stage of the start and the stop × the sudden death of the broker.
+//! Every stage of the start and the stop × `kill -9` of RabbitMQ.
 
-use std::path::PathBuf;
-
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    runtime::Runtime,
+use crate::{
+    program::{Ended, Gate, Program},
+    rabbitmq::{Owned, Queue},
 };
 
-use crate::program::{PATIENCE, Program};
+/// Places of the start before anything is consumed, and the stage that finds the broker dead.
+const START: [(&str, &str); 10] = [
+    ("configure", "bind"),
+    ("before", "bind"),
+    ("config_did_load", "bind"),
+    ("build", "bind"),
+    ("did_load", "bind"),
+    ("singleton", "bind"),
+    ("will_ready", "bind"),
+    ("bind", "bind"),
+    ("on_ready", "serve"),
+    ("serve", "serve"),
+];
 
-/// What the frameworks hear of a broker: its connections, and a port that is gone when it is.
-struct Broker {
-    runtime: Runtime,
-    url: String,
+const STOP: [&str; 7] =
+    ["on_stopping", "stop_intake", "drain", "before_close", "dispose", "close", "closed"];
+
+/// Where everything is served, and nothing asks for the stop yet.
+const SERVED: &str = "on_server_ready";
+
+/// A stage that only lasts: there is no code in it.
+const DELAY: &str = "delay";
+
+/// Long deadlines: nothing must be late while it waits for the others.
+const LONG: [(&str, &str); 7] = [
+    ("POLYPORT__SHUTDOWN__ON_STOPPING", "30s"),
+    ("POLYPORT__SHUTDOWN__INTAKE", "30s"),
+    ("POLYPORT__SHUTDOWN__DRAIN", "30s"),
+    ("POLYPORT__SHUTDOWN__BEFORE_CLOSE", "30s"),
+    ("POLYPORT__SHUTDOWN__DISPOSE", "30s"),
+    ("POLYPORT__SHUTDOWN__CLOSE", "30s"),
+    ("POLYPORT__SHUTDOWN__CLOSED", "30s"),
+];
+
+/// Programs that each wait at a place of its own until the broker is dead.
+struct Bereaved {
+    gate: Gate,
+    programs: Vec<(&'static str, Program)>,
 }
 
-impl Broker {
-    /// Stands for the broker that the tests run against; `None` where there is none and need not be.
-    fn new() -> Option<Self> {
-        let Ok(url) = std::env::var("POLYPORT_TEST_AMQP_URL") else {
-            assert!(std::env::var_os("CI").is_none(), "no RabbitMQ: run the tests by scripts/test");
-            return None;
+impl Bereaved {
+    fn start(broker: &Owned, queue: &str, places: impl Iterator<Item = &'static str>) -> Self {
+        let gate = Gate::new();
+        let start = |place| {
+            let mut variables = LONG.to_vec();
+            let (url, delay) = (broker.url.as_str(), if place == DELAY { "5s" } else { "0s" });
+            variables.extend([("POLYPORT__AMQP__URL", url), ("POLYPORT__STAGES__QUEUE", queue)]);
+            variables.push(("POLYPORT__SHUTDOWN__DELAY", delay));
+            (place, Program::faulty(place, gate.path(), &variables))
         };
-        let (credentials, rest) = url.rsplit_once('@').expect("an AMQP URL with credentials");
-        let (address, vhost) = rest.split_once('/').expect("an AMQP URL ends in a vhost");
-        let runtime = Runtime::new().expect("can be started");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
-        let port = listener.local_addr().expect("is bound").port();
-        runtime.spawn(pass_on(listener, address.to_owned()));
-        Some(Self { runtime, url: format!("{credentials}@127.0.0.1:{port}/{vhost}") })
+        let programs = places.map(start).collect();
+        Self { gate, programs }
     }
 
-    /// Closes its port and all connections at once, as the system does for a process that is killed.
-    fn kill(self) {
-        self.runtime.shutdown_timeout(PATIENCE);
+    fn each(&mut self, mut prepare: impl FnMut(&str, &mut Program)) {
+        self.programs.iter_mut().for_each(|(place, program)| prepare(place, program));
     }
-}
 
-async fn pass_on(listener: TcpListener, address: String) {
-    while let Ok((mut client, _)) = listener.accept().await {
-        let address = address.clone();
-        tokio::spawn(async move {
-            let mut server = TcpStream::connect(address).await.expect("the broker is there");
-            let _ = copy_bidirectional(&mut client, &mut server).await;
-        });
+    /// Kills the broker, lets all of them go on, and shows what becomes of each.
+    fn kill(self, broker: &Owned, mut see: impl FnMut(&str, Program)) {
+        broker.kill();
+        self.gate.open();
+        self.programs.into_iter().for_each(|(place, program)| see(place, program));
     }
 }
 
-/// A file whose making lets the program go on.
-struct Gate(PathBuf);
-
-impl Gate {
-    fn new() -> Self {
-        let name = format!("polyport-{}", uuid::Uuid::now_v7().simple());
-        Self(std::env::temp_dir().join(name))
+fn assert_rolled_back(ended: &Ended, stage: &str) {
+    ended.assert_code(69);
+    ended.assert_says("error: framework amqp: ");
+    ended.assert_says(&format!("stage: {stage}"));
+    for place in ["close", "closed"] {
+        assert_eq!(ended.count(place), 1, "{place}: {}", ended.said);
     }
-
-    fn open(&self) {
-        std::fs::write(&self.0, "").expect("can be made");
-    }
+    let was_built = ended.count("singleton");
+    assert_eq!(ended.count("dispose"), was_built, "{}", ended.said);
+    assert_eq!(ended.count("work"), 0, "{}", ended.said);
 }
 
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// The program waits at `place` while its broker dies, and then goes on.
-fn bereaved(
-    broker: Broker,
-    gate: &Gate,
-    place: &str,
-    prepare: impl FnOnce(&mut Program),
-) -> Program {
-    let variables = [("POLYPORT__AMQP__URL", broker.url.as_str())];
-    let mut program = Program::faulty(place, gate.0.to_str().expect("is text"), &variables);
-    prepare(&mut program);
-    program.until_journal("hangs");
-    broker.kill();
-    gate.open();
-    program
-}
-
-#[test]
-fn a_broker_that_dies_during_the_start_is_named_and_the_start_is_rolled_back() {
-    for (place, stage) in [
-        ("before", "bind"),
-        ("config_did_load", "bind"),
-        ("did_load", "bind"),
-        ("singleton", "bind"),
-        ("will_ready", "bind"),
-        ("bind", "bind"),
-        ("on_ready", "serve"),
-        ("serve", "serve"),
-    ] {
-        let Some(broker) = Broker::new() else { return };
-        let ended = bereaved(broker, &Gate::new(), place, |_| ()).end();
-        ended.assert_code(69);
-        ended.assert_says("error: framework amqp: ");
-        ended.assert_says(&format!("stage: {stage}"));
-        for place in ["dispose", "close", "closed"] {
-            assert_eq!(ended.count(place), 1, "{place}: {}", ended.said);
-        }
-    }
-}
-
-#[test]
-fn a_broker_that_dies_when_everything_is_served_keeps_the_start_from_nothing() {
-    let Some(broker) = Broker::new() else { return };
-    let gate = Gate::new();
-    let mut program = bereaved(broker, &gate, "on_server_ready", |_| ());
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_at_any_stage_of_the_start_is_named_and_the_start_is_rolled_back() {
+    let Some(mut broker) = Owned::start() else { return };
+    let queue = Queue::on(&broker.url);
+    queue.fill("", 0).await;
+    // Persistent and confirmed: it outlives the broker.
+    queue.send(&queue.name, "0").await;
+    let places = START.iter().map(|(place, _)| *place);
+    let mut bereaved = Bereaved::start(&broker, &queue.name, places);
+    bereaved.each(|_, program| program.until_journal("hangs"));
+    let mut stages = START.iter().map(|(_, stage)| stage);
+    bereaved.kill(&broker, |_, program| {
+        assert_rolled_back(&program.end(), stages.next().expect("one for each"));
+    });
+    // The message is where it was, and the same program takes it when the broker is back.
+    broker.restart();
+    assert_eq!(Queue::on(&broker.url).client.queue_depth(&queue.name).await, 1);
+    let variables =
+        [("POLYPORT__AMQP__URL", &*broker.url), ("POLYPORT__STAGES__QUEUE", &queue.name)];
+    let mut program = Program::start(&variables);
+    program.until_journal("work");
     program.ready();
     program.stop().assert_code(0);
+    assert_eq!(Queue::on(&broker.url).client.queue_depth(&queue.name).await, 0);
 }
 
 #[test]
-fn a_broker_that_dies_at_any_stage_of_the_stop_skips_nobody() {
-    const PLACES: [&str; 7] =
-        ["on_stopping", "stop_intake", "drain", "before_close", "dispose", "close", "closed"];
-    for place in PLACES {
-        let Some(broker) = Broker::new() else { return };
-        let gate = Gate::new();
-        let program = bereaved(broker, &gate, place, |program| {
+fn a_broker_that_is_killed_when_all_is_served_or_at_any_stage_of_the_stop_skips_nobody() {
+    let Some(broker) = Owned::start() else { return };
+    let places = [SERVED, DELAY].into_iter().chain(STOP);
+    let mut bereaved = Bereaved::start(&broker, "stages.work", places);
+    bereaved.each(|place, program| {
+        if place != SERVED {
             program.ready();
             program.signal("-TERM");
-        });
+        }
+    });
+    bereaved.each(|place, program| {
+        program.until_journal(if place == DELAY { "on_stopping" } else { "hangs" });
+    });
+    bereaved.kill(&broker, |place, mut program| {
+        if place == SERVED {
+            program.ready();
+            program.signal("-TERM");
+        }
         let ended = program.end();
         ended.assert_code(0);
-        for place in PLACES {
+        for place in STOP {
             assert_eq!(ended.count(place), 1, "{place}: {}", ended.said);
         }
-    }
+    });
 }

@@ -1,13 +1,18 @@
 //! Start and stop of a real process, driven from outside: every stage and whatever can go wrong in
-//! it, signals, what peers do to a process that stops, and systemd.
+//! it, signals, what peers do to a process that stops, what becomes of calls and messages that go
+//! wrong, and systemd.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 mod blocked;
 mod broker;
+mod faults;
+mod messages;
 mod peers;
 mod program;
+mod rabbitmq;
 mod signals;
 mod start;
 mod stop;
 mod systemd;
+mod test_runner;

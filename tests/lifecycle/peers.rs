@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use polyport_proto::helloworld::{HelloRequest, greeter_client::GreeterClient};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::program::{PATIENCE, Program, answer, call, connect};
+use crate::program::{Program, answer, call, connect, within};
 
 /// How long a stop with nothing to wait for may take.
 const SOON: Duration = Duration::from_secs(3);
@@ -140,8 +140,4 @@ async fn a_grpc_call_in_flight_is_answered() {
     let reply = within(call).await.expect("no panic").expect("is answered");
     assert_eq!(reply.into_inner().message, "pool open: true");
     program.end().assert_code(0);
-}
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("does not take that long")
 }

@@ -1,4 +1,4 @@
-//! The program under test: `tests/fixtures/stages.rs`, in a process of its own.
+//! The program under test, in a process of its own: `tests/fixtures/stages.rs`, or another one.
 
 use std::{
     collections::HashMap,
@@ -39,10 +39,15 @@ impl Addresses {
     }
 }
 
-/// The fixture's binary; `cargo test` builds it, and `cargo build --examples` does, too.
+/// The binary of `tests/fixtures/stages.rs`.
 pub(crate) fn fixture() -> PathBuf {
+    example("stages")
+}
+
+/// The binary of an example; `cargo test` builds it, and `cargo build --examples` does, too.
+pub(crate) fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("is known");
-    own.ancestors().nth(2).expect("target/profile/deps/test").join("examples").join("stages")
+    own.ancestors().nth(2).expect("target/profile/deps/test").join("examples").join(name)
 }
 
 /// The variables that every start of the fixture needs.
@@ -64,7 +69,12 @@ impl Program {
 
     /// Starts the fixture with these variables.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(fixture());
+        Self::of("stages", variables)
+    }
+
+    /// Starts an example with these variables.
+    pub(crate) fn of(name: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(example(name));
         command.envs(variables.iter().copied());
         Self::run(command)
     }
@@ -75,6 +85,8 @@ impl Program {
         own.retain(|name, _| command.get_envs().all(|(set, _)| set != *name));
         let child = command
             .current_dir(std::env::temp_dir())
+            // Or the configuration of this package would be read.
+            .env_remove("CARGO_MANIFEST_DIR")
             .envs(own)
             .stderr(Stdio::piped())
             .spawn()
@@ -114,7 +126,9 @@ impl Program {
         let is_it = |event: &Value| {
             event["message"].as_str().is_some_and(|message| message.starts_with("ready in "))
         };
-        let event = self.until("ready", is_it);
+        // Whoever waited for something else may have read past it.
+        let known = self.said.iter().map(|line| serde_json::from_str(line).unwrap_or_default());
+        let event = known.into_iter().find(is_it).unwrap_or_else(|| self.until("ready", is_it));
         let places = event["frameworks"].as_str().expect("are told");
         let places: Vec<Value> = serde_json::from_str(places).expect("is JSON");
         let address = |place: &Value| {
@@ -179,6 +193,11 @@ impl Drop for Program {
 }
 
 impl Ended {
+    /// What the program has noted, in order.
+    pub(crate) fn journal(&self) -> &[String] {
+        &self.journal
+    }
+
     /// How often the program has noted `entry`.
     pub(crate) fn count(&self, entry: &str) -> usize {
         self.journal.iter().filter(|known| *known == entry).count()
@@ -195,6 +214,39 @@ impl Ended {
         let words = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words(&self.said).contains(&words(text)), "{text} is not in:\n{}", self.said);
     }
+}
+
+/// A file whose making lets the program go on.
+pub(crate) struct Gate(PathBuf);
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self(std::env::temp_dir().join(unique()))
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().expect("is text")
+    }
+
+    pub(crate) fn open(&self) {
+        std::fs::write(&self.0, "").expect("can be made");
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A word that no other test of any process uses.
+pub(crate) fn unique() -> String {
+    format!("polyport-{}", uuid::Uuid::now_v7().simple())
+}
+
+/// What takes longer than anything may is a failure.
+pub(crate) async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("does not take that long")
 }
 
 /// A connection whose reads come to an end.
