@@ -17,10 +17,7 @@ use lapin::{
     options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions},
     types::FieldTable,
 };
-use polyport_proto::{
-    helloworld::{HelloRequest, greeter_client::GreeterClient},
-    im::v1::{SubscribeRequest, chat_service_client::ChatServiceClient},
-};
+use polyport_proto::helloworld::{HelloRequest, greeter_client::GreeterClient};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -252,57 +249,4 @@ async fn sigterm_under_load_loses_no_call_on_any_protocol() {
     }
     let once: HashSet<_> = begun.iter().collect();
     assert_eq!(once.len(), begun.len(), "nothing was done twice");
-}
-
-/// Sockets take descriptors; how many connections of each kind there are.
-const IDLE: usize = 1000;
-const STREAMS: usize = 100;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_idle_clients_of_each_kind_are_told_of_the_stop_and_do_not_hold_it() {
-    let im = Program::start("im", &[]).unwrap_or_else(|(status, said)| panic!("{status}: {said}"));
-    let (http, grpc) = (im.address("http"), im.address("grpc"));
-    let mut kept = Vec::new();
-    for _ in 0..IDLE {
-        let mut stream = TcpStream::connect(http).await.expect("connects");
-        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("is sent");
-        stream.read_exact(&mut [0; 12]).await.expect("is answered");
-        kept.push(stream);
-    }
-    let mut sockets = Vec::new();
-    for _ in 0..IDLE {
-        let (socket, _) =
-            tokio_tungstenite::connect_async(format!("ws://{http}/ws")).await.expect("connects");
-        sockets.push(socket);
-    }
-    let mut streams = Vec::new();
-    for _ in 0..STREAMS {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{grpc}"));
-        let channel = endpoint.expect("a URL").connect().await.expect("connects");
-        let mut chat = ChatServiceClient::new(channel);
-        let request = SubscribeRequest { room: "lobby".to_owned() };
-        streams.push(chat.subscribe(request).await.expect("is open").into_inner());
-    }
-
-    let began = std::time::Instant::now();
-    im.signal("-TERM");
-    let ended = tokio::spawn(async move { (im.end().await, began.elapsed()) });
-    for mut socket in sockets {
-        let code = loop {
-            match socket.next().await.expect("ends with a close frame") {
-                Ok(Message::Close(frame)) => break frame.map(|frame| u16::from(frame.code)),
-                other => drop(other.expect("ends with a close frame")),
-            }
-        };
-        assert_eq!(code, Some(1001));
-    }
-    for mut stream in streams {
-        let status = stream.message().await.expect_err("ends with a status");
-        assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
-    }
-    let ((status, said), took) = ended.await.expect("no panic");
-    assert_eq!(status.code(), Some(0), "{said}");
-    eprintln!("stopped with {IDLE} + {IDLE} + {STREAMS} open connections in {took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    drop(kept);
 }
