@@ -203,18 +203,6 @@ impl Ended {
         self.journal.iter().filter(|known| *known == entry).count()
     }
 
-    /// How long it took from one message of its log to another, by its own clock.
-    pub(crate) fn between(&self, from: &str, to: &str) -> Duration {
-        let at = |message: &str| {
-            let events = self.said.lines().flat_map(serde_json::from_str::<Value>);
-            let event = events.into_iter().find(|event| event["message"] == message);
-            let event = event.unwrap_or_else(|| panic!("no {message} in:\n{}", self.said));
-            let time = event["timestamp"].as_str().expect("is told").to_owned();
-            humantime::parse_rfc3339(&time).expect("RFC 3339")
-        };
-        at(to).duration_since(at(from)).expect("goes on")
-    }
-
     #[track_caller]
     pub(crate) fn assert_code(&self, code: i32) {
         assert_eq!(self.code, Some(code), "{}", self.said);
