@@ -1,4 +1,4 @@
-//! What callers hear of operations that fail, panic or refuse, and of what there is not; and a
+//! What callers hear of operations that fail or panic, of guards that refuse, and of what there is not; and a
 //! broker that is not there (`tests/fixtures/faults.rs`).
 
 use std::{net::SocketAddr, time::Instant};
@@ -10,7 +10,10 @@ use polyport_proto::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+};
 use tonic::Code;
 
 use crate::program::{PATIENCE, Program, free_port, within};
@@ -18,9 +21,11 @@ use crate::program::{PATIENCE, Program, free_port, within};
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    async fn connect(http: SocketAddr, query: &str) -> Self {
-        let url = format!("ws://{http}/ws{query}");
-        Self(within(tokio_tungstenite::connect_async(url)).await.expect("connects").0)
+    async fn connect(http: SocketAddr, visitor: &'static str) -> Self {
+        let url = format!("ws://{http}/ws");
+        let mut request = url.into_client_request().expect("a URL");
+        request.headers_mut().insert("x-visitor", HeaderValue::from_static(visitor));
+        Self(within(tokio_tungstenite::connect_async(request)).await.expect("connects").0)
     }
 
     async fn emit(&mut self, event: &str, name: &str, id: u32) {
@@ -39,10 +44,9 @@ impl Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_websocket_client_hears_of_a_handler_that_fails_panics_or_refuses_and_of_what_there_is_not()
- {
+async fn a_websocket_client_hears_of_faults_panics_guards_and_unknown_events() {
     let mut program = Program::of("faults", &[]);
-    let mut client = Client::connect(program.ready().of("http"), "").await;
+    let mut client = Client::connect(program.ready().of("http"), "tom").await;
     let wrong =
         [("act", "fail", 500), ("act", "panic", 500), ("guarded", "", 403), ("no.such", "", 404)];
     for (id, (event, name, status)) in (1..).zip(wrong) {
@@ -54,13 +58,15 @@ async fn a_websocket_client_hears_of_a_handler_that_fails_panics_or_refuses_and_
     client.emit("act", "fine", 9).await;
     let frame = client.frame().await;
     assert_eq!((&frame["event"], &frame["id"]), (&json!("act"), &json!(9)), "{frame}");
-    program.stop().assert_code(0);
+    let ended = program.stop();
+    ended.assert_code(0);
+    assert_eq!(ended.count("secret"), 1, "but for the connection itself: {}", ended.said);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_websocket_client_that_is_refused_is_told_closed_and_not_served() {
+async fn a_websocket_client_that_a_guard_refuses_is_told_closed_and_not_served() {
     let mut program = Program::of("faults", &[]);
-    let mut client = Client::connect(program.ready().of("http"), "?name=eve").await;
+    let mut client = Client::connect(program.ready().of("http"), "eve").await;
     client.emit("act", "sneaks", 1).await;
     let frame = client.frame().await;
     assert_eq!(frame["data"]["reason"], "NOT_YOU", "{frame}");
@@ -69,11 +75,11 @@ async fn a_websocket_client_that_is_refused_is_told_closed_and_not_served() {
     assert_eq!(client.next().await, None);
     let ended = program.stop();
     ended.assert_code(0);
-    assert_eq!(ended.count("sneaks"), 0, "{}", ended.said);
+    assert_eq!([ended.count("secret"), ended.count("sneaks")], [0, 0], "{}", ended.said);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grpc_client_hears_at_once_of_a_handler_that_fails_panics_or_refuses() {
+async fn a_grpc_client_hears_at_once_of_faults_panics_and_guards() {
     let mut program = Program::of("faults", &[]);
     let url = format!("http://{}", program.ready().of("grpc"));
     let endpoint = tonic::transport::Endpoint::from_shared(url).expect("a URL");
@@ -93,7 +99,9 @@ async fn a_grpc_client_hears_at_once_of_a_handler_that_fails_panics_or_refuses()
     let request = HelloRequest { name: "fine".to_owned() };
     let reply = within(greeter.say_hello(request)).await.expect("is still served");
     assert_eq!(reply.into_inner().message, "fine");
-    program.stop().assert_code(0);
+    let ended = program.stop();
+    ended.assert_code(0);
+    assert_eq!(ended.count("secret"), 0, "{}", ended.said);
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Case {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_whose_handler_fails_panics_or_refuses_is_parked_and_never_left_unacknowledged() {
+async fn a_message_that_ends_in_a_fault_a_panic_or_a_guard_is_parked_and_never_left_unacknowledged()
+{
     let Some(case) = Case::new() else { return };
     let (mut program, queue) = (case.start(), &case.queue);
     program.ready();
@@ -69,6 +70,7 @@ async fn a_message_whose_handler_fails_panics_or_refuses_is_parked_and_never_lef
     let ended = program.stop();
     ended.assert_code(0);
     assert_eq!([ended.count("fail"), ended.count("panic")], [2, 2], "each is tried twice");
+    assert_eq!(ended.count("secret"), 0, "{}", ended.said);
     // What had stayed unacknowledged would have come back when its consumer ended.
     assert_eq!(queue.depth().await, 0);
     for suffix in ["dead", "retry.50ms", "guarded", "guarded.dead"] {

@@ -14,10 +14,10 @@
 //! | a WebSocket is open at SIGTERM | `an_open_websocket_is_told_1001_…`; `idle` |
 //! | a gRPC call is in flight at SIGTERM | `a_grpc_call_in_flight_is_answered` |
 //! | many ask for one singleton at once | `faults`: `a_singleton_that_many_ask_for_at_once_is_built_once` |
-//! | a WebSocket guard refuses | `faults`: `a_websocket_client_that_is_refused_is_told_closed_and_not_served` |
-//! | a WebSocket handler throws | `faults`: `a_websocket_client_hears_of_a_handler_that_fails_panics_or_refuses_…` |
-//! | a gRPC guard refuses | `faults`: `a_grpc_client_hears_at_once_of_a_handler_that_fails_panics_or_refuses` |
-//! | a RabbitMQ guard refuses | `messages`: `a_message_whose_handler_fails_panics_or_refuses_is_parked_…` |
+//! | a WebSocket guard refuses | `faults`: `a_websocket_client_that_a_guard_refuses_is_told_…` |
+//! | a WebSocket handler throws | `faults`: `a_websocket_client_hears_of_faults_panics_guards_and_unknown_events` |
+//! | a gRPC guard refuses | `faults`: `a_grpc_client_hears_at_once_of_faults_panics_and_guards` |
+//! | a RabbitMQ guard refuses | `messages`: `a_message_that_ends_in_a_fault_a_panic_or_a_guard_is_parked_…` |
 //! | the entry of `createBootstrap` fails | `test_runner`, all of it |
 //!
 //! | Nest 11 and 12 are wrong where | tests |
@@ -26,15 +26,13 @@
 //! | a stop closes the pool under its users | `a_request_in_flight_is_answered_and_the_pool_is_open_to_its_end`, `an_open_websocket_…`, `a_grpc_call_in_flight_…` |
 //! | a connection is idle at the stop | `silent_half_sent_and_idle_connections_do_not_hold_the_stop`; `idle` |
 //! | a WebSocket is open at the stop | `an_open_websocket_is_told_1001_…`; `idle` |
-//! | a handler throws, a guard refuses, an event is unknown | `faults`: `a_websocket_client_hears_of_a_handler_that_fails_panics_or_refuses_and_of_what_there_is_not` |
-//! | a RabbitMQ handler throws | `messages`: `a_message_whose_handler_fails_panics_or_refuses_is_parked_…` |
+//! | a handler throws, a guard refuses, an event is unknown | `faults`: `a_websocket_client_hears_of_faults_panics_guards_and_unknown_events` |
+//! | a RabbitMQ handler throws | `messages`: `a_message_that_ends_in_a_fault_a_panic_or_a_guard_is_parked_…` |
 //! | the stop comes during a handler | `messages`: `messages_in_flight_at_the_stop_are_finished_once_…`; the three calls in flight; `im::under_load` |
 //! | 5,000 messages wait | `messages`: `five_thousand_messages_are_handled_sixteen_at_once_by_default` |
 //! | a message has no envelope of its own | `messages`: `a_message_without_header_property_or_envelope_is_handled` |
 //! | the broker is down at the start | `faults`: `a_broker_that_is_down_at_the_start_is_named_…`; `broker`, all of it |
 //! | a second SIGTERM comes | `stop`: `a_second_signal_at_any_stage_of_the_stop_…`; `signals`: `a_second_signal_says_what_it_has_cut` |
-//!
-//! Where a guard refuses, the operations `guarded` and `enter` of `tests/fixtures/faults.rs` do.
 
 use std::{
     io::{Read, Write},
