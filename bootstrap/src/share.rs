@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The least that one gets while there is any time left: with thousands of them an even share is
+/// shorter than a busy machine may keep one waiting that needs no time at all.
+const LEAST: Duration = Duration::from_millis(50);
+
 /// What is left of the time is divided evenly among those who have not run, so that one that hangs
 /// takes nobody's turn.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ impl Share {
         let left = self.until.saturating_duration_since(Instant::now());
         let waiting = u32::try_from(self.waiting.max(1)).unwrap_or(u32::MAX);
         self.waiting = self.waiting.saturating_sub(1);
-        round(left / waiting)
+        round((left / waiting).max(LEAST.min(left)))
     }
 }
 
@@ -50,5 +54,13 @@ mod tests {
         assert_eq!(share.next(), Duration::from_secs(3));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(share.next(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn among_thousands_each_has_time_to_be_scheduled() {
+        let mut share = Share::new(Duration::from_secs(5), 5000);
+        assert_eq!(share.next(), LEAST);
+        tokio::time::advance(Duration::from_millis(4_990)).await;
+        assert_eq!(share.next(), Duration::from_millis(10));
     }
 }
