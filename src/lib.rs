@@ -50,8 +50,12 @@ pub mod prelude {
     pub use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, Queue};
     pub use polyport_bootstrap::{
         Application, Bootstrap, Config, Container, Environment, Error, Health, HealthCheck,
-        Lifecycle, Module, ModuleBuilder, Preset, Provide, Result, Settings, Tasks, module,
-        operation::{App, Context, Ctx, Fault, FaultKind, FromContext, Inject, Input, Operation},
+        Lifecycle, Module, ModuleBuilder, Preset, Provide, Result, Settings, Tasks, controller,
+        module, operation,
+        operation::{
+            App, Context, Ctx, Fault, FaultKind, FromContext, Inject, Input, Operation,
+            OperationExt as _,
+        },
     };
     #[cfg(feature = "grpc")]
     pub use polyport_grpc::{GrpcApp, GrpcFramework, GrpcModule as _, GrpcOperations as _};

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    Graph, HealthCheck, Hook, Result,
+    Catalog, Graph, HealthCheck, Hook, Result, catalog,
     command::{self, Command},
     config::LayerValues,
     container::Container,
@@ -297,6 +297,15 @@ impl Bootstrap {
         lifecycle::graph(self.plan)
     }
 
+    /// Every way in which operations can be called, with what stands around each, from files and
+    /// variables alone: no hook runs, nothing is opened or connected to.
+    ///
+    /// # Errors
+    /// Returns one report of what keeps the frameworks from being built.
+    pub async fn catalog(self) -> Result<Catalog> {
+        lifecycle::served(self.plan).await.map(|exposures| Catalog::of(&exposures))
+    }
+
     /// Checks everything that can be checked without serving: runs the before-hooks, validates the
     /// configuration, builds the frameworks and checks the whole graph. No listener is opened and
     /// no broker connected to; what the before-hooks have built is disposed of.
@@ -329,6 +338,14 @@ impl Bootstrap {
             }
             Command::Help => command::print(&command::help()),
             Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
+            Command::Operations(format) => {
+                let catalog = self.catalog().await?;
+                command::print(&format.show(&catalog)?)
+            }
+            Command::Route(asked) => {
+                let exposures = lifecycle::served(self.plan).await?;
+                command::print(&catalog::answer(&exposures, &asked)?)
+            }
             Command::Check(before) => {
                 let graph = lifecycle::check(self.plan, before).await?;
                 command::print(&command::checked(&graph))

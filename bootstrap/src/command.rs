@@ -7,7 +7,7 @@
 use std::{ffi::OsString, io::Write};
 
 use crate::{
-    Error, ErrorKind, Graph, Result,
+    Catalog, Error, ErrorKind, Graph, Result,
     lifecycle::{BeforeHooks, Looked},
 };
 
@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Timeline,
     /// To show the graph of the application.
     Graph(GraphFormat),
+    /// To list what is served.
+    Operations(CatalogFormat),
+    /// To say what answers a route.
+    Route(String),
     /// To say whether it would start.
     Check(BeforeHooks),
     /// To show the merged configuration.
@@ -39,6 +43,13 @@ pub(crate) enum Command {
 pub(crate) enum GraphFormat {
     Mermaid,
     Dot,
+    Json,
+}
+
+/// How the catalog of operations is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CatalogFormat {
+    Table,
     Json,
 }
 
@@ -57,9 +68,11 @@ enum Takes {
     OneOf(&'static [&'static str]),
     /// A key of the configuration, after `=` or as the next argument.
     Key,
+    /// A route, after `=` or as all further arguments.
+    Route,
 }
 
-const ARGUMENTS: [Argument; 6] = [
+const ARGUMENTS: [Argument; 8] = [
     Argument {
         name: "--check",
         takes: Takes::OneOf(&["offline"]),
@@ -89,6 +102,23 @@ const ARGUMENTS: [Argument; 6] = [
                 _ => GraphFormat::Mermaid,
             })
         },
+    },
+    Argument {
+        name: "--operations",
+        takes: Takes::OneOf(&["table", "json"]),
+        meaning: "print every route with its operation and what stands around it",
+        command: |format| {
+            Command::Operations(match format {
+                Some("json") => CatalogFormat::Json,
+                _ => CatalogFormat::Table,
+            })
+        },
+    },
+    Argument {
+        name: "--route",
+        takes: Takes::Route,
+        meaning: "print what answers a ROUTE (GET /users, websocket users.get), or why nothing",
+        command: |route| Command::Route(route.unwrap_or_default().to_owned()),
     },
     Argument {
         name: "--timeline",
@@ -156,6 +186,15 @@ pub(crate) fn show(looked: &Looked, shown: Result<String>) -> Result<()> {
     }
 }
 
+impl CatalogFormat {
+    pub(crate) fn show(self, catalog: &Catalog) -> Result<String> {
+        match self {
+            Self::Table => Ok(catalog.to_table()),
+            Self::Json => catalog.to_json().map(|json| json + "\n"),
+        }
+    }
+}
+
 impl GraphFormat {
     pub(crate) fn show(self, graph: &Graph) -> Result<String> {
         match self {
@@ -172,11 +211,13 @@ impl Argument {
             Takes::Nothing => self.name.to_owned(),
             Takes::OneOf(values) => format!("{}[={}]", self.name, values.join("|")),
             Takes::Key => format!("{} KEY", self.name),
+            Takes::Route => format!("{} ROUTE", self.name),
         }
     }
 
     fn command(&self, value: Option<&str>) -> Result<Command> {
         match (&self.takes, value) {
+            (Takes::Route, None | Some("")) => Err(wrong(format!("{} needs a route", self.name))),
             (Takes::Key, None) => Err(wrong(format!("{} needs a key", self.name))),
             (Takes::Nothing, Some(value)) => Err(self.refuse(value)),
             (Takes::OneOf(known), Some(value)) if !known.contains(&value) => {
@@ -211,8 +252,11 @@ fn parse_one(text: &str, rest: &mut impl Iterator<Item = String>) -> Result<Comm
     };
     match ARGUMENTS.iter().find(|argument| argument.name == name) {
         Some(argument) => {
-            let is_next = matches!(argument.takes, Takes::Key) && value.is_none();
-            let value = if is_next { rest.next() } else { value };
+            let value = match (&argument.takes, value) {
+                (Takes::Key, None) => rest.next(),
+                (Takes::Route, None) => Some(rest.collect::<Vec<_>>().join(" ")),
+                (_, value) => value,
+            };
             argument.command(value.as_deref())
         }
         None => Err(wrong(format!("argument \"{text}\" is not known"))),
@@ -249,12 +293,18 @@ mod tests {
         assert_eq!(parsed(&["--explain=http.port"]), explain("http.port"));
         assert_eq!(parsed(&["--explain", "--help"]), explain("--help"));
         assert_eq!(parsed(&["--explain="]), explain(""));
+        let route = |route: &str| Ok(Command::Route(route.to_owned()));
+        assert_eq!(parsed(&["--operations"]), Ok(Command::Operations(CatalogFormat::Table)));
+        assert_eq!(parsed(&["--operations=json"]), Ok(Command::Operations(CatalogFormat::Json)));
+        assert_eq!(parsed(&["--route", "GET", "/users"]), route("GET /users"));
+        assert_eq!(parsed(&["--route=GET /users"]), route("GET /users"));
     }
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
         let help = "\n  help: there is --check[=offline], --config[=offline], --explain KEY,\n      \
-                    --graph[=mermaid|dot|json], --timeline, --help\n";
+                    --graph[=mermaid|dot|json], --operations[=table|json], --route ROUTE,\n      \
+                    --timeline, --help\n";
         for (arguments, fault) in [
             (vec!["--grap"], "argument \"--grap\" is not known"),
             (vec!["dot"], "argument \"dot\" is not known"),
@@ -263,6 +313,7 @@ mod tests {
             (vec!["--help=all"], "--help does not take \"all\""),
             (vec!["--check=online"], "--check does not take \"online\""),
             (vec!["--explain"], "--explain needs a key"),
+            (vec!["--route"], "--route needs a route"),
             (vec!["--graph", "--help"], "only one thing can be asked for at a time"),
             (vec!["--check", "--check=offline"], "only one thing can be asked for at a time"),
         ] {

@@ -6,6 +6,7 @@
 mod application;
 mod backoff;
 mod bootstrap;
+mod catalog;
 mod command;
 pub mod config;
 pub mod container;
@@ -35,6 +36,7 @@ pub mod testing;
 pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
 pub use backoff::Backoff;
 pub use bootstrap::Bootstrap;
+pub use catalog::{Catalog, CatalogOperation, CatalogStage};
 pub use config::{Config, Environment, RemoteConfig, Settings};
 pub use container::{Container, Injectable, Provide};
 pub use declared::Hook;
@@ -50,9 +52,9 @@ pub use lifecycle::{
     Lifecycle, LogFormat, LogSettings, Phase, Reload, Reloader, RunningBootstrap, ShutdownSettings,
     Stage, StartupSettings, StepOutcome, Timeline, TimelineEntry,
 };
-pub use module::{Module, ModuleBuilder, Registered, RouteSet, exposures, module};
+pub use module::{Controller, Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
-pub use polyport_macros::{Provide, Settings, main, provide};
+pub use polyport_macros::{Provide, Settings, controller, main, operation, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
 pub use systemd::HandedOver;

@@ -8,17 +8,7 @@ use crate::process::example_path;
 
 /// Runs the example with `argument` where no port, broker or database can be had.
 fn im(argument: &str) -> Output {
-    Command::new(example_path("im"))
-        .arg(argument)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .envs([
-            ("POLYPORT__HTTP__HOST", "192.0.2.1"),
-            ("POLYPORT__GRPC__HOST", "192.0.2.1"),
-            ("POLYPORT__AMQP__URL", "amqp://192.0.2.1:1"),
-            ("POLYPORT__IM__DATABASE", "/no/such/folder/im.db"),
-        ])
-        .output()
-        .expect("cargo builds examples before it runs tests")
+    asked(&[argument])
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -60,7 +50,71 @@ fn help_lists_what_there_is_and_an_unknown_argument_is_exit_code_64() {
     assert_eq!(
         text(unknown.stderr),
         "error: argument \"--grap\" is not known\n  help: there is --check[=offline], \
-         --config[=offline], --explain KEY,\n      --graph[=mermaid|dot|json], --timeline, --help\n",
+         --config[=offline], --explain KEY,\n      --graph[=mermaid|dot|json], \
+         --operations[=table|json], --route ROUTE,\n      --timeline, --help\n",
     );
     assert!(unknown.stdout.is_empty());
+}
+
+/// The output of the example with these arguments, where no port, broker or database can be had.
+fn asked(arguments: &[&str]) -> Output {
+    let mut command = Command::new(example_path("im"));
+    let command = command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).envs([
+        ("POLYPORT__HTTP__HOST", "192.0.2.1"),
+        ("POLYPORT__GRPC__HOST", "192.0.2.1"),
+        ("POLYPORT__AMQP__URL", "amqp://192.0.2.1:1"),
+        ("POLYPORT__IM__DATABASE", "/no/such/folder/im.db"),
+    ]);
+    command.output().expect("cargo builds examples before it runs tests")
+}
+
+#[test]
+fn operations_lists_every_route_of_every_protocol_and_starts_nothing() {
+    let output = asked(&["--operations"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let table = text(output.stdout);
+    for (protocol, route, operation) in [
+        ("http", "GET /users", "get_user"),
+        ("websocket", "users.get", "get_user"),
+        ("grpc", "im.v1.UserService/GetUser", "get_user"),
+        ("amqp", "im.messages", "deliver_message"),
+    ] {
+        let is_of = |line: &str| {
+            line.starts_with(protocol)
+                && line.contains(&format!(" {route} "))
+                && line.contains(operation)
+        };
+        assert!(table.lines().any(is_of), "{protocol} {route}: {table}");
+    }
+    let output = asked(&["--operations=json"]);
+    let catalog: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    assert!(catalog["operations"].as_array().is_some_and(|all| all.len() > 15));
+}
+
+#[test]
+fn route_says_which_operation_answers_or_why_none_does() {
+    for (arguments, title) in [
+        (vec!["--route", "GET", "/rooms/lobby/messages"], "HTTP GET /rooms/{room}/messages"),
+        (vec!["--route", "websocket", "users.get"], "WEBSOCKET users.get"),
+        (vec!["--route", "im.v1.UserService/GetUser"], "GRPC im.v1.UserService/GetUser"),
+        (vec!["--route", "amqp", "im.messages"], "AMQP im.messages"),
+    ] {
+        let output = asked(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let answer = text(output.stdout);
+        assert!(answer.starts_with(&format!("{title} is answered by ")), "{answer}");
+    }
+    for (arguments, reason) in [
+        (vec!["--route", "http", "DELETE", "/users"], "/users is served by GET only"),
+        (vec!["--route", "GET", "/nowhere"], "nothing is served at /nowhere"),
+        (
+            vec!["--route", "websocket", "users.gett"],
+            "there is no \"users.gett\", but \"users.get\"",
+        ),
+    ] {
+        let output = asked(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let report = text(output.stderr);
+        assert!(report.contains(reason), "{report}");
+    }
 }

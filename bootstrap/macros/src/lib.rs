@@ -1,13 +1,15 @@
 //! Derive and attribute macros of polyport. Use them through the crate `polyport`, which the
 //! generated code names.
 
+mod controller;
 mod entry;
+mod operation;
 mod options;
 mod provide;
 mod settings;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, Item, ItemFn, parse_macro_input};
+use syn::{DeriveInput, Item, ItemFn, ItemImpl, parse_macro_input};
 
 /// Lets the container build a struct: every field says where its value comes from.
 ///
@@ -178,6 +180,8 @@ pub fn provide(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | none | starts and serves |
 /// | `--graph`, `--graph=mermaid` | prints the graph of the application as a Mermaid flowchart, and starts nothing |
 /// | `--graph=dot`, `--graph=json` | the same for Graphviz, or as data |
+/// | `--operations`, `--operations=json` | prints every route, with its operation, guards and schemas |
+/// | `--route GET /users`, `--route websocket users.get` | says which operation answers, with which chain, or why none does |
 /// | `--help` | lists the arguments |
 /// | any other | fails with exit code 64 and lists what there is |
 ///
@@ -199,4 +203,93 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(arguments.into(), &function)
         .unwrap_or_else(|fault| entry::refuse(&function, &fault))
         .into()
+}
+
+/// Makes an operation of an async function, of which more can be said, and whose errors stand at
+/// the argument that is wrong.
+///
+/// A plain function is an operation too; this adds attributes, a name and a pipeline, and the
+/// schemas of its input and value where their types derive `JsonSchema`. The function's name
+/// becomes a value that is registered like the function; the function itself is `name::run`.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "users.delete"` | what logs and reports call it |
+/// | `attr = Role::Admin` | a typed attribute that guards and interceptors read; may come several times |
+/// | `pipeline = \|p\| p.guard(…)` | what stands around it |
+/// | `crate = path` | where to find polyport, if not at `::polyport` |
+///
+/// # Examples
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
+/// use polyport::operation::{Ctx, Fault, Operation, operation};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Role { Admin }
+///
+/// /// Says who asks.
+/// #[operation(name = "who.am.i", attr = Role::Admin)]
+/// async fn who_am_i(Ctx(context): Ctx) -> Result<String, Fault> {
+///     Ok(context.request_id.to_string())
+/// }
+///
+/// assert_eq!(who_am_i.info().name(), "who.am.i");
+/// assert_eq!(who_am_i.info().attribute(), Some(&Role::Admin));
+/// ```
+#[proc_macro_attribute]
+pub fn operation(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(item as ItemFn);
+    operation::expand(arguments.into(), &function)
+        .unwrap_or_else(|fault| refuse(&function, &fault))
+        .into()
+}
+
+/// Makes operations of the methods of a struct that the container provides: what Nest and Midway
+/// call a controller. A module registers it with `m.controller::<UserController>()`, which also
+/// provides it.
+///
+/// | attribute of a method | serves it |
+/// |---|---|
+/// | `#[get("/{id}")]`, `#[post("/", status = StatusCode::CREATED)]`, `put`, `patch`, `delete`, `head`, `options` | over HTTP, below the controller's path |
+/// | `#[websocket("users.get")]` | on this event |
+/// | `#[grpc("im.v1.UserService/GetUser")]` | as this method; `request = pb::GetUserRequest, response = pb::User` name the messages where the types have no `GrpcType`; `stream` for a server stream |
+/// | `#[amqp("users.get")]` | on this queue |
+/// | `#[operation(attr = Role::Admin)]` | says more of it, as the macro [`operation`](macro@operation) does |
+///
+/// Each takes `on = "admin"` for a framework that has a name. The controller itself takes a path,
+/// and `attr`, `pipeline` and `crate`, which hold for all its methods:
+/// `#[controller("/users", pipeline = |p| p.guard(LoggedIn))]`.
+///
+/// # Examples
+/// ```ignore
+/// use polyport::prelude::*;
+///
+/// #[derive(Provide)]
+/// pub struct UserController {
+///     #[inject]
+///     users: Arc<UserService>,
+/// }
+///
+/// #[controller("/users")]
+/// impl UserController {
+///     #[get("/{userId}")]
+///     #[websocket("users.get")]
+///     #[grpc("im.v1.UserService/GetUser")]
+///     #[amqp("users.get")]
+///     async fn get(&self, Input(query): Input<GetUser>) -> Result<User, Fault> {
+///         self.users.find(&query.user_id).await
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let block = parse_macro_input!(item as ItemImpl);
+    let own = block.clone();
+    controller::expand(arguments.into(), block).unwrap_or_else(|fault| refuse(&own, &fault)).into()
+}
+
+/// The item as it is, beside the error: so that its other uses raise no errors of their own.
+fn refuse(item: &impl quote::ToTokens, fault: &syn::Error) -> proc_macro2::TokenStream {
+    let fault = fault.to_compile_error();
+    quote::quote!(#item #fault)
 }

@@ -98,6 +98,7 @@ impl FrameworkContext<'_> {
 
     /// Takes what modules registered for this framework, in the order of their dependencies.
     pub fn take<R: RouteSet>(&mut self) -> Vec<Registered<R>> {
+        self.exposures.find_by(R::PROTOCOL, R::find);
         self.registrations.take(&self.name)
     }
 

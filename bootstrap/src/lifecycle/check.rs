@@ -9,7 +9,7 @@ use super::{
     stage_run,
     startup::{self, Pending},
 };
-use crate::{Config, Error, Graph, Result, graph, panics};
+use crate::{Config, Error, Graph, Result, graph, operation::Exposures, panics};
 
 /// What becomes of the before-hooks where nothing is to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,26 @@ pub(crate) async fn look(plan: Plan, before: BeforeHooks) -> Result<Looked> {
         }
     };
     Ok(Looked { config, trouble })
+}
+
+/// What would be served, from the files and variables alone: no before-hook runs, and nothing is
+/// connected to. What is wrong with the application otherwise is left to [`check`].
+pub(crate) async fn served(plan: Plan) -> Result<Exposures> {
+    let lifecycle = Lifecycle::default();
+    let (mut process, mut pending) = panics::caught(|| {
+        let mut told = register(plan, &lifecycle)?;
+        let container = startup::structure(&mut told, &lifecycle)?;
+        Ok(startup::put_together(told, container, lifecycle.clone()))
+    })?;
+    let built = build_unchecked(&mut process, &mut pending).await;
+    let exposures = built.map(|()| process.exposures.clone());
+    roll_back(process, exposures).await
+}
+
+async fn build_unchecked(process: &mut Process, pending: &mut Pending) -> Result<()> {
+    process.seal_config()?;
+    let configured = startup::configure(process.config.clone(), pending).await?;
+    startup::build(process, pending, configured).await
 }
 
 async fn check_all(

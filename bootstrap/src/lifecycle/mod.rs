@@ -26,7 +26,7 @@ mod throughout;
 mod timeline;
 mod waterfall;
 
-pub(crate) use check::{BeforeHooks, Looked, check, look};
+pub(crate) use check::{BeforeHooks, Looked, check, look, served};
 pub use control::{Lifecycle, Phase};
 pub(crate) use elsewhere::Kept;
 pub(crate) use loaded::Load;

@@ -7,7 +7,7 @@ use futures_util::{
 
 use super::{Lifecycle, Phase, Reloader, Timeline, process::Process};
 use crate::{
-    Error, Result,
+    Catalog, Error, Result,
     application::{Application, FromApps},
     container::Container,
     declared::Declared,
@@ -106,6 +106,12 @@ impl RunningBootstrap {
     #[must_use]
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
+    }
+
+    /// Every way in which operations can be called, with what stands around each.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        Catalog::of(&self.exposures)
     }
 
     /// Everything that is provided and served, and who needs whom; with the build times of what is

@@ -2,7 +2,7 @@ use std::{future::Future, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Registrations, RouteSet};
+use super::{Controller, Registrations, RouteSet};
 use crate::{
     Error, HealthCheck, Hook, Result,
     config::{Config, Effect, Layer, SettingsSection},
@@ -414,6 +414,13 @@ impl<'a> ModuleBuilder<'a> {
         if self.asked.is_none() {
             self.exposures.add_module_pipeline(&self.module, add(Pipeline::new()));
         }
+        self
+    }
+
+    /// Provides a controller and registers its methods with the frameworks.
+    pub fn controller<C: Controller>(&mut self) -> &mut Self {
+        self.provide::<C>();
+        C::register(self);
         self
     }
 

@@ -1,11 +1,13 @@
 //! Modules: mini applications that can be added to any.
 
 mod builder;
+mod controller;
 mod registrations;
 
 pub(crate) use self::registrations::Registrations;
 pub use self::{
     builder::ModuleBuilder,
+    controller::Controller,
     registrations::{Registered, RouteSet, exposures},
 };
 use crate::{Config, Result, config::LayerValues};

@@ -5,6 +5,7 @@ use std::{
 
 use crate::{
     application::title,
+    config::nearest,
     operation::{Endpoint, Exposure, Protocol},
 };
 
@@ -17,6 +18,24 @@ pub trait RouteSet: Default + Send + 'static {
 
     /// Every operation in it, with its route as reports name it.
     fn routes(&self) -> Vec<(String, Endpoint)>;
+
+    /// Which of `routes` answers what somebody asks for, as `--route` does: its position. The
+    /// protocol may know more than equality: that `GET /users/7` is `GET /users/{id}`.
+    ///
+    /// # Errors
+    /// Says why none does.
+    fn find(routes: &[&str], asked: &str) -> Result<usize, String> {
+        let position = routes.iter().position(|route| *route == asked);
+        position.ok_or_else(|| nearest_of(routes, asked))
+    }
+}
+
+/// That nothing is called `asked`, and what is called alike.
+fn nearest_of(routes: &[&str], asked: &str) -> String {
+    match nearest(asked, routes.iter().copied()) {
+        Some(near) => format!("there is no {asked:?}, but {near:?}"),
+        None => format!("there is no {asked:?}"),
+    }
 }
 
 /// What one module registered.

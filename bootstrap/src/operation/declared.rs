@@ -2,8 +2,10 @@
 
 use std::{any::Any, sync::Arc};
 
+use schemars::JsonSchema;
+
 use super::{
-    Context, Fault, Operation, OperationInfo, Pipeline, StageScope, attributes::Attributes,
+    Context, Fault, Operation, OperationInfo, Pipeline, Schemas, StageScope, attributes::Attributes,
 };
 
 /// Says more of an operation: attributes, a name, what stands around it.
@@ -46,6 +48,34 @@ pub trait OperationExt<M>: Operation<M> {
         declared
     }
 
+    /// Says what its input and its value look like, as JSON Schema; the macros `operation` and
+    /// `controller` find it out by themselves.
+    fn schemas(self) -> Declared<Self>
+    where
+        Self::Input: JsonSchema,
+        Self::Output: JsonSchema,
+    {
+        self.with_schemas(Schemas::of::<Self::Input, Self::Output>())
+    }
+
+    #[doc(hidden)]
+    fn with_schemas(self, schemas: Schemas) -> Declared<Self> {
+        let mut declared = Declared::new(self, StageScope::Operation);
+        declared.change(|declaration| declaration.schemas = Some(schemas));
+        declared
+    }
+
+    /// What its controller was declared with, around what it says of itself.
+    #[doc(hidden)]
+    fn of_controller(self, declaration: &ControllerDeclaration) -> Declared<Self> {
+        let mut declared = Declared::new(self, StageScope::Controller);
+        declared.change(|own| {
+            own.attributes = declaration.attributes.clone();
+            own.pipeline = declaration.pipeline.clone();
+        });
+        declared
+    }
+
     /// Adds guards and whatever else is to stand around it.
     fn pipeline(self, add: impl FnOnce(Pipeline) -> Pipeline) -> Declared<Self> {
         let mut declared = Declared::new(self, StageScope::Operation);
@@ -70,6 +100,29 @@ struct Declaration {
     name: Option<&'static str>,
     attributes: Attributes,
     pipeline: Pipeline,
+    schemas: Option<Schemas>,
+}
+
+/// What all operations of a controller have in common.
+#[doc(hidden)]
+#[derive(Debug, Clone, Default)]
+pub struct ControllerDeclaration {
+    attributes: Attributes,
+    pipeline: Pipeline,
+}
+
+impl ControllerDeclaration {
+    #[must_use]
+    pub fn attr<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.attributes.add(value);
+        self
+    }
+
+    #[must_use]
+    pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = add(self.pipeline);
+        self
+    }
 }
 
 impl<Op> Declared<Op> {
@@ -79,6 +132,7 @@ impl<Op> Declared<Op> {
             name: None,
             attributes: Attributes::default(),
             pipeline: Pipeline::new(),
+            schemas: None,
         };
         Self { operation, declaration: Arc::new(declaration) }
     }
@@ -94,10 +148,13 @@ impl<M, Op: Operation<M>> Operation<M> for Declared<Op> {
 
     fn info(&self) -> OperationInfo {
         let mut info = self.operation.info();
-        let Declaration { scope, name, attributes, pipeline } = &*self.declaration;
+        let Declaration { scope, name, attributes, pipeline, schemas } = &*self.declaration;
         info.declare(*scope, attributes, pipeline.clone());
         if let Some(name) = name {
             info.set_name(name);
+        }
+        if let Some(schemas) = schemas {
+            info.set_schemas(*schemas);
         }
         info
     }

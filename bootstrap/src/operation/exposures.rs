@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Exposure, InFlight, Pipeline, Pipelines, Plan};
+use super::{Exposure, InFlight, Pipeline, Pipelines, Plan, Protocol};
 use crate::{
     Config, Error, Result,
     container::{Container, Root, WeakContainer},
@@ -20,7 +20,11 @@ struct State {
     sealed: bool,
     in_flight: InFlight,
     pipelines: Pipelines,
+    finders: Vec<(Protocol, Find)>,
 }
+
+/// Which of some routes of a protocol answers what somebody asks for.
+type Find = fn(&[&str], &str) -> Result<usize, String>;
 
 impl Exposures {
     /// None yet, among what stands around all operations.
@@ -36,6 +40,27 @@ impl Exposures {
     /// Adds what stands around the operations of one module.
     pub(crate) fn add_module_pipeline(&self, module: &str, pipeline: Pipeline) {
         self.state().pipelines.of_module(module, pipeline);
+    }
+
+    /// Sets how routes of this protocol are found.
+    pub(crate) fn find_by(&self, protocol: Protocol, find: Find) {
+        let finders = &mut self.state().finders;
+        if finders.iter().all(|(known, _)| *known != protocol) {
+            finders.push((protocol, find));
+        }
+    }
+
+    /// The one of `entries`, all of one framework, that answers what somebody asks for.
+    pub(crate) fn find<'a>(
+        &self,
+        entries: &[&'a Exposure],
+        asked: &str,
+    ) -> Result<&'a Exposure, String> {
+        let routes: Vec<_> = entries.iter().map(|entry| entry.route.as_str()).collect();
+        let protocol = entries.first().map(|entry| entry.protocol);
+        let find = self.state().finders.iter().find(|(known, _)| Some(*known) == protocol).copied();
+        let (_, find) = find.ok_or_else(|| "nothing is served".to_owned())?;
+        find(&routes, asked).map(|position| entries[position])
     }
 
     /// What stands around an operation as it is exposed here.

@@ -1,7 +1,7 @@
 use std::{any::type_name, fmt, sync::OnceLock};
 
 use super::{
-    Endpoint, Pipeline, StageScope,
+    Endpoint, Pipeline, Schemas, StageScope,
     attributes::Attributes,
     in_flight::{Flight, Tracked},
 };
@@ -40,6 +40,7 @@ pub struct OperationInfo {
     only_on: Vec<(Protocol, &'static str)>,
     attributes: Attributes,
     pipeline: Pipeline,
+    schemas: Schemas,
     /// Where its calls are counted, once it is served.
     tracked: OnceLock<Tracked>,
 }
@@ -62,6 +63,7 @@ impl OperationInfo {
             only_on: Vec::new(),
             attributes: Attributes::default(),
             pipeline: Pipeline::new(),
+            schemas: Schemas::default(),
             tracked: OnceLock::new(),
         }
     }
@@ -95,16 +97,33 @@ impl OperationInfo {
         &self.pipeline
     }
 
+    /// What its input and its value look like, as far as that is known: the macros find it out,
+    /// and for a plain function [`OperationExt::schemas`](super::OperationExt::schemas) says it.
+    #[must_use]
+    pub fn schemas(&self) -> Schemas {
+        self.schemas
+    }
+
+    pub(super) fn set_schemas(&mut self, schemas: Schemas) {
+        self.schemas = schemas;
+    }
+
     pub(super) fn set_name(&mut self, name: &'static str) {
         self.name = name;
     }
 
-    /// Adds what was declared around what is there.
+    /// Adds what was declared: of a controller around what is there, of the operation itself
+    /// behind it.
     pub(super) fn declare(&mut self, scope: StageScope, attributes: &Attributes, own: Pipeline) {
-        let mut all = attributes.clone();
-        all.append(&self.attributes);
-        self.attributes = all;
-        self.pipeline.prepend(own.in_scope(scope));
+        let own = own.in_scope(scope);
+        if scope == StageScope::Controller {
+            let inner = std::mem::replace(&mut self.attributes, attributes.clone());
+            self.attributes.append(&inner);
+            self.pipeline.prepend(own);
+        } else {
+            self.attributes.append(attributes);
+            self.pipeline.append(own);
+        }
     }
 
     /// What the container must provide for it.

@@ -17,8 +17,10 @@ mod handler;
 mod in_flight;
 mod info;
 mod merge;
+mod outcome;
 mod pipeline;
 mod reply;
+mod schema;
 mod scope;
 mod values;
 
@@ -26,6 +28,8 @@ pub use active::ActiveOperation;
 pub(crate) use active::sentence;
 pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
 pub use context::{Call, Context, RequestId};
+#[doc(hidden)]
+pub use declared::ControllerDeclaration;
 pub use declared::{Declared, OperationExt};
 pub use endpoint::Endpoint;
 pub use exposures::Exposures;
@@ -37,10 +41,16 @@ pub use handler::Operation;
 pub use in_flight::Flight;
 pub(crate) use in_flight::InFlight;
 pub use info::{Exposure, OperationInfo, Protocol};
+#[doc(hidden)]
+pub use outcome::Outcome;
 pub use pipeline::{
     AnyError, AnyFilter, Aspect, Band, FaultFilter, FilteredError, Guard, Injected, Interceptor,
     IntoStage, Invocation, Next, OwnedNext, Pipeline, Plan, Stage, StageKind, StageScope, Supply,
     injected,
 };
 pub(crate) use pipeline::{Chain, Invoke, Pipelines, Target};
+pub use polyport_macros::operation;
 pub use reply::{Answer, ByteStream, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value};
+pub use schema::Schemas;
+#[doc(hidden)]
+pub use schema::{SchemaOf, WithoutSchema};

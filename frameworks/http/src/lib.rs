@@ -37,6 +37,7 @@
 mod adapter;
 mod app;
 mod body;
+mod find;
 mod framework;
 mod head;
 mod health;

@@ -8,6 +8,8 @@ use polyport_bootstrap::{
     operation::{Bind, Endpoint, IntoReply, NoInput, Operation, Protocol},
 };
 
+use crate::find;
+
 /// HTTP, as operations and reports know it.
 pub const PROTOCOL: Protocol = Protocol::new("http");
 
@@ -167,6 +169,11 @@ impl RouteSet for HttpRoutes {
     fn routes(&self) -> Vec<(String, Endpoint)> {
         let named = |route: &Route| (route.title(), route.endpoint.clone());
         self.routes.iter().map(named).collect()
+    }
+
+    /// `GET /users/7` is `GET /users/{id}`, and HEAD is GET's.
+    fn find(routes: &[&str], asked: &str) -> Result<usize, String> {
+        find::find(routes, asked)
     }
 }
 

@@ -36,6 +36,20 @@ pub enum StageScope {
     Operation,
 }
 
+impl StageScope {
+    /// The scope as a word: `module`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Framework => "framework",
+            Self::Module => "module",
+            Self::Controller => "controller",
+            Self::Operation => "operation",
+        }
+    }
+}
+
 /// Where a middleware stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Band {
@@ -59,6 +73,21 @@ pub enum StageKind {
     Aspect,
     /// A fault filter.
     FaultFilter,
+}
+
+impl StageKind {
+    /// The kind as words: `fault filter`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Middleware(Band::Core) => "core middleware",
+            Self::Middleware(Band::Application) => "middleware",
+            Self::Guard => "guard",
+            Self::Interceptor => "interceptor",
+            Self::Aspect => "aspect",
+            Self::FaultFilter => "fault filter",
+        }
+    }
 }
 
 #[derive(Clone)]

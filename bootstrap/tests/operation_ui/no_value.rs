@@ -1,0 +1,8 @@
+extern crate polyport_bootstrap as polyport;
+
+use polyport::operation::{Ctx, Fault, Input, Inject, operation};
+
+#[operation]
+async fn get() {}
+
+fn main() {}
