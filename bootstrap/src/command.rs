@@ -303,8 +303,8 @@ mod tests {
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
         let help = "\n  help: there is --check[=offline], --config[=offline], --explain KEY,\n      \
-                    --graph[=mermaid|dot|json], --operations[=table|json], --route ROUTE,\n      \
-                    --timeline, --help\n";
+                    --graph[=mermaid|dot|json], --operations[=table|json], --route ROUTE, --timeline,\n      \
+                    --help\n";
         for (arguments, fault) in [
             (vec!["--grap"], "argument \"--grap\" is not known"),
             (vec!["dot"], "argument \"dot\" is not known"),

@@ -51,7 +51,7 @@ fn help_lists_what_there_is_and_an_unknown_argument_is_exit_code_64() {
         text(unknown.stderr),
         "error: argument \"--grap\" is not known\n  help: there is --check[=offline], \
          --config[=offline], --explain KEY,\n      --graph[=mermaid|dot|json], \
-         --operations[=table|json], --route ROUTE,\n      --timeline, --help\n",
+         --operations[=table|json], --route ROUTE, --timeline,\n      --help\n",
     );
     assert!(unknown.stdout.is_empty());
 }
