@@ -23,6 +23,11 @@ pub struct FaultView<'a> {
     pub request_id: &'a str,
 }
 
+/// The `returnCode` of an answer that is no fault.
+pub(crate) const SUCCESS: &str = "SUC00000";
+/// The `code` of a fault that has none of its own.
+pub(crate) const GENERAL_FAULT: i64 = 10_000;
+
 /// What stands around an answer on the JSON protocols (HTTP, WebSocket, AMQP).
 ///
 /// An envelope appends to a buffer: the value is serialised straight to its place, and whatever
@@ -79,12 +84,17 @@ impl EnvelopeStyle {
 pub struct Plain;
 
 /// `{"returnCode":"SUC00000","data":…}`, and on a fault
-/// `{"returnCode":"ERR40400","errorMessage":…}`: the fault's own code, or `ERR`, the HTTP status
-/// and `00`.
+/// `{"returnCode":"ERR40400","errorMessage":…}`: the fault's own code (other than the code of
+/// success), or `ERR`, the HTTP status and `00`.
+///
+/// It has no place for a fault's reason, details and request id.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReturnCode;
 
-/// `{"code":0,"message":"","data":…,"request_id":…}`; a fault's code is its own, or 10000.
+/// `{"code":0,"message":"","data":…,"request_id":…}`; a fault's code is its own, or 10000, and its
+/// details are the data. A code that is a number other than 0 is written as one.
+///
+/// It has no place for a fault's kind, status and reason.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CodeMessageData;
 
@@ -152,9 +162,9 @@ impl Envelope for ReturnCode {
         }
         let derived;
         let return_code = match fault.code {
-            Some(code) => code,
-            None => {
-                derived = format!("ERR{}00", fault.status);
+            Some(code) if code != SUCCESS => code,
+            _ => {
+                derived = derived_code(fault.status);
                 &derived
             }
         };
@@ -192,8 +202,8 @@ impl Envelope for CodeMessageData {
             request_id: &'a str,
         }
         let code = match fault.code {
-            None => Code::Number(10_000),
-            Some(code) => code.parse().map_or(Code::Text(code), Code::Number),
+            None => Code::Number(GENERAL_FAULT),
+            Some(code) => number(code).map_or(Code::Text(code), Code::Number),
         };
         append(
             out,
@@ -205,6 +215,17 @@ impl Envelope for CodeMessageData {
             },
         );
     }
+}
+
+/// The `returnCode` of a fault that has no code of its own.
+pub(crate) fn derived_code(status: u16) -> String {
+    format!("ERR{status}00")
+}
+
+/// The number that this code is read back from; 0 would say that all is well.
+fn number(code: &str) -> Option<i64> {
+    let number: i64 = code.parse().ok()?;
+    (number != 0 && number.to_string() == code).then_some(number)
 }
 
 /// Writing strings, numbers and `serde_json::Value`s to memory cannot fail.
@@ -275,5 +296,14 @@ mod tests {
             r#"{"code":10000,"message":"no \"such\" user","data":null,"request_id":"id-1"}"#,
         );
         assert!(fault(&CodeMessageData, Some("20001")).starts_with(r#"{"code":20001,"#));
+    }
+
+    #[test]
+    fn no_code_makes_a_fault_look_like_a_success_or_like_another_code() {
+        assert!(fault(&ReturnCode, Some("SUC00000")).starts_with(r#"{"returnCode":"ERR40400","#));
+        for code in ["0", "007", "+5", "-0"] {
+            let written = format!(r#"{{"code":"{code}","#);
+            assert!(fault(&CodeMessageData, Some(code)).starts_with(&written));
+        }
     }
 }

@@ -128,10 +128,61 @@ impl FaultKind {
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
         }
     }
+
+    /// The kind of this name, as [`as_str`](Self::as_str) spells it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The kind that an answer with this HTTP status is of, whoever has sent it: the one that
+    /// [`http_status`](Self::http_status) maps to it, or the nearest (RFC 9110, section 15).
+    #[must_use]
+    pub const fn from_http_status(status: u16) -> Self {
+        match status {
+            401 | 407 => Self::Unauthenticated,
+            403 | 451 => Self::PermissionDenied,
+            404 | 410 => Self::NotFound,
+            408 | 504 => Self::DeadlineExceeded,
+            409 => Self::AlreadyExists,
+            412 | 423 | 428 => Self::FailedPrecondition,
+            429 => Self::ResourceExhausted,
+            499 => Self::Cancelled,
+            400..=498 => Self::InvalidArgument,
+            501 | 505 => Self::Unimplemented,
+            502 | 503 => Self::Unavailable,
+            _ => Self::Internal,
+        }
+    }
 }
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_known_again_by_its_name_and_by_its_status() {
+        for kind in FaultKind::ALL {
+            assert_eq!(FaultKind::from_name(kind.as_str()), Some(kind));
+            assert_eq!(FaultKind::from_http_status(kind.http_status()), kind);
+        }
+        assert_eq!(FaultKind::from_name("not_found"), None);
+    }
+
+    #[test]
+    fn a_finer_status_is_of_the_nearest_kind() {
+        for status in [405, 413, 415, 422] {
+            assert_eq!(FaultKind::from_http_status(status), FaultKind::InvalidArgument);
+        }
+        assert_eq!(FaultKind::from_http_status(502), FaultKind::Unavailable);
+        for strange in [0, 200, 302, 507, 999] {
+            assert_eq!(FaultKind::from_http_status(strange), FaultKind::Internal);
+        }
     }
 }

@@ -1,13 +1,19 @@
+#[cfg(test)]
+mod harmless;
+mod metadata;
+
 use std::{borrow::Cow, fmt};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use self::metadata::Metadata;
+
 /// The event of an answer that is a fault.
 pub const EXCEPTION_EVENT: &str = "exception";
 
 /// A WebSocket message: `{"event":"hello","data":…,"id":1}`, a superset of what Nest's `ws`
-/// adapter speaks.
+/// adapter speaks. `"metadata":{"x-user":"tom"}` stands for headers.
 ///
 /// # Examples
 /// ```
@@ -29,6 +35,9 @@ pub struct Frame<'a> {
     /// Any JSON value; the answer carries it as it was given.
     #[serde(borrow, default)]
     pub id: Option<&'a RawValue>,
+    /// What stands for headers.
+    #[serde(borrow, default)]
+    pub metadata: Metadata<'a>,
 }
 
 /// Why a text is no frame.
@@ -47,7 +56,8 @@ impl<'a> Frame<'a> {
     /// Reads a frame.
     ///
     /// # Errors
-    /// Returns [`FrameError`] where the text is not a JSON object with a string `event`.
+    /// Returns [`FrameError`] where the text is not a JSON object with a string `event`, or its
+    /// [`Metadata`] is not of strings or too long.
     pub fn parse(text: &'a str) -> Result<Self, FrameError> {
         serde_json::from_str(text).map_err(FrameError)
     }
@@ -56,14 +66,51 @@ impl<'a> Frame<'a> {
 /// Appends the head of a frame, up to and without its data; the data is to be appended behind it
 /// as JSON, and then [`end_frame`].
 pub fn begin_frame(out: &mut Vec<u8>, event: &str, id: Option<&RawValue>) {
+    begin_frame_with(out, event, id, []);
+}
+
+/// The same with metadata, of which a frame has none where there are no entries. A client that
+/// sends more than [`Metadata`] takes is refused.
+///
+/// # Examples
+/// ```
+/// use polyport_wire::{begin_frame_with, end_frame};
+///
+/// let mut out = Vec::new();
+/// begin_frame_with(&mut out, "hello", None, [("x-user", "tom")]);
+/// out.extend_from_slice(b"1");
+/// end_frame(&mut out);
+/// assert_eq!(out, br#"{"event":"hello","metadata":{"x-user":"tom"},"data":1}"#);
+/// ```
+pub fn begin_frame_with<'m>(
+    out: &mut Vec<u8>,
+    event: &str,
+    id: Option<&RawValue>,
+    metadata: impl IntoIterator<Item = (&'m str, &'m str)>,
+) {
     out.extend_from_slice(br#"{"event":"#);
-    let written = serde_json::to_writer(&mut *out, event);
-    debug_assert!(written.is_ok(), "a string is always JSON");
+    string(out, event);
     if let Some(id) = id {
         out.extend_from_slice(br#","id":"#);
         out.extend_from_slice(id.get().as_bytes());
     }
+    let mut start: &[u8] = br#","metadata":{"#;
+    for (name, value) in metadata {
+        out.extend_from_slice(start);
+        string(out, name);
+        out.push(b':');
+        string(out, value);
+        start = b",";
+    }
+    if start == b"," {
+        out.push(b'}');
+    }
     out.extend_from_slice(br#","data":"#);
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "a string is always JSON");
 }
 
 /// Appends the tail of a frame.
@@ -100,7 +147,24 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in any::<String>()) {
-            let _ = Frame::parse(&text);
+            harmless::check(&text);
+        }
+
+        #[test]
+        fn nothing_like_a_frame_does_harm(
+            event in any::<String>(),
+            names in proptest::collection::vec((any::<String>(), any::<String>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let metadata = names.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let mut out = Vec::new();
+            begin_frame_with(&mut out, &event, None, metadata.clone());
+            out.extend_from_slice(b"1}");
+            let text = String::from_utf8(out).expect("UTF-8");
+            let frame = Frame::parse(&text).expect("our own frame");
+            prop_assert!(frame.metadata.iter().eq(metadata));
+            harmless::check(&text);
+            harmless::check(&text[..text.floor_char_boundary(cut.index(text.len()))]);
         }
 
         #[test]

@@ -1,0 +1,317 @@
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    EnvelopeStyle, FaultKind, ReceivedFault,
+    envelope::{GENERAL_FAULT, SUCCESS, derived_code},
+};
+
+/// How much of an answer that is in no envelope is kept as a fault's message, in bytes.
+const LONGEST_QUOTE: usize = 512;
+
+/// The client's side of an envelope.
+///
+/// What comes back of a fault:
+///
+/// | style | kind and status | reason | code | message | details | request id |
+/// |---|---|---|---|---|---|---|
+/// | `plain` | yes | yes | yes | yes | yes | yes |
+/// | `return-code` | the status that the protocol says, or that a code `ERR40400` names | – | yes | yes | – | – |
+/// | `code-message-data` | the status that the protocol says | – | yes, other than 10000 | yes | yes | yes |
+///
+/// A missing reason is the kind's name, and a kind that nothing says is internal.
+impl EnvelopeStyle {
+    /// The value of an answer as it was sent, or the fault that it is. `status` is the HTTP status, where the
+    /// protocol has one: from 400 on the answer is a fault. The envelopes with codes say by
+    /// themselves what is a fault, whatever the status.
+    ///
+    /// # Errors
+    /// Returns the fault. An answer that is not in the envelope is one too, of kind
+    /// [`FaultKind::Internal`] and reason `MALFORMED_ANSWER`.
+    pub fn read(self, body: &[u8], status: Option<u16>) -> Result<&RawValue, Box<ReceivedFault>> {
+        match status {
+            Some(400..) => Err(Box::new(self.read_fault(body, status))),
+            _ => self.read_value(body),
+        }
+    }
+
+    /// The fault that an answer is known to be: by the status, a WebSocket frame's event, or a
+    /// reply's header. One that is not in the envelope (of a proxy in between, say) is of the
+    /// status's kind, and its text is the message.
+    #[must_use]
+    pub fn read_fault(self, body: &[u8], status: Option<u16>) -> ReceivedFault {
+        let read = match self {
+            Self::Plain => problem(body, status),
+            Self::ReturnCode => return_code(body, status),
+            Self::CodeMessageData => code_message_data(body, status),
+        };
+        read.unwrap_or_else(|_| unknown(body, status))
+    }
+
+    fn read_value(self, body: &[u8]) -> Result<&RawValue, Box<ReceivedFault>> {
+        let malformed = |error: serde_json::Error| Box::new(malformed(self, &error));
+        match self {
+            Self::Plain => serde_json::from_slice(body).map_err(malformed),
+            Self::ReturnCode => {
+                let answer: ReturnCodeAnswer<'_> =
+                    serde_json::from_slice(body).map_err(malformed)?;
+                match answer.return_code == SUCCESS {
+                    true => Ok(answer.data.unwrap_or(RawValue::NULL)),
+                    false => Err(Box::new(self.read_fault(body, None))),
+                }
+            }
+            Self::CodeMessageData => {
+                let answer: CodeAnswer<'_> = serde_json::from_slice(body).map_err(malformed)?;
+                match answer.code == Code::Number(0) {
+                    true => Ok(answer.data.unwrap_or(RawValue::NULL)),
+                    false => Err(Box::new(self.read_fault(body, None))),
+                }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReturnCodeAnswer<'a> {
+    return_code: String,
+    #[serde(default)]
+    error_message: String,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CodeAnswer<'a> {
+    code: Code,
+    #[serde(default)]
+    message: String,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(untagged)]
+enum Code {
+    Number(i64),
+    Text(String),
+}
+
+/// RFC 9457; `title` is the kind's name where the peer is one of ours.
+fn problem(body: &[u8], status: Option<u16>) -> serde_json::Result<ReceivedFault> {
+    #[derive(Deserialize)]
+    struct Problem {
+        title: Option<String>,
+        status: Option<u16>,
+        detail: Option<String>,
+        reason: Option<String>,
+        code: Option<String>,
+        details: Option<Value>,
+        request_id: Option<String>,
+    }
+    let problem: Problem = serde_json::from_slice(body)?;
+    let title = problem.title.unwrap_or_default();
+    let mut fault = of_status(problem.status.or(status));
+    if let Some(kind) = FaultKind::from_name(&title) {
+        let status = problem.status.or(status).unwrap_or_else(|| kind.http_status());
+        fault = ReceivedFault::new(kind, status);
+    }
+    fault.reason = problem.reason.unwrap_or(fault.reason);
+    fault.message = problem.detail.unwrap_or(title);
+    fault.code = problem.code;
+    fault.details = problem.details;
+    fault.request_id = problem.request_id;
+    Ok(fault)
+}
+
+fn return_code(body: &[u8], status: Option<u16>) -> serde_json::Result<ReceivedFault> {
+    let answer: ReturnCodeAnswer<'_> = serde_json::from_slice(body)?;
+    let derived = derived_status(&answer.return_code);
+    let mut fault = of_status(status.or(derived));
+    fault.message = answer.error_message;
+    // One of another status than the answer's is the application's own.
+    let is_derived = derived.is_some_and(|derived| derived == fault.status);
+    fault.code = (!is_derived).then_some(answer.return_code);
+    Ok(fault)
+}
+
+/// The 404 of `ERR40400`.
+fn derived_status(code: &str) -> Option<u16> {
+    let status = code.strip_prefix("ERR")?.strip_suffix("00")?.parse().ok()?;
+    (derived_code(status) == code).then_some(status)
+}
+
+fn code_message_data(body: &[u8], status: Option<u16>) -> serde_json::Result<ReceivedFault> {
+    let answer: CodeAnswer<'_> = serde_json::from_slice(body)?;
+    let mut fault = of_status(status);
+    fault.message = answer.message;
+    fault.code = match answer.code {
+        Code::Number(GENERAL_FAULT) => None,
+        Code::Number(number) => Some(number.to_string()),
+        Code::Text(text) => Some(text),
+    };
+    fault.details = answer.data.map(|data| serde_json::from_str(data.get())).transpose()?;
+    fault.request_id = answer.request_id.filter(|id| !id.is_empty());
+    Ok(fault)
+}
+
+fn of_status(status: Option<u16>) -> ReceivedFault {
+    let kind = status.map_or(FaultKind::Internal, FaultKind::from_http_status);
+    ReceivedFault::new(kind, status.unwrap_or_else(|| kind.http_status()))
+}
+
+fn unknown(body: &[u8], status: Option<u16>) -> ReceivedFault {
+    let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_QUOTE)]);
+    ReceivedFault { message: text.trim().to_owned(), ..of_status(status) }
+}
+
+fn malformed(style: EnvelopeStyle, error: &serde_json::Error) -> ReceivedFault {
+    ReceivedFault {
+        reason: "MALFORMED_ANSWER".to_owned(),
+        message: format!("the answer is not in the envelope {style:?}: {error}"),
+        ..of_status(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const STYLES: [EnvelopeStyle; 3] =
+        [EnvelopeStyle::Plain, EnvelopeStyle::ReturnCode, EnvelopeStyle::CodeMessageData];
+
+    fn faults() -> impl Strategy<Value = ReceivedFault> {
+        let details =
+            proptest::option::of(any::<i32>().prop_map(|number| json!([{ "field": number }])));
+        let code = proptest::option::of(prop_oneof![
+            any::<String>(),
+            any::<i64>().prop_map(|number| number.to_string()),
+            Just("SUC00000".to_owned()),
+            Just("0".to_owned()),
+        ]);
+        let kind = proptest::sample::select(FaultKind::ALL.to_vec());
+        (kind, any::<String>(), code, any::<String>(), details, "[!-~]{1,40}").prop_map(
+            |(kind, reason, code, message, details, id)| ReceivedFault {
+                reason,
+                code,
+                message,
+                details,
+                request_id: Some(id),
+                ..ReceivedFault::new(kind, kind.http_status())
+            },
+        )
+    }
+
+    fn written(style: EnvelopeStyle, fault: &ReceivedFault) -> Vec<u8> {
+        let mut body = Vec::new();
+        style.envelope().write_fault(&mut body, &fault.view());
+        body
+    }
+
+    /// What a style has room for.
+    fn expected(style: EnvelopeStyle, fault: &ReceivedFault) -> ReceivedFault {
+        let fault = fault.clone();
+        let reason = fault.kind.as_str().to_owned();
+        match style {
+            EnvelopeStyle::Plain => fault,
+            EnvelopeStyle::ReturnCode => {
+                let derived = derived_code(fault.status);
+                let code = fault.code.filter(|code| code != SUCCESS && *code != derived);
+                ReceivedFault { reason, code, details: None, request_id: None, ..fault }
+            }
+            EnvelopeStyle::CodeMessageData => {
+                let code = fault.code.filter(|code| code != "10000");
+                ReceivedFault { reason, code, ..fault }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_fault_comes_back_as_far_as_its_envelope_has_room(fault in faults()) {
+            for style in STYLES {
+                let body = written(style, &fault);
+                let read = style.read(&body, Some(fault.status)).expect_err("a fault");
+                prop_assert_eq!(*read, expected(style, &fault), "{:?}", style);
+            }
+        }
+
+        #[test]
+        fn without_a_status_a_code_or_an_event_tells_a_fault(fault in faults()) {
+            let plain = EnvelopeStyle::Plain;
+            prop_assert_eq!(&plain.read_fault(&written(plain, &fault), None), &fault);
+            for style in &STYLES[1..] {
+                let body = written(*style, &fault);
+                let read = style.read(&body, None).expect_err("a fault");
+                prop_assert_eq!(read.message, fault.message.clone());
+            }
+        }
+
+        #[test]
+        fn a_value_comes_back(number in any::<i64>(), text in any::<String>()) {
+            for style in STYLES {
+                let (value, mut body) = (json!([number, text]), Vec::new());
+                let write = &mut |out: &mut Vec<u8>| serde_json::to_writer(out, &value);
+                style.envelope().write_value(&mut body, "id", write).expect("JSON");
+                let read = style.read(&body, Some(200)).expect("a value");
+                prop_assert_eq!(serde_json::from_str::<Value>(read.get()).expect("JSON"), value);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(body in any::<Vec<u8>>(), status in any::<Option<u16>>()) {
+            for style in STYLES {
+                let _ = style.read(&body, status);
+                let _ = style.read_fault(&body, status);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_comes_back_in_every_style() {
+        for (kind, style) in FaultKind::ALL.into_iter().flat_map(|k| STYLES.map(|s| (k, s))) {
+            let fault = ReceivedFault::new(kind, kind.http_status());
+            let read = style.read_fault(&written(style, &fault), Some(fault.status));
+            assert_eq!(read.kind, kind, "{style:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_of_a_status_says_the_kind_where_the_protocol_does_not() {
+        let fault = ReceivedFault::new(FaultKind::NotFound, 410);
+        let body = written(EnvelopeStyle::ReturnCode, &fault);
+        let read = EnvelopeStyle::ReturnCode.read(&body, None).expect_err("a fault");
+        assert_eq!((read.kind, read.status, read.code), (FaultKind::NotFound, 410, None));
+        let read = EnvelopeStyle::ReturnCode.read(&body, Some(500)).expect_err("a fault");
+        assert_eq!((read.status, read.code.as_deref()), (500, Some("ERR41000")));
+    }
+
+    #[test]
+    fn what_a_proxy_says_is_a_fault_of_its_status() {
+        for style in STYLES {
+            let read = style.read(b"<h1>Bad Gateway</h1>\n", Some(502)).expect_err("a fault");
+            assert_eq!(read.kind, FaultKind::Unavailable);
+            assert_eq!(read.message, "<h1>Bad Gateway</h1>");
+        }
+        let foreign = br#"{"type":"https://example.com/oos","title":"Out of stock"}"#;
+        let read = EnvelopeStyle::Plain.read(foreign, Some(409)).expect_err("a fault");
+        assert_eq!((read.kind, read.message.as_str()), (FaultKind::AlreadyExists, "Out of stock"));
+    }
+
+    #[test]
+    fn an_answer_in_another_envelope_is_an_internal_fault_that_says_so() {
+        for (style, body) in [
+            (EnvelopeStyle::Plain, "hello"),
+            (EnvelopeStyle::ReturnCode, "[1]"),
+            (EnvelopeStyle::CodeMessageData, r#"{"returnCode":"SUC00000"}"#),
+        ] {
+            let read = style.read(body.as_bytes(), Some(200)).expect_err("no answer");
+            assert_eq!((read.kind, &*read.reason), (FaultKind::Internal, "MALFORMED_ANSWER"));
+        }
+    }
+}
