@@ -1,6 +1,10 @@
 //! The error of everything that happens outside of a call: start, stop, wiring, configuration.
 
+mod sources;
+
 use std::{error::Error as StdError, fmt, sync::Arc};
+
+pub(crate) use self::sources::Sources;
 
 /// The result of everything that is not a call (a call answers with a
 /// [`Fault`](crate::operation::Fault)).
@@ -80,8 +84,17 @@ struct Inner {
     context: Vec<String>,
     stage: Option<&'static str>,
     advice: Option<String>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    cause: Option<Cause>,
     parts: Vec<Error>,
+}
+
+/// An error of another type that stands behind one of ours.
+#[derive(Clone)]
+enum Cause {
+    /// What the message does not tell.
+    Behind(Arc<dyn StdError + Send + Sync>),
+    /// What the message is the text of.
+    Itself(Arc<dyn StdError + Send + Sync>),
 }
 
 impl Error {
@@ -93,7 +106,7 @@ impl Error {
             context: Vec::new(),
             stage: None,
             advice: None,
-            source: None,
+            cause: None,
             parts: Vec::new(),
         }))
     }
@@ -179,7 +192,7 @@ impl Error {
     /// Keeps the error that caused this one.
     #[must_use]
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.inner().source = Some(Arc::new(source));
+        self.inner().cause = Some(Cause::Behind(Arc::new(source)));
         self
     }
 
@@ -229,10 +242,14 @@ impl Error {
         self.0.advice.as_deref()
     }
 
-    /// The error that caused this one.
+    /// The error that caused this one. Of an error that was converted by `?` that is what caused
+    /// it, since its own text is the message.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        match self.0.cause.as_ref()? {
+            Cause::Behind(error) => Some(&**error),
+            Cause::Itself(error) => error.source(),
+        }
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -317,85 +334,11 @@ impl fmt::Debug for Error {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(source: E) -> Self {
-        let message = source.to_string();
-        let error = Self::new(ErrorKind::Other, message);
-        match source.source() {
-            Some(_) => error.caused_by(Inherited(Box::new(source))),
-            None => error,
-        }
-    }
-}
-
-/// Shows only what stands behind an error whose own text is already the message.
-#[derive(Debug)]
-struct Inherited(Box<dyn StdError + Send + Sync>);
-
-impl fmt::Display for Inherited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
-            Some(source) => fmt::Display::fmt(source, f),
-            None => fmt::Display::fmt(&self.0, f),
-        }
-    }
-}
-
-impl StdError for Inherited {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().and_then(StdError::source)
+        let mut error = Self::new(ErrorKind::Other, source.to_string());
+        error.inner().cause = Some(Cause::Itself(Arc::new(source)));
+        error
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_prints_place_stage_cause_and_advice() {
-        let io = std::io::Error::other("permission denied");
-        let error = Error::connection("cannot bind 127.0.0.1:80")
-            .caused_by(io)
-            .context("framework http (default)")
-            .at_stage("bind")
-            .advise("choose a port above 1023");
-        assert_eq!(
-            format!("{error:?}"),
-            "framework http (default): cannot bind 127.0.0.1:80\n  stage: bind\n  because: permission denied\n  \
-             help: choose a port above 1023\n",
-        );
-        assert_eq!(error.exit_code(), 69);
-    }
-
-    #[test]
-    fn a_report_is_no_wider_than_a_terminal() {
-        let names: Vec<String> = (0..60).map(|number| format!("Service{number}")).collect();
-        let inner = Error::wiring(names.join(" → ")).advise(names.join(", "));
-        let also = Error::other("two\nlines").caused_by(std::io::Error::other(names.join(" ")));
-        let report = Error::all("two", vec![inner, also]).expect_err("there are two");
-        let text = format!("{report:?}");
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("      ")), "{text}");
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let count =
-            |name: &String| words.iter().filter(|word| word.trim_end_matches(',') == name).count();
-        assert!(names.iter().all(|name| count(name) == 3), "{text}");
-        let generic = Error::other(format!("{}: Cache<dyn Store + Send, u8>", "x".repeat(90)));
-        let wrapped = format!("{}:\n    Cache<dyn Store + Send, u8>\n", "x".repeat(90));
-        assert_eq!(format!("{generic:?}"), wrapped);
-    }
-
-    #[test]
-    fn several_errors_are_one_report() {
-        let report = Error::all("2 faults", vec![Error::wiring("a"), Error::configuration("b")]);
-        let report = report.expect_err("there are two");
-        assert_eq!(report.kind(), ErrorKind::Wiring);
-        assert_eq!(format!("{report:?}"), "2 faults\n  a\n  b\n");
-        assert!(Error::all("none", Vec::new()).is_ok());
-    }
-
-    #[test]
-    fn a_foreign_error_becomes_the_message_and_keeps_its_cause_once() {
-        let error = Error::from("x".parse::<u16>().expect_err("not a number"));
-        assert_eq!(format!("{error:?}"), "invalid digit found in string\n");
-        assert_eq!(error.or_kind(ErrorKind::Hook).kind(), ErrorKind::Hook);
-    }
-}
+mod tests;

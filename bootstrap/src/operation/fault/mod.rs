@@ -1,15 +1,26 @@
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
+//! The one error that callers see.
 
+mod headers;
+mod received;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, fmt};
+
+use http::HeaderMap;
 pub use polyport_wire::FaultKind;
 use polyport_wire::FaultView;
 use serde_json::Value;
 
+use self::source::Source;
 use crate::{Error, panics};
 
 /// The one error that callers see, with one mapping for each protocol.
 ///
 /// It has a kind, a stable `reason` for machines, a `message` for people, optionally a business
-/// `code` and details, and a source that is logged and never sent.
+/// `code`, details and headers, and a source that is logged and never sent. An application's own
+/// errors become faults by `#[derive(Fault)]`.
 ///
 /// # Examples
 /// ```
@@ -28,12 +39,8 @@ struct Inner {
     code: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     details: Option<Value>,
+    headers: Option<Box<HeaderMap>>,
     source: Option<Source>,
-}
-
-enum Source {
-    Error(Error),
-    Foreign(Arc<dyn StdError + Send + Sync>),
 }
 
 macro_rules! constructors {
@@ -65,6 +72,7 @@ impl Fault {
             code: None,
             message: message.into(),
             details: None,
+            headers: None,
             source: None,
         }))
     }
@@ -97,7 +105,7 @@ impl Fault {
     /// A defect on this side. The caller learns only that there is one; `source` is logged.
     pub fn internal(source: impl Into<Error>) -> Self {
         let mut fault = Self::new(FaultKind::Internal, "INTERNAL", "internal error");
-        fault.0.source = Some(Source::Error(source.into()));
+        fault.0.source = Some(Source::Report(source.into()));
         fault
     }
 
@@ -125,13 +133,6 @@ impl Fault {
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.0.details = Some(details);
-        self
-    }
-
-    /// Keeps what caused this; it is logged and never sent.
-    #[must_use]
-    pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Source::Foreign(Arc::new(source)));
         self
     }
 
@@ -171,31 +172,6 @@ impl Fault {
         self.0.details.as_ref()
     }
 
-    /// The text of what caused this, for the log.
-    #[must_use]
-    pub fn source_text(&self) -> Option<String> {
-        match self.0.source.as_ref()? {
-            Source::Error(error) => Some(format!("{error:?}").trim_end().to_owned()),
-            Source::Foreign(error) => Some(error.to_string()),
-        }
-    }
-
-    /// The error of type `E` that caused this, if there is one among its sources.
-    #[must_use]
-    pub fn find_source<E: StdError + 'static>(&self) -> Option<&E> {
-        let mut source: Option<&(dyn StdError + 'static)> = match self.0.source.as_ref()? {
-            Source::Error(error) => error.source(),
-            Source::Foreign(error) => Some(&**error),
-        };
-        while let Some(error) = source {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            source = error.source();
-        }
-        None
-    }
-
     /// What the caller of the call `request_id` may see of it.
     #[must_use]
     pub fn view<'a>(&'a self, request_id: &'a str) -> FaultView<'a> {
@@ -226,6 +202,8 @@ impl fmt::Debug for Fault {
             .field("code", &self.code())
             .field("message", &self.message())
             .field("details", &self.details())
+            // Their values may be secrets.
+            .field("headers", &self.headers().keys().collect::<Vec<_>>())
             .field("source", &self.source_text())
             .finish()
     }
