@@ -22,6 +22,7 @@ mod pipeline;
 mod reply;
 mod schema;
 mod scope;
+pub mod trace;
 mod values;
 
 pub use active::ActiveOperation;
