@@ -1,5 +1,6 @@
 //! The error of everything that happens outside of a call: start, stop, wiring, configuration.
 
+mod report;
 mod sources;
 
 use std::{error::Error as StdError, fmt, sync::Arc};
@@ -255,80 +256,26 @@ impl Error {
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
-
-    fn write_report(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
-        write_wrapped(f, indent, &self.to_string())?;
-        if let Some(stage) = self.stage() {
-            write_wrapped(f, indent + 2, &format!("stage: {stage}"))?;
-        }
-        let mut cause = self.source();
-        while let Some(source) = cause {
-            write_wrapped(f, indent + 2, &format!("because: {source}"))?;
-            cause = source.source();
-        }
-        if let Some(advice) = self.advice() {
-            write_wrapped(f, indent + 2, &format!("help: {advice}"))?;
-        }
-        self.parts().iter().try_for_each(|part| part.write_report(f, indent + 2))
-    }
-}
-
-/// How wide a report may be, so that nobody has to scroll sideways: 100 columns, less the `error: `
-/// that the process puts before it. A longer word stands out.
-const WIDTH: usize = 93;
-
-/// Writes `text` at that indentation; what does not fit stands on lines of its own below, further
-/// to the right.
-fn write_wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> fmt::Result {
-    for line in text.lines() {
-        let mut column = indent;
-        write!(f, "{:indent$}", "")?;
-        for (place, word) in words(line).enumerate() {
-            let width = word.chars().count();
-            if place > 0 && column + 1 + width > WIDTH {
-                column = indent + 4;
-                write!(f, "\n{:column$}", "")?;
-            } else if place > 0 {
-                column += 1;
-                f.write_str(" ")?;
-            }
-            column += width;
-            f.write_str(word)?;
-        }
-        writeln!(f)?;
-    }
-    Ok(())
-}
-
-/// The words of `line`; a type with its arguments is one, as long as it fits on a line.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_usize;
-    let words = line.split(move |character| {
-        match character {
-            '<' => depth += 1,
-            '>' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        character == ' ' && depth == 0
-    });
-    words.flat_map(|word| {
-        let parts = if word.chars().count() > WIDTH / 2 { usize::MAX } else { 1 };
-        word.splitn(parts, ' ')
-    })
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for place in self.0.context.iter().rev() {
+        fmt::Display::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.context.iter().rev() {
             write!(f, "{place}: ")?;
         }
-        f.write_str(&self.0.message)
+        f.write_str(&self.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_report(f, 0)
+        report::write(self, f, 0)
     }
 }
 

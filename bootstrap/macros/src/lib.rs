@@ -3,6 +3,7 @@
 
 mod controller;
 mod entry;
+mod fault;
 mod operation;
 mod options;
 mod provide;
@@ -93,6 +94,69 @@ use syn::{DeriveInput, Item, ItemFn, ItemImpl, parse_macro_input};
 pub fn derive_provide(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     provide::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an application's own errors faults: `?` turns them into a `Fault`, which says to the
+/// caller what the attributes say, and keeps the error as its source. That is logged and never
+/// sent, and fault filters can be chosen by its type.
+///
+/// Each variant (or the struct) says which kind of fault it is:
+/// `#[fault(not_found, "USER_NOT_FOUND", message = "no user {id}", code = "4711", status = 410)]`.
+///
+/// | part | meaning |
+/// |---|---|
+/// | `invalid_argument`, `unauthenticated`, `permission_denied`, `not_found`, `already_exists`, `failed_precondition`, `resource_exhausted`, `cancelled`, `internal`, `unimplemented`, `unavailable`, `deadline_exceeded` | the kind |
+/// | `transparent` | instead of all others: the fault is what the one field becomes (a `Fault`, a polyport `Error`, another enum that derives `Fault`), which is not kept |
+/// | `"USER_NOT_FOUND"` | the reason, for machines; else the variant's name in that form |
+/// | `message = "no user {id}"` | what the caller reads; `{0}`, `{id}` and `{id:?}` are fields |
+/// | `code = "4711"` | a business code |
+/// | `status = 410` | a finer HTTP status than the kind's |
+///
+/// On the type itself, `#[fault(crate = path)]` says where to find polyport, if not at
+/// `::polyport`.
+///
+/// The messages are also what the error says of itself: the derive writes `Display` and
+/// `std::error::Error` (whose source is the field marked `#[source]`), and the type derives
+/// `Debug`. Where `thiserror` writes them (`#[error("…")]`), its text is for the log, and for the
+/// caller too where there is no `message`. The caller of a defect (`internal`) never reads that: it
+/// is told `internal error`, or the `message`.
+///
+/// # Examples
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
+/// use polyport::{Fault, FaultKind};
+///
+/// #[derive(Debug, Fault)]
+/// enum ImError {
+///     #[fault(not_found, message = "no such user")]
+///     UserNotFound,
+///     #[fault(already_exists, "NAME_TAKEN", code = "4711", message = "{0} is somebody else")]
+///     NameTaken(String),
+///     #[fault(internal)]
+///     Store(#[source] std::io::Error),
+///     #[fault(transparent)]
+///     Other(Fault),
+/// }
+///
+/// fn register(name: &str) -> Result<(), Fault> {
+///     Err(ImError::NameTaken(name.to_owned()))?
+/// }
+///
+/// let fault = register("tom").unwrap_err();
+/// assert_eq!((fault.kind(), fault.code()), (FaultKind::AlreadyExists, Some("4711")));
+/// assert_eq!(fault.message(), "tom is somebody else");
+/// assert!(matches!(fault.find_source(), Some(ImError::NameTaken(_))));
+///
+/// let fault = Fault::from(ImError::Store(std::io::Error::other("disk full")));
+/// assert_eq!((fault.reason(), fault.message()), ("STORE", "internal error"));
+/// assert!(fault.find_source::<std::io::Error>().is_some());
+/// assert_eq!(Fault::from(ImError::UserNotFound).reason(), "USER_NOT_FOUND");
+/// # assert_eq!(Fault::from(ImError::Other(fault)).reason(), "STORE");
+/// ```
+#[proc_macro_derive(Fault, attributes(fault, source))]
+pub fn derive_fault(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    fault::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes a struct the type of a section of the configuration, which `#[settings("users")]` names.

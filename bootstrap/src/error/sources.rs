@@ -1,8 +1,8 @@
 //! The errors of other types that stand behind one of ours.
 
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, fmt, io};
 
-use super::{Cause, Error};
+use super::{Cause, Error, Inner};
 
 /// How far a chain of causes is followed, so that one which bites its own tail ends too.
 const LONGEST: usize = 128;
@@ -12,6 +12,11 @@ impl Error {
     /// made of or caused by, what caused that, and so on; then those of [`parts`](Self::parts).
     pub fn sources(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         Sources::of_report(self)
+    }
+
+    /// What can stand behind an error of another type: this one, whose sources are found there too.
+    pub(crate) fn as_std(&self) -> &(dyn StdError + 'static) {
+        &*self.0
     }
 
     /// The first of [`sources`](Self::sources) that is an `E`.
@@ -27,6 +32,26 @@ impl Error {
     #[must_use]
     pub fn find_source<E: StdError + 'static>(&self) -> Option<&E> {
         self.sources().find_map(|source| source.downcast_ref())
+    }
+}
+
+impl Cause {
+    fn root(&self) -> &(dyn StdError + 'static) {
+        let (Self::Behind(error) | Self::Itself(error)) = self;
+        &**error
+    }
+}
+
+/// An [`Error`] as others hold it.
+impl StdError for Inner {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(Cause::root)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -52,8 +77,8 @@ impl<'a> Sources<'a> {
         loop {
             let report = self.reports.pop()?;
             self.reports.extend(report.parts().iter().rev());
-            if let Some(Cause::Behind(error) | Cause::Itself(error)) = &report.0.cause {
-                return Some(&**error);
+            if let Some(cause) = &report.0.cause {
+                return Some(cause.root());
             }
         }
     }
@@ -69,6 +94,9 @@ impl<'a> Iterator for Sources<'a> {
             None => self.next_root()?,
         };
         self.next = behind(error);
+        if let Some(report) = error.downcast_ref::<Inner>() {
+            self.reports.extend(report.parts.iter().rev());
+        }
         Some(error)
     }
 }

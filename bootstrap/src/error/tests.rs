@@ -1,4 +1,4 @@
-use super::*;
+use super::{report::WIDTH, *};
 
 #[test]
 fn debug_prints_place_stage_cause_and_advice() {

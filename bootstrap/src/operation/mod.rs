@@ -37,6 +37,8 @@ pub use exposures::Exposures;
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};
+#[doc(hidden)]
+pub use fault::AsSource;
 pub use fault::{Fault, FaultKind};
 pub use handler::Operation;
 pub use in_flight::Flight;

@@ -13,6 +13,7 @@ pub use polyport_wire::FaultKind;
 use polyport_wire::FaultView;
 use serde_json::Value;
 
+pub use self::source::AsSource;
 use self::source::Source;
 use crate::{Error, panics};
 

@@ -10,6 +10,42 @@ pub(super) enum Source {
     Foreign(Box<dyn StdError + Send + Sync>),
 }
 
+/// What `#[derive(Fault)]` takes for a `#[source]`: an error, a box of one, or an [`Error`] of ours.
+pub trait AsSource {
+    /// The error.
+    fn as_source(&self) -> &(dyn StdError + 'static);
+}
+
+impl<E: StdError + 'static> AsSource for E {
+    fn as_source(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl AsSource for dyn StdError + 'static {
+    fn as_source(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl AsSource for dyn StdError + Send + 'static {
+    fn as_source(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl AsSource for dyn StdError + Send + Sync + 'static {
+    fn as_source(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl AsSource for Error {
+    fn as_source(&self) -> &(dyn StdError + 'static) {
+        self.as_std()
+    }
+}
+
 impl Fault {
     /// Keeps what caused this, whose type fault filters can be chosen by; it is logged and never
     /// sent.
