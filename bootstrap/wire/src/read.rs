@@ -21,6 +21,27 @@ const LONGEST_QUOTE: usize = 512;
 ///
 /// A missing reason is the kind's name, and a kind that nothing says is internal.
 impl EnvelopeStyle {
+    /// The envelope that a fault is in, as its body has it: `returnCode`, `code` with `message`, or
+    /// neither.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_wire::EnvelopeStyle;
+    ///
+    /// let body = br#"{"returnCode":"ERR40400","errorMessage":"no such user"}"#;
+    /// assert_eq!(EnvelopeStyle::of_fault(body), EnvelopeStyle::ReturnCode);
+    /// ```
+    #[must_use]
+    pub fn of_fault(body: &[u8]) -> Self {
+        if serde_json::from_slice::<ReturnCodeAnswer<'_>>(body).is_ok() {
+            return Self::ReturnCode;
+        }
+        match serde_json::from_slice::<CodeAnswer<'_>>(body) {
+            Ok(CodeAnswer { message: Some(_), .. }) => Self::CodeMessageData,
+            _ => Self::Plain,
+        }
+    }
+
     /// The value of an answer as it was sent, or the fault that it is. `status` is the HTTP status, where the
     /// protocol has one: from 400 on the answer is a fault. The envelopes with codes say by
     /// themselves what is a fault, whatever the status.
@@ -85,7 +106,7 @@ struct ReturnCodeAnswer<'a> {
 struct CodeAnswer<'a> {
     code: Code,
     #[serde(default)]
-    message: String,
+    message: Option<String>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
@@ -146,7 +167,7 @@ fn derived_status(code: &str) -> Option<u16> {
 fn code_message_data(body: &[u8], status: Option<u16>) -> serde_json::Result<ReceivedFault> {
     let answer: CodeAnswer<'_> = serde_json::from_slice(body)?;
     let mut fault = of_status(status);
-    fault.message = answer.message;
+    fault.message = answer.message.unwrap_or_default();
     fault.code = match answer.code {
         Code::Number(GENERAL_FAULT) => None,
         Code::Number(number) => Some(number.to_string()),

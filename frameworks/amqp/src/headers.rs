@@ -18,6 +18,11 @@ pub(crate) const ORIGINAL_ROUTING_KEY: &str = "x-original-routingKey";
 /// The queue that it was taken from.
 pub(crate) const ORIGINAL_QUEUE: &str = "x-original-queue";
 
+/// The kind of the fault that a reply or a parked message tells of; a reply without is a value.
+pub(crate) const FAULT_KIND: &str = "x-exception-kind";
+/// The fault's reason.
+pub(crate) const FAULT_REASON: &str = "x-exception-reason";
+
 /// Headers that make RabbitMQ route copies to further queues ("sender-selected distribution").
 const ROUTING: [&str; 2] = ["CC", "BCC"];
 

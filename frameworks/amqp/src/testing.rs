@@ -12,7 +12,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use polyport_bootstrap::{DEFAULT_NAME, testing::TestApp};
+use polyport_bootstrap::{DEFAULT_NAME, Fault, FaultKind, testing::TestApp, wire::EnvelopeStyle};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -287,6 +287,18 @@ impl TestMessage {
     pub fn json<T: DeserializeOwned>(&self) -> T {
         let shown = String::from_utf8_lossy(&self.body);
         must(serde_json::from_slice(&self.body), &format!("the message {shown:?}"))
+    }
+
+    /// The fault that a reply is, in whichever envelope; none where its headers name no kind of
+    /// fault.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        let kind = FaultKind::from_name(&self.header(headers::FAULT_KIND)?)?;
+        let style = EnvelopeStyle::of_fault(&self.body);
+        let mut received = style.read_fault(&self.body, Some(kind.http_status()));
+        received.kind = kind;
+        received.reason = self.header(headers::FAULT_REASON).unwrap_or(received.reason);
+        Some(Fault::from_received(received))
     }
 
     /// The exchange that it was published to.

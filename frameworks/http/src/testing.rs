@@ -12,7 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use polyport_bootstrap::{Application, DEFAULT_NAME, Error, Result, testing::TestApp};
+use polyport_bootstrap::{
+    Application, DEFAULT_NAME, Error, Fault, Result, testing::TestApp, wire::EnvelopeStyle,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::TcpStream;
 
@@ -234,6 +236,28 @@ impl HttpReply {
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_slice(self.bytes()).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+impl HttpReply {
+    /// The fault that the reply is, in whichever envelope, with the headers that tell what to do
+    /// about it (`Allow`, `Retry-After`, `WWW-Authenticate`); none where the status is not 4xx or
+    /// 5xx.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        let status = self.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return None;
+        }
+        let style = EnvelopeStyle::of_fault(self.bytes());
+        let received = style.read_fault(self.bytes(), Some(status.as_u16()));
+        let mut fault = Fault::from_received(received);
+        for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+            for value in self.headers().get_all(&name) {
+                fault = fault.with_header(name.clone(), value.clone());
+            }
+        }
+        Some(fault)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use polyport_bootstrap::{
-    Fault, Result,
+    Fault, FaultKind, Result,
     operation::{Ctx, Inject},
     testing::create_bootstrap,
 };
@@ -133,6 +133,10 @@ async fn every_answer_is_in_the_configured_envelope() {
         assert_eq!(get("/rooms/lobby").await.1["returnCode"], "ERR40000");
         let reply = app.http().delete("/hello").await;
         assert_eq!(reply.json::<Value>()["returnCode"], "ERR40500");
+        let fault = reply.fault().expect("a fault");
+        assert_eq!((fault.kind(), fault.status()), (FaultKind::InvalidArgument, 405));
+        assert_eq!(fault.headers()["allow"], reply.headers()["allow"]);
+        assert!(app.http().get("/hello").await.fault().is_none());
 
         let app = create_bootstrap(bootstrap(routes)).config("http.envelope", "code-message-data");
         let app = app.await.expect("it starts");
@@ -141,6 +145,8 @@ async fn every_answer_is_in_the_configured_envelope() {
             reply.json::<Value>(),
             json!({ "code": 10000, "message": "no such user", "data": null, "request_id": "r-1" }),
         );
+        let fault = reply.fault().expect("a fault");
+        assert_eq!((fault.kind(), fault.message()), (FaultKind::NotFound, "no such user"));
     })
     .await;
 }

@@ -1,6 +1,15 @@
 //! The client for tests of an application: `app.websocket("/ws").await`.
 
-use std::{collections::VecDeque, fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+mod fault;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{
     SinkExt, StreamExt,
@@ -20,6 +29,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::fault::frame_fault;
 use crate::{Closed, WebSocketApp, socket::close_frame};
 
 type Stream = WebSocketStream<TcpStream>;
@@ -151,9 +161,26 @@ impl WebSocketClient {
     /// # Panics
     /// If the connection ends, or no answer comes.
     pub async fn call(&mut self, event: &str, data: &(impl Serialize + ?Sized)) -> Value {
+        self.call_with(event, data, &[]).await
+    }
+
+    /// The same with metadata, which stand for headers.
+    ///
+    /// # Panics
+    /// If the connection ends, or no answer comes.
+    pub async fn call_with(
+        &mut self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+        metadata: &[(&str, &str)],
+    ) -> Value {
         self.last_id += 1;
         let id = self.last_id;
-        self.send_text(&json!({ "event": event, "data": data, "id": id }).to_string()).await;
+        let mut frame = json!({ "event": event, "data": data, "id": id });
+        if !metadata.is_empty() {
+            frame["metadata"] = json!(metadata.iter().copied().collect::<BTreeMap<_, _>>());
+        }
+        self.send_text(&frame.to_string()).await;
         self.expect(&format!("the answer to {event:?}"), |frame| frame["id"] == id).await
     }
 

@@ -2,8 +2,9 @@
 //! be written and read again, and nothing grows. The fuzzer (`fuzz/`) and the property tests share
 //! this file.
 
-use super::{Baggage, TraceContext};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Baggage, RequestId, TraceContext};
 
 /// Checks headers, one a line: `name:value`.
 ///
@@ -11,6 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// They do harm.
 pub(crate) fn check(input: &[u8]) {
     let headers = headers(input);
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let id = RequestId::from_peer(id);
+    assert!(HeaderValue::from_str(id.as_str()).is_ok() && id.as_str().len() <= 128);
     let mut sent = HeaderMap::new();
     let trace = TraceContext::extract(&headers);
     if let Some(trace) = &trace {

@@ -11,6 +11,8 @@ mod context;
 mod harmless;
 mod state;
 
+#[cfg(test)]
+use super::RequestId;
 pub use self::{
     baggage::{Baggage, BaggageEntry},
     carrier::Carrier,

@@ -57,6 +57,7 @@ proptest! {
     fn a_fault_comes_back_as_far_as_its_envelope_has_room(fault in faults()) {
         for style in STYLES {
             let body = written(style, &fault);
+            prop_assert_eq!(EnvelopeStyle::of_fault(&body), style);
             let read = style.read(&body, Some(fault.status)).expect_err("a fault");
             prop_assert_eq!(*read, expected(style, &fault), "{:?}", style);
         }
@@ -89,6 +90,7 @@ proptest! {
         for style in STYLES {
             let _ = style.read(&body, status);
             let _ = style.read_fault(&body, status);
+            let _ = EnvelopeStyle::of_fault(&body);
         }
     }
 }

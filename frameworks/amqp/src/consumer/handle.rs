@@ -118,7 +118,7 @@ impl Consumer {
         let (_, _, body) = reply.into_parts();
         let mut out = Vec::new();
         match body.write_json(&*self.shared.adapter.envelope, id.as_str(), &mut out) {
-            Ok(()) => self.answer(incoming, id, "application/json", out).await,
+            Ok(()) => self.answer(id, reply(&incoming.delivery, id, "application/json", out)).await,
             Err(fault) => self.answer_fault(incoming, id, &fault).await,
         }
     }
@@ -127,22 +127,15 @@ impl Consumer {
         let envelope = &self.shared.adapter.envelope;
         let mut body = Vec::new();
         envelope.write_fault(&mut body, &fault.view(id.as_str()));
-        self.answer(incoming, id, envelope.fault_content_type(), body).await
+        let reply = reply(&incoming.delivery, id, envelope.fault_content_type(), body);
+        self.answer(id, reply.map(|reply| moves::tell(reply, fault))).await
     }
 
     /// Replies, and acknowledges the request. Where the broker is the trouble, it is handled again
     /// when that is over; a reply that can never be sent is given up.
-    async fn answer(
-        &self,
-        incoming: &Incoming,
-        id: &RequestId,
-        content_type: &'static str,
-        body: Vec<u8>,
-    ) -> Settle {
-        let Some(message) = reply(&incoming.delivery, id, content_type, body) else {
-            return Settle::Ack;
-        };
-        match self.shared.publisher.publish(message).await {
+    async fn answer(&self, id: &RequestId, reply: Option<Outgoing>) -> Settle {
+        let Some(reply) = reply else { return Settle::Ack };
+        match self.shared.publisher.publish(reply).await {
             Ok(()) => Settle::Ack,
             Err(PublishError::NotConnected { .. }) => Settle::Requeue,
             Err(error) => {

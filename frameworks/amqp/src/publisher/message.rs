@@ -42,7 +42,7 @@ pub struct Message {
     routing_key: String,
     body: Bytes,
     content_type: Option<String>,
-    headers: Vec<(String, Value)>,
+    pub(super) headers: Vec<(String, Value)>,
     message_id: Option<String>,
     correlation_id: Option<String>,
     reply_to: Option<String>,

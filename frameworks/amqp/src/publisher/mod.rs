@@ -2,6 +2,7 @@
 //! connection, keeps a window of unconfirmed messages, and sends them again where the connection
 //! was lost under them.
 
+mod carrier;
 mod error;
 mod flight;
 mod job;

@@ -31,6 +31,7 @@ async fn a_request_is_answered_with_the_value(broker: Arc<TestBroker>) {
     let reply = broker.client.request(&queue, &text("hi")).await;
     assert_eq!(reply.json::<Value>(), json!({ "returnCode": "SUC00000", "data": "HI" }));
     assert_eq!(reply.content_type().as_deref(), Some("application/json"));
+    assert!(reply.fault().is_none());
     app.close().await.expect("a clean stop");
     assert_eq!(broker.client.queue_depth(&queue).await, 0);
     broker.delete(&queue).await;
@@ -41,9 +42,16 @@ async fn a_request_that_fails_is_answered_with_the_fault_and_not_parked(broker: 
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, shout));
     let app = app.config("amqp.envelope", "return-code").await.expect("starts");
-    for (input, code) in [("missing", "ERR40400"), ("down", "ERR50300"), ("", "ERR40000")] {
+    for (input, code, reason) in [
+        ("missing", "ERR40400", "NO_USER"),
+        ("down", "ERR50300", "DOWN"),
+        ("", "ERR40000", "INVALID_INPUT"),
+    ] {
         let reply = broker.client.request(&queue, &text(input)).await;
         assert_eq!(reply.json::<Value>()["returnCode"], code);
+        let fault = reply.fault().expect("a fault");
+        assert_eq!((fault.reason(), fault.code()), (reason, None));
+        assert_eq!(format!("ERR{}00", fault.status()), code);
     }
     app.close().await.expect("a clean stop");
     for name in ["", ".dead", ".retry.100ms"] {

@@ -1,6 +1,6 @@
 //! Events, answers and faults.
 
-use polyport_websocket::testing::{Received, WebSocketTest};
+use polyport_websocket::testing::{Received, WebSocketTest, frame_fault};
 use serde_json::json;
 
 use crate::support::{Raw, address, answer, masked, start};
@@ -34,6 +34,8 @@ async fn a_fault_is_an_exception_with_the_id() {
         let frame = client.expect_event("exception").await;
         assert_eq!((&frame["id"], &frame["data"]["returnCode"]), (&json!(2), &json!(code)));
         assert!(frame["data"]["errorMessage"].is_string(), "{frame}");
+        let fault = frame_fault(&frame).expect("a fault");
+        assert_eq!(format!("ERR{}00", fault.status()), code);
     }
     app.close().await.unwrap();
 }
