@@ -185,6 +185,20 @@ fn a_struct_is_one_fault() {
     assert_eq!(Fault::from(Wrapper(told)).reason(), "ROOM_NOT_FOUND");
 }
 
+#[derive(Debug, Fault)]
+enum OnlyDefects {
+    #[fault(internal)]
+    Store(#[source] io::Error),
+}
+
+#[test]
+fn a_defect_needs_no_message() {
+    let fault = Fault::from(OnlyDefects::Store(io::Error::other("disk full")));
+    assert_eq!(fault.message(), "internal error");
+    assert!(fault.find_source::<OnlyDefects>().is_some());
+    assert!(fault.find_source::<io::Error>().is_some());
+}
+
 #[test]
 fn a_question_mark_makes_the_fault() {
     fn answer() -> Result<(), Fault> {

@@ -117,7 +117,7 @@ pub fn derive_provide(input: TokenStream) -> TokenStream {
 ///
 /// The messages are also what the error says of itself: the derive writes `Display` and
 /// `std::error::Error` (whose source is the field marked `#[source]`), and the type derives
-/// `Debug`. Where `thiserror` writes them (`#[error("…")]`), its text is for the log, and for the
+/// `Debug`. A defect needs no message. Where `thiserror` writes them (`#[error("…")]`), its text is for the log, and for the
 /// caller too where there is no `message`. The caller of a defect (`internal`) never reads that: it
 /// is told `internal error`, or the `message`.
 ///

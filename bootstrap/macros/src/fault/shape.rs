@@ -77,7 +77,7 @@ impl Type {
                 return Err(Error::new_spanned(own, "a union cannot be a fault"));
             }
         };
-        let writes_error = !has_text_elsewhere(input) && cases.iter().any(Case::has_message);
+        let writes_error = !has_text_elsewhere(input) && cases.iter().any(Case::says_something);
         let this = Self { polyport, cases, writes_error };
         this.complete()
     }
@@ -112,8 +112,10 @@ impl Case {
         Ok(Self { path, name, fields, meaning })
     }
 
-    fn has_message(&self) -> bool {
-        matches!(&self.meaning, Meaning::Fault(meant) if meant.message.is_some())
+    /// Whether it says what only `Display` and `Error` can use.
+    fn says_something(&self) -> bool {
+        let has_message = matches!(&self.meaning, Meaning::Fault(meant) if meant.message.is_some());
+        has_message || self.fields.iter().any(|field| field.is_source)
     }
 }
 

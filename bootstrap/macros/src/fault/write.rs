@@ -1,8 +1,8 @@
 //! The code.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{DeriveInput, Generics, TypeParamBound, parse_quote, spanned::Spanned as _};
+use syn::{DeriveInput, Generics, TypeParamBound, parse_quote, spanned::Spanned};
 
 use super::{
     message::{Message, binding},
@@ -13,10 +13,10 @@ use super::{
 pub(super) fn from(input: &DeriveInput, this: &Type) -> TokenStream {
     let (name, polyport) = (&input.ident, &this.polyport);
     let arms = this.cases.iter().map(|case| match &case.meaning {
-        Meaning::Transparent => inner(case, this),
+        Meaning::Transparent => inner(case),
         Meaning::Fault(meant) => fault(case, meant, this),
     });
-    let keep = quote_spanned!(name.span()=> fault.caused_by(error));
+    let keep = quote_spanned!(at(name)=> fault.caused_by(error));
     let generics = kept(input);
     let (generics, arguments, bounds) = generics.split_for_impl();
     quote! {
@@ -66,6 +66,11 @@ pub(super) fn error(input: &DeriveInput, this: &Type) -> TokenStream {
     }
 }
 
+/// Where faults in this are shown; names there are ours.
+fn at(tokens: &impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
 /// The type's generics, where the whole can be kept as a source.
 fn kept(input: &DeriveInput) -> Generics {
     let name = &input.ident;
@@ -80,12 +85,10 @@ fn kept(input: &DeriveInput) -> Generics {
     generics
 }
 
-fn inner(case: &Case, this: &Type) -> TokenStream {
-    let (path, polyport) = (&case.path, &this.polyport);
+fn inner(case: &Case) -> TokenStream {
+    let path = &case.path;
     let fields = case.fields.iter().map(|Field { member, kind, .. }| {
-        let fault = quote_spanned! {kind.span()=>
-            <#polyport::Fault as ::std::convert::From<#kind>>::from(inner)
-        };
+        let fault = quote_spanned!(at(kind)=> ::std::convert::Into::into(inner));
         quote!(#path { #member: inner } => #fault,)
     });
     quote! {
@@ -150,7 +153,7 @@ fn text(case: &Case) -> TokenStream {
 fn source(case: &Case, this: &Type) -> Option<TokenStream> {
     let (path, polyport) = (&case.path, &this.polyport);
     let Field { member, kind, .. } = case.fields.iter().find(|field| field.is_source)?;
-    let source = quote_spanned!(kind.span()=> inner.as_source());
+    let source = quote_spanned!(at(kind)=> inner.as_source());
     Some(quote! {
         #path { #member: inner, .. } => {
             use #polyport::operation::AsSource as _;

@@ -11,11 +11,11 @@ mod context;
 mod harmless;
 mod state;
 
-#[cfg(test)]
-use super::RequestId;
 pub use self::{
     baggage::{Baggage, BaggageEntry},
     carrier::Carrier,
     context::{SpanId, TraceContext, TraceId},
     state::TraceState,
 };
+#[cfg(test)]
+use super::RequestId;
