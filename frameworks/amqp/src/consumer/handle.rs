@@ -114,8 +114,8 @@ impl Consumer {
         Settle::Requeue
     }
 
-    async fn answer_reply(&self, incoming: &Incoming, id: &RequestId, reply: Reply) -> Settle {
-        let (_, _, body) = reply.into_parts();
+    async fn answer_reply(&self, incoming: &Incoming, id: &RequestId, value: Reply) -> Settle {
+        let (_, _, body) = value.into_parts();
         let mut out = Vec::new();
         match body.write_json(&*self.shared.adapter.envelope, id.as_str(), &mut out) {
             Ok(()) => self.answer(id, reply(&incoming.delivery, id, "application/json", out)).await,
