@@ -56,7 +56,6 @@ impl GrpcFramework {
     }
 
     /// Adds guards and whatever else is to stand around all operations that it serves.
-    #[must_use]
     pub fn pipeline(mut self, add: impl FnOnce(Pipeline) -> Pipeline) -> Self {
         self.pipeline = add(self.pipeline);
         self
