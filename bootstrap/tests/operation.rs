@@ -82,9 +82,9 @@ async fn the_answer_is_appended_in_its_envelope() {
 async fn what_does_not_bind_never_reaches_the_operation() {
     let endpoint = Endpoint::json(greet);
     for (body, message) in [
-        ("{}", "missing field `name` at line 1 column 2"),
+        ("{}", "name: is required"),
         (r#"{"name":""}"#, "name: length is lower than 1"),
-        (r#"{"name":1}"#, "name: invalid type: integer `1`, expected a string at line 1 column 9"),
+        (r#"{"name":1}"#, "name: invalid type: integer `1`, expected a string"),
     ] {
         let fault = call(&endpoint, body).await.expect_err("is refused");
         assert_eq!(fault.kind(), FaultKind::InvalidArgument);

@@ -4,6 +4,7 @@
 mod controller;
 mod entry;
 mod fault;
+mod input;
 mod operation;
 mod options;
 mod provide;
@@ -187,6 +188,65 @@ pub fn derive_fault(input: TokenStream) -> TokenStream {
 pub fn derive_settings(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     settings::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Binds an operation's input from where each of its fields says that it comes from.
+///
+/// | field attribute | the value |
+/// |---|---|
+/// | none | the parameter of the route, the field of the query, or that of the body, the first that there is |
+/// | `#[from(path)]` | the parameter of the route |
+/// | `#[from(query)]` | the field of the query |
+/// | `#[from(header)]` | the header, whose name is the field's in kebab case; on gRPC, AMQP and WebSocket the metadata |
+/// | `#[from(cookie)]` | the cookie; the first where there are several, its value as it stands, without quotes around it |
+/// | `#[from(body)]` | the field of the body: JSON, form, multipart, or what a module's codec reads |
+/// | `#[from(path, header = "x-user")]` | the first of these that the call has; `= "…"` where the name is another than the field's |
+///
+/// A field is read by the name that `#[serde(rename)]` and `#[serde(rename_all)]` give it, and as
+/// `#[serde(default)]` says where it is absent. An `Option` may be absent; a `Vec` takes every
+/// value of a name that is repeated in a query, a form or the headers (a header's value is one
+/// value: it is not divided at commas). The struct also derives garde's `Validate`, and it does
+/// not derive serde's `Deserialize`: that would be a second way to bind it, and is an error of
+/// conflicting implementations of `Bind`.
+///
+/// What stands in a field's other places is not looked at: a body cannot set a field that comes
+/// from a header.
+///
+/// `#[input(crate = path)]` says where to find polyport, if not at `::polyport`.
+///
+/// # Examples
+/// ```
+/// # extern crate polyport_bootstrap as polyport;
+/// use garde::Validate;
+/// use http::HeaderMap;
+/// use polyport::operation::{Bind, Input, RawInput, Unbound};
+///
+/// #[derive(Debug, Input, Validate)]
+/// #[serde(rename_all = "camelCase")]
+/// struct ListMessages {
+///     #[from(path, header = "x-user")]
+///     #[garde(length(min = 1))]
+///     user_id: String,
+///     #[from(query)]
+///     #[serde(default)]
+///     #[garde(range(max = 100))]
+///     page_size: u32,
+///     #[from(cookie = "session")]
+///     #[garde(skip)]
+///     session: Option<String>,
+/// }
+///
+/// let input = RawInput { query: Some("/?pageSize=20".parse()?), ..RawInput::default() };
+/// let headers = HeaderMap::from_iter([("x-user".parse()?, "tom".parse()?)]);
+/// let bound = ListMessages::bind(&Unbound::new(&input, &headers)).map_err(|f| f.to_string())?;
+/// assert_eq!((bound.user_id.as_str(), bound.page_size), ("tom", 20));
+/// assert_eq!(bound.session, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[proc_macro_derive(Input, attributes(from, input, serde))]
+pub fn derive_input(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    input::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Lets the container build a type by an async function: `m.provide::<T>()` calls it, for the `T`

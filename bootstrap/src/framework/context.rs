@@ -15,7 +15,7 @@ use crate::{
     config::{Section, SettingsSection},
     container::Container,
     module::{Registered, Registrations, RouteSet},
-    operation::{Exposures, Pipeline},
+    operation::{Codecs, Exposures, Pipeline},
 };
 
 /// What a framework is built from.
@@ -69,6 +69,12 @@ impl FrameworkContext<'_> {
     /// Adds what the framework was given to stand around its operations.
     pub fn add_pipeline(&self, pipeline: Pipeline) {
         self.exposures.add_framework_pipeline(self.kind, &self.name, pipeline);
+    }
+
+    /// The formats in which bodies of calls are understood.
+    #[must_use]
+    pub fn codecs(&self) -> Arc<Codecs> {
+        Arc::clone(self.registrations.codecs())
     }
 
     /// Whether every port is to be a free one, whatever the settings say (tests).

@@ -11,7 +11,7 @@ use crate::{
     hooks::{self, HookPoint, Hooks, Owner},
     injectables::provide_settings,
     lifecycle::Kept,
-    operation::{Exposures, Pipeline},
+    operation::{Codec, Exposures, Fault, Pipeline},
 };
 
 /// Takes what a module brings.
@@ -433,6 +433,43 @@ impl<'a> ModuleBuilder<'a> {
     ) -> &mut Self {
         let module = Arc::clone(&self.module);
         self.registrations.add(module, framework, routes(R::default()));
+        self
+    }
+
+    /// Adds a way of writing the bodies of calls, for all frameworks that read them by content type.
+    pub fn codec(&mut self, codec: impl Codec) -> &mut Self {
+        let added = self.registrations.codecs_mut().add(codec);
+        self.errors.extend(added.err());
+        self
+    }
+
+    /// Says how bodies of a content type become `T`, for operations that take it as their input:
+    /// formats whose messages only their types understand, as protobuf. The body is the input as a
+    /// whole: parameters and query are not read into it. It is validated as any other.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Fault, module};
+    ///
+    /// #[derive(garde::Validate)]
+    /// struct Level(#[garde(range(max = 100))] u8);
+    ///
+    /// let levels = module("levels", |m| {
+    ///     m.typed_codec("application/x-level", |body| match body {
+    ///         [level] => Ok(Level(*level)),
+    ///         _ => Err(Fault::invalid_argument("INVALID_INPUT", "a level is one byte")),
+    ///     });
+    ///     Ok(())
+    /// });
+    /// # drop(levels);
+    /// ```
+    pub fn typed_codec<T: 'static>(
+        &mut self,
+        content_type: &str,
+        decode: impl Fn(&[u8]) -> Result<T, Fault> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let added = self.registrations.codecs_mut().add_typed(content_type, decode);
+        self.errors.extend(added.err());
         self
     }
 

@@ -6,7 +6,7 @@ use std::{
 use crate::{
     application::title,
     config::nearest,
-    operation::{Endpoint, Exposure, Protocol},
+    operation::{Codecs, Endpoint, Exposure, Protocol},
 };
 
 /// What modules register for one kind of framework.
@@ -83,6 +83,7 @@ fn erased_exposures<R: RouteSet>(
 #[derive(Default)]
 pub(crate) struct Registrations {
     entries: Vec<Entry>,
+    codecs: Arc<Codecs>,
 }
 
 struct Entry {
@@ -110,6 +111,16 @@ impl Registrations {
             routes: Box::new(routes),
             exposures: erased_exposures::<R>,
         });
+    }
+
+    /// The formats of bodies, for more to be added.
+    pub(super) fn codecs_mut(&mut self) -> &mut Codecs {
+        Arc::make_mut(&mut self.codecs)
+    }
+
+    /// The formats of bodies.
+    pub(crate) fn codecs(&self) -> &Arc<Codecs> {
+        &self.codecs
     }
 
     /// Takes everything that is for a framework of which `is_loaded` (kind, name) holds, and says

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
     Aspect, Bind, Chain, Context, Fault, FaultKind, IntoReply, Invocation, Invoke, Operation,
-    OperationInfo, Reply, Target, scope::EndOfCall,
+    OperationInfo, Reply, Target, Unbound, scope::EndOfCall,
 };
 use crate::Error;
 
@@ -63,7 +63,7 @@ impl Endpoint {
     {
         let mut info = operation.info();
         Op::Output::describe(&mut info);
-        let decode = |context: &Context| Op::Input::bind(&context.input);
+        let decode = |context: &Context| Op::Input::bind(&Unbound::of(context));
         let encode = |context: &Context, value: Op::Output| value.into_reply(context);
         Self::described(info, operation, decode, encode)
     }

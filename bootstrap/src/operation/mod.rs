@@ -6,7 +6,7 @@
 
 mod active;
 mod attributes;
-mod bind;
+mod binding;
 mod context;
 mod declared;
 mod endpoint;
@@ -16,18 +16,21 @@ mod fault;
 mod handler;
 mod in_flight;
 mod info;
-mod merge;
 mod outcome;
 mod pipeline;
 mod reply;
 mod schema;
 mod scope;
 pub mod trace;
-mod values;
 
 pub use active::ActiveOperation;
 pub(crate) use active::sentence;
-pub use bind::{Bind, BodyFormat, NoInput, RawInput, validated};
+pub use binding::{
+    AddedFormat, Bind, BodyFormat, Codec, Codecs, FilePart, NoInput, ParamNames, PathParams,
+    RawInput, Unbound, validated,
+};
+#[doc(hidden)]
+pub use binding::{InputField, InputFields, InputSource, bind_fields};
 pub use context::{Call, Context, RequestId};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;
@@ -52,7 +55,7 @@ pub use pipeline::{
     injected,
 };
 pub(crate) use pipeline::{Chain, Invoke, Pipelines, Target};
-pub use polyport_macros::operation;
+pub use polyport_macros::{Input, operation};
 pub use reply::{Answer, ByteStream, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value};
 pub use schema::Schemas;
 #[doc(hidden)]

@@ -7,37 +7,26 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Body;
 use hyper::body::Incoming;
 use matchit::Params;
-use polyport_bootstrap::operation::{BodyFormat, Call, Context, Fault, RawInput};
+use polyport_bootstrap::operation::{BodyFormat, Call, Context, Fault, PathParams, RawInput};
 use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 
-use crate::{
-    PROTOCOL, body,
-    head::{self, Identity},
-    percent,
-    refusal::Refusal,
-    reply,
-    routes::Route,
-    shell::Shell,
-};
+use crate::{PROTOCOL, body, head::Identity, refusal::Refusal, reply, routes::Route, shell::Shell};
 
 /// The route's parameters, decoded.
-pub(crate) fn parameters(params: Params<'_, '_>) -> Result<Vec<(String, String)>, Fault> {
-    let decoded = |(name, value): (&str, &str)| match percent::decode(value) {
-        Some(value) => Ok((name.to_owned(), value)),
-        None => Err(Fault::invalid_argument(
-            "INVALID_PATH",
-            format!("the path's parameter {name} is not UTF-8"),
-        )),
-    };
-    params.iter().map(decoded).collect()
+pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathParams, Fault> {
+    if params.is_empty() {
+        return Ok(PathParams::default());
+    }
+    let names = route.params.get_or_init(|| params.iter().map(|(name, _)| name).collect());
+    PathParams::decode(names, params.iter().map(|(_, value)| value))
 }
 
 /// Calls the operation of a route.
 pub(crate) async fn call(
     shell: &Shell,
     route: &Route,
-    path: Vec<(String, String)>,
+    path: PathParams,
     request: Request<Incoming>,
     identity: &Identity,
     deadline: Option<Instant>,
@@ -74,8 +63,11 @@ async fn payload(
     if body.is_end_stream() {
         return Ok((Bytes::new(), BodyFormat::Json));
     }
-    let format =
-        if route.takes_input { head::body_format(&head.headers) } else { Ok(BodyFormat::Json) };
+    let format = if route.takes_input {
+        shell.codecs.format_of(&head.headers)
+    } else {
+        Ok(BodyFormat::Json)
+    };
     match format {
         Ok(format) => Ok((body::read(head, body, shell.body_limit, deadline).await?, format)),
         Err(fault) => Err(body::refuse(head, body, fault.into()).await),

@@ -7,7 +7,7 @@ use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
     container::Container,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
-    operation::Pipeline,
+    operation::{Codecs, Pipeline},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
 
@@ -104,6 +104,7 @@ impl Framework for HttpFramework {
         let transport = HttpTransport {
             app: app.clone(),
             container: context.container().clone(),
+            codecs: context.codecs(),
             settings,
             host,
         };
@@ -126,6 +127,7 @@ fn add_routes(
 struct HttpTransport {
     app: HttpApp,
     container: Container,
+    codecs: Arc<Codecs>,
     settings: HttpSettings,
     host: ListenerHost,
 }
@@ -138,6 +140,7 @@ impl HttpTransport {
             envelope: self.settings.envelope.envelope(),
             timeout: (!self.settings.timeout.is_zero()).then_some(self.settings.timeout),
             body_limit: self.settings.body_limit,
+            codecs: Arc::clone(&self.codecs),
         }
     }
 }

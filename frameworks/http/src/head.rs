@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use http_body::Body;
-use polyport_bootstrap::operation::{BodyFormat, Fault, RequestId};
+use polyport_bootstrap::operation::{Fault, RequestId};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -77,33 +77,6 @@ fn has_plain_framing(headers: &HeaderMap) -> bool {
         && codings.next().is_none()
 }
 
-/// How a body is written, by its content type; JSON where it has none.
-pub(crate) fn body_format(headers: &HeaderMap) -> Result<BodyFormat, Fault> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(unsupported("a body with a content encoding is not understood here"));
-    }
-    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(BodyFormat::Json) };
-    let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    let essence = essence.trim_ascii();
-    if essence.eq_ignore_ascii_case(b"application/json") || has_json_suffix(essence) {
-        Ok(BodyFormat::Json)
-    } else if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-        Ok(BodyFormat::Form)
-    } else {
-        Err(unsupported("send the body as application/json or application/x-www-form-urlencoded"))
-    }
-}
-
-/// Structured syntax suffix `+json` (RFC 6839).
-fn has_json_suffix(essence: &[u8]) -> bool {
-    let start = essence.len().saturating_sub(5);
-    essence[start..].eq_ignore_ascii_case(b"+json") && essence.contains(&b'/')
-}
-
-fn unsupported(message: &'static str) -> Fault {
-    Fault::invalid_argument("UNSUPPORTED_MEDIA_TYPE", message).with_status(415)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -117,21 +90,6 @@ mod tests {
         }
         for host in ["a b", "a/b", "a@b", "a:b", "[::1", "::1", "a]", "[::1]x", "a:80:80", "ä"] {
             assert!(!is_host(host.as_bytes()), "{host}");
-        }
-    }
-
-    #[test]
-    fn content_types_choose_the_format() {
-        let format = |text: &'static str| {
-            let headers =
-                HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(text))]);
-            body_format(&headers).map_err(|fault| fault.status())
-        };
-        assert_eq!(format("Application/JSON; charset=utf-8"), Ok(BodyFormat::Json));
-        assert_eq!(format("application/merge-patch+json"), Ok(BodyFormat::Json));
-        assert_eq!(format("application/x-www-form-urlencoded"), Ok(BodyFormat::Form));
-        for text in ["text/plain", "+json", "", "json"] {
-            assert_eq!(format(text), Err(415), "{text}");
         }
     }
 

@@ -43,7 +43,6 @@ mod head;
 mod health;
 mod mount;
 mod pattern;
-mod percent;
 mod refusal;
 mod reply;
 mod routes;

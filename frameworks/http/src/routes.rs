@@ -1,11 +1,11 @@
 //! What modules register for HTTP.
 
-use std::any::TypeId;
+use std::{any::TypeId, sync::OnceLock};
 
 use http::{Method, StatusCode};
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, ModuleBuilder, RouteSet,
-    operation::{Bind, Endpoint, IntoReply, NoInput, Operation, Protocol},
+    operation::{Bind, Endpoint, IntoReply, NoInput, Operation, ParamNames, Protocol},
 };
 
 use crate::find;
@@ -62,6 +62,8 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) status: Option<StatusCode>,
     pub(crate) takes_input: bool,
+    /// The names of the path's parameters, once the first call has them.
+    pub(crate) params: OnceLock<ParamNames>,
 }
 
 impl Route {
@@ -157,6 +159,7 @@ impl HttpRoutes {
             endpoint: Endpoint::json(operation),
             status: None,
             takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
+            params: OnceLock::new(),
         });
         self
     }

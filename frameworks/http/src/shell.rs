@@ -8,7 +8,11 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Limited;
 use hyper::body::Incoming;
-use polyport_bootstrap::{container::Container, operation::Fault, wire::Envelope};
+use polyport_bootstrap::{
+    container::Container,
+    operation::{Codecs, Fault},
+    wire::Envelope,
+};
 use polyport_listener::{Handler, ResponseBody};
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
@@ -28,6 +32,7 @@ pub(crate) struct Shell {
     pub(crate) envelope: Arc<dyn Envelope>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) body_limit: usize,
+    pub(crate) codecs: Arc<Codecs>,
 }
 
 type Outcome = Result<Response<ResponseBody>, Refusal>;
@@ -53,7 +58,7 @@ impl Shell {
             return refuse(request, fault).await;
         }
         match self.table.find(request.method(), request.uri().path()) {
-            Found::Route(route, params) => match adapter::parameters(params) {
+            Found::Route(route, params) => match adapter::parameters(route, &params) {
                 Ok(path) => adapter::call(self, route, path, request, identity, deadline).await,
                 Err(fault) => refuse(request, fault).await,
             },

@@ -86,7 +86,7 @@ async fn malformed_json_missing_fields_and_broken_rules_are_400() {
         let app = serve(posts).await;
         for (body, message) in [
             ("{", "EOF while parsing"),
-            ("{}", "missing field `from`"),
+            ("{}", "from: is required"),
             (r#"{"from":""}"#, "from: length is lower than 1"),
             (r#"{"from":"tom"} x"#, "trailing"),
         ] {
