@@ -26,7 +26,7 @@ pub mod trace;
 pub use active::ActiveOperation;
 pub(crate) use active::sentence;
 pub use binding::{
-    AddedFormat, Bind, BodyFormat, Codec, Codecs, FilePart, NoInput, ParamNames, PathParams,
+    AddedFormat, Bind, Body, BodyFormat, Codec, Codecs, Cookie, FilePart, Header, Path, Query, NoInput, ParamNames, PathParams,
     RawInput, Unbound, validated,
 };
 #[doc(hidden)]

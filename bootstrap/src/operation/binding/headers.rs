@@ -1,5 +1,7 @@
 //! Headers and cookies as named values.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, header};
 
 use super::named::{AllGiven, Given};
@@ -7,6 +9,23 @@ use super::named::{AllGiven, Given};
 /// Every value of a header: each line is one.
 pub(super) fn header<'a>(metadata: &'a HeaderMap, name: &str) -> AllGiven<'a> {
     metadata.get_all(name).iter().map(|value| Given::bytes(value.as_bytes())).collect()
+}
+
+/// The name of the header that a struct's field names: `x_user` and `xUser` are `x-user`.
+pub(super) fn kebab(field: &str) -> Cow<'_, str> {
+    if !field.bytes().any(|byte| byte == b'_' || byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(field);
+    }
+    let mut name = String::with_capacity(field.len() + 2);
+    let mut is_within_word = false;
+    for letter in field.chars() {
+        if letter.is_ascii_uppercase() && is_within_word {
+            name.push('-');
+        }
+        is_within_word = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        name.push(if letter == '_' { '-' } else { letter.to_ascii_lowercase() });
+    }
+    Cow::Owned(name)
 }
 
 /// The first cookie of a name (RFC 6265, section 5.4: the one of the closest path). Its value is
@@ -44,6 +63,15 @@ mod tests {
             Given::Text(text) => text.into_owned(),
             other => format!("{other:?}"),
         })
+    }
+
+    #[test]
+    fn fields_name_headers() {
+        for (field, name) in
+            [("x_user", "x-user"), ("xUserId", "x-user-id"), ("host", "host"), ("ETag", "etag")]
+        {
+            assert_eq!(kebab(field), name);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod body;
 mod codec;
 mod collect;
+mod extractors;
 mod fault;
 mod file;
 mod headers;
@@ -13,6 +14,7 @@ mod merge;
 mod multipart;
 mod named;
 mod params;
+mod parts;
 mod percent;
 mod raw;
 mod sourced;
@@ -29,9 +31,10 @@ use serde::{
 
 #[doc(hidden)]
 pub use self::sourced::{InputField, InputFields, InputSource, bind_fields};
-use self::{body::Body, collect::collect, merge::Merged};
+use self::{body::Body as BodyParts, collect::collect, merge::Merged};
 pub use self::{
     codec::{AddedFormat, BodyFormat, Codec, Codecs},
+    extractors::{Body, Cookie, Header, Path, Query},
     file::FilePart,
     params::{ParamNames, PathParams},
     raw::{RawInput, Unbound},
@@ -91,7 +94,7 @@ where
         {
             return decoded.and_then(validated);
         }
-        let body = Body::of(input)?;
+        let body = BodyParts::of(input)?;
         let fields = merge::fields(input, &body);
         read(|| Merged { fields: &fields, json: body.json() }, &Readable::of(input, &body))
     }
@@ -119,7 +122,7 @@ struct Readable<'a> {
 }
 
 impl<'a> Readable<'a> {
-    fn of(input: &RawInput, body: &'a Body<'_>) -> Self {
+    fn of(input: &RawInput, body: &'a BodyParts<'_>) -> Self {
         let query = input.query_text().map_or(0, str::len);
         Self { json: body.json(), bytes: query + input.body.len(), fields: &[] }
     }

@@ -177,7 +177,7 @@ impl<'de> Deserializer<'de> for Values<'_, '_> {
     forward_to_deserialize_any! { unit unit_struct map struct identifier }
 }
 
-struct Each<'a, 'g>(&'a [Given<'g>]);
+pub(super) struct Each<'a, 'g>(pub(super) &'a [Given<'g>]);
 
 impl<'a, 'g> IntoDeserializer<'_, Error> for Each<'a, 'g> {
     type Deserializer = Values<'a, 'g>;
