@@ -26,8 +26,8 @@ pub mod trace;
 pub use active::ActiveOperation;
 pub(crate) use active::sentence;
 pub use binding::{
-    AddedFormat, Bind, Body, BodyFormat, Codec, Codecs, Cookie, FilePart, Header, Path, Query, NoInput, ParamNames, PathParams,
-    RawInput, Unbound, validated,
+    AddedFormat, Bind, Body, BodyFormat, Codec, Codecs, Cookie, FilePart, Header, NoInput,
+    ParamNames, Path, PathParams, Query, RawInput, Unbound, validated,
 };
 #[doc(hidden)]
 pub use binding::{InputField, InputFields, InputSource, bind_fields};

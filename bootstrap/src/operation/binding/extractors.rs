@@ -6,7 +6,6 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{
-    RawInput,
     collect::collect,
     fault::{self, FieldFault},
     headers,
@@ -14,11 +13,6 @@ use super::{
     parts::{HeaderFields, Parameters, Parts},
 };
 use crate::operation::{Context, Fault, FromContext, InputSlot, NoPayload};
-
-/// The input of a call as its protocol carries it.
-fn raw(context: &Context) -> Option<&RawInput> {
-    context.extension::<std::sync::Arc<RawInput>>().map(|input| &**input)
-}
 
 /// The parameters of the route, as a struct with their names, as a tuple in their order, or, where
 /// there is one, as its value. They are not validated: [`Input`](crate::operation::Input) is.
@@ -144,13 +138,13 @@ impl FromContext for Body {
     type Payload = NoPayload;
 
     async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
-        Ok(Self(raw(context).map(|input| input.body.clone()).unwrap_or_default()))
+        Ok(Self(context.input.body.clone()))
     }
 }
 
 fn path<T: DeserializeOwned>(context: &Context) -> Result<T, Fault> {
     let mut named = Named::default();
-    for (name, value) in raw(context).iter().flat_map(|input| input.path.iter()) {
+    for (name, value) in context.input.path.iter() {
         named.add(0, name.into(), Given::text(value));
     }
     typed(|| Parameters(&named), |faults| faults)
@@ -158,7 +152,7 @@ fn path<T: DeserializeOwned>(context: &Context) -> Result<T, Fault> {
 
 fn query<T: DeserializeOwned>(context: &Context) -> Result<T, Fault> {
     let mut named = Named::default();
-    if let Some(query) = raw(context).and_then(RawInput::query_text) {
+    if let Some(query) = context.input.query_text() {
         named.add_encoded(0, query.as_bytes());
     }
     typed(|| Parts(&named), |faults| faults)

@@ -148,11 +148,7 @@ impl<'de> Deserializer<'de> for Parameters<'_, '_> {
         visitor.visit_seq(SeqDeserializer::new(self.all()))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
         self.deserialize_seq(visitor)
     }
 

@@ -1,6 +1,7 @@
 //! Binding, from raw input to typed values and faults.
 
 mod collecting;
+mod extractors;
 mod formats;
 mod plain;
 mod properties;
