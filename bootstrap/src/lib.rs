@@ -66,11 +66,10 @@ pub use tasks::{
 /// What the macros expand to; not meant to be called by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use garde::Validate;
     pub use serde;
 
     pub use crate::{
-        operation::{InputField, InputFields, InputSource, bind_fields},
+        operation::{InputField, InputFields, InputSource, Rules, bind_fields},
         runtime::{run_main, run_main_alone},
     };
 }

@@ -30,7 +30,7 @@ pub use binding::{
     ParamNames, Path, PathParams, Query, RawInput, Unbound, validated,
 };
 #[doc(hidden)]
-pub use binding::{InputField, InputFields, InputSource, bind_fields};
+pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};
 pub use context::{Call, Context, RequestId};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;

@@ -164,8 +164,7 @@ fn bounds(input: &DeriveInput, polyport: &Path) -> Vec<WherePredicate> {
     let (_, arguments, _) = input.generics.split_for_impl();
     let mut bounds = parameters(input, polyport);
     if !bounds.is_empty() {
-        let validate = quote!(#polyport::__private::Validate<Context = ()>);
-        bounds.push(parse_quote!(#name #arguments: #validate));
+        bounds.push(parse_quote!(#name #arguments: #polyport::__private::Rules));
     }
     bounds
 }

@@ -30,7 +30,7 @@ use serde::{
 };
 
 #[doc(hidden)]
-pub use self::sourced::{InputField, InputFields, InputSource, bind_fields};
+pub use self::sourced::{InputField, InputFields, InputSource, Rules, bind_fields};
 use self::{body::Body as BodyParts, collect::collect, merge::Merged};
 pub use self::{
     codec::{AddedFormat, BodyFormat, Codec, Codecs},

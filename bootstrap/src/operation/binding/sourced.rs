@@ -77,13 +77,22 @@ pub trait InputFields: Sized {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
 
+/// The rules of an input.
+#[diagnostic::on_unimplemented(
+    message = "the input `{Self}` has no rules to be validated by",
+    note = "derive `garde::Validate` for it, beside `Input`"
+)]
+pub trait Rules: Validate<Context = ()> {}
+
+impl<T: Validate<Context = ()>> Rules for T {}
+
 /// Binds and validates a struct that derives `Input`.
 ///
 /// # Errors
 /// Returns a fault that names every faulty field.
 pub fn bind_fields<T>(unbound: &Unbound<'_>) -> Result<T, Fault>
 where
-    T: InputFields + Validate<Context = ()>,
+    T: InputFields + Rules,
 {
     let input = unbound.input;
     let reads_body = T::FIELDS.iter().any(InputField::is_from_body);
