@@ -26,7 +26,7 @@ pub struct RequestId(Text);
 #[derive(Clone)]
 enum Text {
     Own([u8; uuid::fmt::Hyphenated::LENGTH]),
-    Peer(Box<str>),
+    Peer(Arc<str>),
 }
 
 impl RequestId {

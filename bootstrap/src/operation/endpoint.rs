@@ -8,10 +8,14 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    Aspect, Bind, Chain, Context, Fault, FaultKind, IntoReply, Invocation, Invoke, Operation,
-    OperationInfo, Reply, Target, Unbound, scope::EndOfCall,
+    Aspect, Bind, Chain, Context, Exposure, Fault, FaultKind, IntoReply, Invocation, Invoke,
+    Operation, OperationInfo, OperationKind, Pipelines, Protocol, Reply, Target, Unbound,
+    scope::EndOfCall,
 };
-use crate::Error;
+use crate::{
+    Error,
+    container::{Container, Root},
+};
 
 /// An operation made callable by a framework: a call in, a reply out.
 ///
@@ -74,7 +78,25 @@ impl Endpoint {
     where
         F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync + 'static,
     {
-        Self::of(OperationInfo::named(name), Arc::new(Native(answer)))
+        Self::of_kind(OperationKind::Native, name, answer)
+    }
+
+    /// Makes an endpoint of what answers calls that nothing is served for. Only middleware stands
+    /// around it.
+    pub fn fallback<F>(name: &'static str, answer: F) -> Self
+    where
+        F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync + 'static,
+    {
+        Self::of_kind(OperationKind::Fallback, name, answer)
+    }
+
+    fn of_kind<F>(kind: OperationKind, name: &'static str, answer: F) -> Self
+    where
+        F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync + 'static,
+    {
+        let mut info = OperationInfo::named(name);
+        info.set_kind(kind);
+        Self::of(info, Arc::new(Native(answer)))
     }
 
     fn described<M, Op>(
@@ -108,6 +130,36 @@ impl Endpoint {
     /// Returns the fault that the call ends in.
     pub async fn call(&self, context: &Context) -> Result<Reply, Fault> {
         answered(context, async { self.chain().run(context).await }).await
+    }
+
+    /// Puts together what stands around it by its own declaration, for a call of this protocol
+    /// outside of any framework of the application.
+    ///
+    /// # Errors
+    /// Returns an error where it cannot be served on this protocol, or where the container does not
+    /// provide what it injects.
+    pub async fn stand_alone(
+        &self,
+        protocol: Protocol,
+        container: &Container,
+    ) -> crate::Result<()> {
+        let exposure = Exposure {
+            protocol,
+            framework: String::new(),
+            route: self.info().name().to_owned(),
+            module: String::new(),
+            endpoint: self.clone(),
+        };
+        if let Some(refusal) = self.info().refusal_on(protocol) {
+            return Err(Error::wiring(refusal));
+        }
+        let plan = Pipelines::default().plan(&exposure);
+        let dependencies = self.info().dependencies().to_vec();
+        let own = Root::new(exposure.title(), dependencies).per_call();
+        container.check(&std::iter::once(own).chain(plan.roots()).collect::<Vec<_>>())?;
+        let chain = plan.assemble(container, &container.config(), self.target()).await?;
+        self.set_chain(chain);
+        Ok(())
     }
 
     pub(crate) fn target(&self) -> Arc<dyn Target> {

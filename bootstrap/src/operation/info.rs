@@ -32,10 +32,27 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// What stands at the end of a chain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OperationKind {
+    /// An operation.
+    #[default]
+    Operation,
+    /// Something else that answers by itself: a mounted router. Aspects are not for it, since it
+    /// binds nothing.
+    Native,
+    /// What answers calls that nothing is served for. Only middleware stands around it: there is
+    /// nothing to guard.
+    Fallback,
+}
+
 /// What an operation says of itself: its name, what it injects, and where it can be served.
 #[derive(Debug, Clone)]
 pub struct OperationInfo {
     name: &'static str,
+    kind: OperationKind,
+    streams_body: bool,
     dependencies: Vec<Dependency>,
     only_on: Vec<(Protocol, &'static str)>,
     attributes: Attributes,
@@ -59,6 +76,8 @@ impl OperationInfo {
     pub fn named(name: &'static str) -> Self {
         Self {
             name,
+            kind: OperationKind::default(),
+            streams_body: false,
             dependencies: Vec::new(),
             only_on: Vec::new(),
             attributes: Attributes::default(),
@@ -72,6 +91,28 @@ impl OperationInfo {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether it is an operation, or what else answers.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+    }
+
+    pub(super) fn set_kind(&mut self, kind: OperationKind) {
+        self.kind = kind;
+    }
+
+    /// Whether it reads the body of its calls by itself, bit by bit: frameworks that can do so leave
+    /// it unread.
+    #[must_use]
+    pub fn streams_body(&self) -> bool {
+        self.streams_body
+    }
+
+    /// Says that it reads the body of its calls by itself.
+    pub fn stream_body(&mut self) {
+        self.streams_body = true;
     }
 
     /// The attribute of this type that it was declared with; of several the one that was declared

@@ -7,6 +7,7 @@
 mod active;
 mod attributes;
 mod binding;
+mod body_stream;
 mod context;
 mod declared;
 mod endpoint;
@@ -31,6 +32,7 @@ pub use binding::{
 };
 #[doc(hidden)]
 pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};
+pub use body_stream::{BodySource, BodyStream};
 pub use context::{Call, Context, RequestId};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;
@@ -46,7 +48,7 @@ pub use fault::{Fault, FaultKind};
 pub use handler::Operation;
 pub use in_flight::Flight;
 pub(crate) use in_flight::InFlight;
-pub use info::{Exposure, OperationInfo, Protocol};
+pub use info::{Exposure, OperationInfo, OperationKind, Protocol};
 #[doc(hidden)]
 pub use outcome::Outcome;
 pub use pipeline::{
@@ -56,7 +58,9 @@ pub use pipeline::{
 };
 pub(crate) use pipeline::{Chain, Invoke, Pipelines, Target};
 pub use polyport_macros::{Input, operation};
-pub use reply::{Answer, ByteStream, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value};
+pub use reply::{
+    Answer, ByteStream, File, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value,
+};
 pub use schema::Schemas;
 #[doc(hidden)]
 pub use schema::{SchemaOf, WithoutSchema};

@@ -5,7 +5,7 @@ use crate::{
     Result,
     config::Config,
     container::{Container, Root},
-    operation::Exposure,
+    operation::{Exposure, OperationKind},
 };
 
 /// All pipelines of one bootstrap, but those of its operations.
@@ -56,11 +56,21 @@ impl Pipelines {
         ];
         let own = exposure.operation().pipeline();
         let stages = outer.into_iter().flatten().chain([own]).flat_map(Pipeline::stages);
-        let stages = stages.filter(|stage| stage.is_for(exposure.protocol)).cloned().collect();
+        let fits = |stage: &&Stage| stage.is_for(exposure.protocol) && fits(stage, exposure);
+        let stages = stages.filter(fits).cloned().collect();
         let mut plan = Plan { exposure: exposure.clone(), stages };
         plan.sort();
         self.orchestrators.iter().for_each(|orchestrator| orchestrator(&mut plan));
         plan
+    }
+}
+
+/// Whether a stage has anything to do around what this is.
+fn fits(stage: &Stage, exposure: &Exposure) -> bool {
+    match exposure.operation().kind() {
+        OperationKind::Operation => true,
+        OperationKind::Native => stage.kind() != StageKind::Aspect,
+        OperationKind::Fallback => matches!(stage.kind(), StageKind::Middleware(_)),
     }
 }
 

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, ops::Range, time::SystemTime};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
@@ -38,8 +38,9 @@ impl Raw {
 
 /// Bytes that come bit by bit, in no envelope.
 ///
-/// HTTP sends them as they come. The other protocols have no such thing: there they are collected,
-/// and become what [`Raw`] is.
+/// HTTP sends them as they come, and only a part of them where that can be had and is asked for
+/// ([`seekable`](Self::seekable)). The other protocols have no such thing: there they are
+/// collected, and become what [`Raw`] is.
 pub struct ByteStream {
     /// What they are.
     pub content_type: HeaderValue,
@@ -47,7 +48,18 @@ pub struct ByteStream {
     pub length: Option<u64>,
     /// The bytes; a fault ends them, and the connection with them.
     pub stream: BoxStream<'static, Result<Bytes, Fault>>,
+    source: Option<Box<Source>>,
 }
+
+/// Where the bytes come from, as far as that is known.
+#[derive(Default)]
+struct Source {
+    open: Option<Open>,
+    etag: Option<HeaderValue>,
+    last_modified: Option<SystemTime>,
+}
+
+type Open = Box<dyn Fn(Range<u64>) -> BoxStream<'static, Result<Bytes, Fault>> + Send>;
 
 impl ByteStream {
     /// Bytes of this content type, from a stream.
@@ -57,7 +69,90 @@ impl ByteStream {
         E: Into<Fault>,
     {
         let stream = stream.map(|bytes| bytes.map_err(Into::into)).boxed();
-        Self { content_type: header(content_type), length: None, stream }
+        Self { content_type: header(content_type), length: None, stream, source: None }
+    }
+
+    /// `length` bytes of which any part can be had: `open` gives it, from the first byte's
+    /// position up to, and not with, the last one. It should do nothing before its stream is
+    /// polled, since parts are opened that nobody reads.
+    ///
+    /// # Examples
+    /// ```
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    /// use polyport_bootstrap::operation::{ByteStream, Fault};
+    ///
+    /// async fn recording() -> Result<ByteStream, Fault> {
+    ///     let bytes = Bytes::from_static(b"a long recording");
+    ///     Ok(ByteStream::seekable("audio/ogg", bytes.len() as u64, move |range| {
+    ///         let part = bytes.slice(range.start as usize..range.end as usize);
+    ///         stream::iter([Ok::<_, Fault>(part)])
+    ///     }))
+    /// }
+    /// # drop(recording);
+    /// ```
+    pub fn seekable<S, E>(
+        content_type: &str,
+        length: u64,
+        open: impl Fn(Range<u64>) -> S + Send + 'static,
+    ) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<Fault>,
+    {
+        let open: Open =
+            Box::new(move |range| open(range).map(|bytes| bytes.map_err(Into::into)).boxed());
+        let stream = open(0..length);
+        let mut bytes = Self::new(content_type, stream).length(length);
+        bytes.source().open = Some(open);
+        bytes
+    }
+
+    /// Sets what this version of the bytes is known by: an entity tag with its quotes (RFC 9110,
+    /// section 8.8.3), which HTTP sends and compares.
+    #[must_use]
+    pub fn with_etag(mut self, etag: HeaderValue) -> Self {
+        self.source().etag = Some(etag);
+        self
+    }
+
+    /// Sets when the bytes were changed, which HTTP sends and compares.
+    #[must_use]
+    pub fn with_last_modified(mut self, at: SystemTime) -> Self {
+        self.source().last_modified = Some(at);
+        self
+    }
+
+    /// What this version of the bytes is known by.
+    #[must_use]
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.source.as_ref()?.etag.as_ref()
+    }
+
+    /// When the bytes were changed.
+    #[must_use]
+    pub fn last_modified(&self) -> Option<SystemTime> {
+        self.source.as_ref()?.last_modified
+    }
+
+    /// Whether a part of the bytes can be had, and how many there are.
+    #[must_use]
+    pub fn seekable_length(&self) -> Option<u64> {
+        self.source.as_ref()?.open.as_ref().and(self.length)
+    }
+
+    /// Only this part of the bytes, where one can be had; else all of them.
+    #[must_use]
+    pub fn part(mut self, range: Range<u64>) -> Self {
+        let open = self.source.as_ref().and_then(|source| source.open.as_ref());
+        let Some(part) = open.map(|open| open(range.clone())) else { return self };
+        self.stream = part;
+        self.length = Some(range.end.saturating_sub(range.start));
+        self
+    }
+
+    fn source(&mut self) -> &mut Source {
+        self.source.get_or_insert_default()
     }
 
     /// All the bytes at once, of which there may be `limit`.
@@ -95,7 +190,7 @@ impl fmt::Debug for ByteStream {
     }
 }
 
-fn header(content_type: &str) -> HeaderValue {
+pub(super) fn header(content_type: &str) -> HeaderValue {
     HeaderValue::from_str(content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }

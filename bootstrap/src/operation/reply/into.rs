@@ -1,14 +1,14 @@
 use serde::Serialize;
 
-use super::{Answer, ByteStream, Items, NoContent, Raw, Reply, ReplyBody, Value};
+use super::{Answer, ByteStream, File, Items, NoContent, Raw, Reply, ReplyBody, Value};
 use crate::{
     Error,
     operation::{Context, Fault, OperationInfo},
 };
 
 /// What an operation can return to a protocol that speaks JSON: whatever is `Serialize`, which
-/// stands in the protocol's envelope, or one of [`Answer`], [`Raw`], [`ByteStream`], [`Items`],
-/// [`NoContent`] and [`Reply`].
+/// stands in the protocol's envelope, or one of [`Answer`], [`Raw`], [`ByteStream`], [`File`],
+/// [`Items`], [`NoContent`] and [`Reply`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of an operation here",
     note = "derive `serde::Serialize` for it, or return `Answer`, `Raw`, `ByteStream`, `Items` or `NoContent`"
@@ -59,6 +59,12 @@ impl IntoReply for Raw {
 impl IntoReply for ByteStream {
     fn into_reply(self, _: &Context) -> Result<Reply, Fault> {
         Ok(Reply::new(ReplyBody::Stream(self)))
+    }
+}
+
+impl IntoReply for File {
+    fn into_reply(self, _: &Context) -> Result<Reply, Fault> {
+        Ok(self.into())
     }
 }
 

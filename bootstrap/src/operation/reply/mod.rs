@@ -2,8 +2,10 @@
 
 mod answer;
 mod bytes;
+mod file;
 mod into;
 mod items;
+mod media;
 mod value;
 mod write;
 
@@ -14,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 pub use self::{
     answer::{Answer, NoContent},
     bytes::{ByteStream, Raw},
+    file::File,
     into::IntoReply,
     items::Items,
     value::Value,
