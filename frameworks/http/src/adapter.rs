@@ -1,17 +1,21 @@
 //! HTTP messages ↔ the neutral call.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use matchit::Params;
-use polyport_bootstrap::operation::{BodyFormat, Call, Context, Fault, PathParams, RawInput};
+use polyport_bootstrap::operation::{BodyFormat, BodySource, Context, Fault, PathParams};
 use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 
-use crate::{PROTOCOL, body, head::Identity, refusal::Refusal, reply, routes::Route, shell::Shell};
+use crate::{
+    body::{self, RequestBody},
+    core::{Core, Early, Outcome},
+    head::Identity,
+    refusal::Refusal,
+    reply,
+    routes::Route,
+};
 
 /// The route's parameters, decoded.
 pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathParams, Fault> {
@@ -23,55 +27,72 @@ pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathP
 }
 
 /// Calls the operation of a route.
-pub(crate) async fn call(
-    shell: &Shell,
+pub(crate) async fn call<B: RequestBody>(
+    core: &Core,
     route: &Route,
     path: PathParams,
-    request: Request<Incoming>,
+    request: Request<B>,
     identity: &Identity,
     deadline: Option<Instant>,
-) -> Result<Response<ResponseBody>, Refusal> {
-    let flight = route.endpoint.info().enter_reading();
-    let (head, body) = request.into_parts();
-    let (body, format) = payload(shell, route, &head, body, deadline).await?;
+) -> Outcome {
+    let operation = route.endpoint.info();
+    let flight = operation.enter_reading();
+    let (mut head, body) = request.into_parts();
+    let (body, format) = match payload(core, route, &mut head, body, deadline).await {
+        Ok(payload) => payload,
+        Err(refusal) => {
+            let early = Early::refused(refusal).of(operation);
+            // Boxed, so that the calls that nobody refuses do not carry room for it.
+            return Box::pin(core.settle(head, identity, deadline, early)).await;
+        }
+    };
     if let Some(flight) = &flight {
         flight.read();
     }
     let is_head = head.method == Method::HEAD;
-    let query = head.uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
-    let context = Context::new(Call {
-        protocol: PROTOCOL,
-        operation: Arc::clone(route.endpoint.info()),
-        container: shell.container.clone(),
-        request_id: identity.id.clone(),
-        deadline,
-        metadata: head.headers,
-        input: RawInput { path, query, body, format },
-        extensions: head.extensions,
-    });
+    let mut call = core.parts(operation, head, &route.place, identity, deadline);
+    (call.input.path, call.input.body, call.input.format) = (path, body, format);
+    let context = Context::new(call);
     let reply = route.endpoint.call(&context).await?;
-    Ok(reply::response(shell, &context, route.status, reply, is_head)?)
+    Ok(reply::response(core, &context, route.status, reply, is_head)?)
 }
 
-async fn payload(
-    shell: &Shell,
+async fn payload<B: RequestBody>(
+    core: &Core,
     route: &Route,
-    head: &Parts,
-    body: Incoming,
+    head: &mut Parts,
+    body: B,
     deadline: Option<Instant>,
 ) -> Result<(Bytes, BodyFormat), Refusal> {
+    if route.endpoint.info().streams_body() {
+        return leave(core, head, body, deadline).await;
+    }
     if body.is_end_stream() {
         return Ok((Bytes::new(), BodyFormat::Json));
     }
-    let format = if route.takes_input {
-        shell.codecs.format_of(&head.headers)
-    } else {
-        Ok(BodyFormat::Json)
+    let format = match route.takes_input {
+        true => core.codecs.format_of(&head.headers),
+        false => Ok(BodyFormat::Json),
     };
     match format {
-        Ok(format) => Ok((body::read(head, body, shell.body_limit, deadline).await?, format)),
+        Ok(format) => Ok((body::read(head, body, core.body_limit, deadline).await?, format)),
         Err(fault) => Err(body::refuse(head, body, fault.into()).await),
     }
+}
+
+/// Leaves the body to the operation.
+async fn leave<B: RequestBody>(
+    core: &Core,
+    head: &mut Parts,
+    body: B,
+    deadline: Option<Instant>,
+) -> Result<(Bytes, BodyFormat), Refusal> {
+    if let Err(fault) = body::check_length(&body, core.body_limit) {
+        return Err(body::refuse(head, body, fault.into()).await);
+    }
+    let stream = body::stream(body, core.body_limit, deadline);
+    head.extensions.insert(BodySource::new(stream));
+    Ok((Bytes::new(), BodyFormat::Json))
 }
 
 /// An answer without a body.

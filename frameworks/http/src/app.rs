@@ -6,10 +6,11 @@ use std::{
 };
 
 use polyport_bootstrap::{
-    AppCore, AppHandle, Application, Error, Result, RouteSet, exposures, operation::Exposures,
+    AppCore, AppHandle, Application, Error, Result, RouteSet, exposures,
+    operation::{Endpoint, Exposure, Exposures},
 };
 
-use crate::{HttpRoutes, table::Table};
+use crate::{HttpRoutes, HttpSettings, PROTOCOL, redirect::RedirectHosts, table::Table};
 
 /// The HTTP framework's handle: where it listens, and what it serves.
 ///
@@ -34,13 +35,22 @@ pub struct HttpApp(Arc<Inner>);
 struct Inner {
     core: AppCore,
     exposures: Exposures,
+    /// Stands before all paths that modules and applications add.
+    prefix: String,
+    redirects: Arc<RedirectHosts>,
     /// None once it serves.
     table: Mutex<Option<Table>>,
 }
 
 impl HttpApp {
-    pub(crate) fn new(core: AppCore, exposures: Exposures) -> Self {
-        Self(Arc::new(Inner { core, exposures, table: Mutex::new(Some(Table::default())) }))
+    pub(crate) fn new(core: AppCore, exposures: Exposures, settings: &HttpSettings) -> Self {
+        Self(Arc::new(Inner {
+            core,
+            exposures,
+            prefix: settings.prefix.clone(),
+            redirects: Arc::new(RedirectHosts::new(&settings.redirect_hosts)),
+            table: Mutex::new(Some(Table::default())),
+        }))
     }
 
     /// Adds routes, up to and including the `on_ready` hooks; each is checked at once.
@@ -55,15 +65,32 @@ impl HttpApp {
             .map_err(|error| error.context(place))
     }
 
+    /// Adds routes under the framework's prefix.
     pub(crate) fn add(&self, module: &str, routes: HttpRoutes) -> Result<()> {
+        self.add_as_is(module, routes.under(&self.0.prefix))
+    }
+
+    /// Adds routes without it.
+    pub(crate) fn add_as_is(&self, module: &str, routes: HttpRoutes) -> Result<()> {
         let exposed = self.0.exposures.add(exposures(&routes, module, self.name()));
         let mut errors = Vec::from_iter(exposed.err());
         match self.table().as_mut() {
-            Some(table) => errors.extend(table.add(module, routes)),
+            Some(table) => errors.extend(table.add(module, routes, &self.0.redirects)),
             None if errors.is_empty() => errors.push(Error::wiring("the table is sealed")),
             None => {}
         }
         Error::all("routes do not fit", errors)
+    }
+
+    /// Lets what nothing is served for pass through the middleware.
+    pub(crate) fn add_fallback(&self, module: &str, endpoint: &Endpoint) -> Result<()> {
+        self.0.exposures.add(vec![Exposure {
+            protocol: PROTOCOL,
+            framework: self.name().to_owned(),
+            route: "(nothing served)".to_owned(),
+            module: module.to_owned(),
+            endpoint: endpoint.clone(),
+        }])
     }
 
     /// Takes the table away: nothing can be added any more.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, stream};
 use http::{Version, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use polyport_bootstrap::operation::Fault;
+use polyport_listener::BoxError;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::refusal::Refusal;
@@ -19,10 +20,19 @@ const DISCARD_LIMIT: u64 = 1024 * 1024;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_millis(500);
 
+/// The body of a request: hyper's, or that of whichever server an operation is mounted in.
+pub(crate) trait RequestBody:
+    Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{}
+
 /// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
-pub(crate) async fn read(
+pub(crate) async fn read<B: RequestBody>(
     head: &Parts,
-    mut body: Incoming,
+    mut body: B,
     limit: usize,
     deadline: Option<Instant>,
 ) -> Result<Bytes, Refusal> {
@@ -37,7 +47,7 @@ pub(crate) async fn read(
     }
 }
 
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Fault> {
+async fn collect<B: RequestBody>(body: &mut B, limit: usize) -> Result<Bytes, Fault> {
     check_length(body, limit)?;
     let Some(first) = next(body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() && first.len() <= limit {
@@ -57,11 +67,11 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Fault> {
 }
 
 /// The next bytes; `None` at the end.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+async fn next<B: RequestBody>(body: &mut B) -> Result<Option<Bytes>, Fault> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Fault::invalid_argument("BODY_UNREADABLE", "the body is cut short or malformed")
-                .caused_by(error)
+                .caused_by(axum::Error::new(error))
         })?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
@@ -70,8 +80,27 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
     Ok(None)
 }
 
+/// The body as it comes in, of at most `limit` bytes and until the deadline.
+pub(crate) fn stream<B: RequestBody>(
+    body: B,
+    limit: usize,
+    deadline: Option<Instant>,
+) -> impl Stream<Item = Result<Bytes, Fault>> + Send + 'static {
+    stream::try_unfold((body, limit), move |(mut body, left)| async move {
+        let piece = match deadline {
+            None => next(&mut body).await?,
+            Some(deadline) => {
+                timeout_at(deadline, next(&mut body)).await.map_err(|_| too_slow())??
+            }
+        };
+        let Some(bytes) = piece else { return Ok(None) };
+        let left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(limit))?;
+        Ok(Some((bytes, (body, left))))
+    })
+}
+
 /// Whether the body is within the limit, as far as its announced length tells.
-pub(crate) fn check_length(body: &Incoming, limit: usize) -> Result<(), Fault> {
+pub(crate) fn check_length(body: &impl RequestBody, limit: usize) -> Result<(), Fault> {
     let announced = body.size_hint().lower();
     if usize::try_from(announced).is_ok_and(|length| length <= limit) {
         return Ok(());
@@ -91,7 +120,7 @@ fn too_slow() -> Fault {
 
 /// Answers without having read the body. What is left of it is discarded if it is little; else
 /// this is the connection's last answer.
-pub(crate) async fn refuse(head: &Parts, body: Incoming, mut refusal: Refusal) -> Refusal {
+pub(crate) async fn refuse<B: RequestBody>(head: &Parts, body: B, mut refusal: Refusal) -> Refusal {
     if !body.is_end_stream() && head.version != Version::HTTP_2 {
         // Boxed, so that the calls that nobody refuses do not carry room for it.
         refusal.close = !Box::pin(discard(head, body)).await;
@@ -101,7 +130,7 @@ pub(crate) async fn refuse(head: &Parts, body: Incoming, mut refusal: Refusal) -
 
 /// Whether nothing is left to read. A client that waits for `100 Continue` sends nothing before
 /// it, and reading would make hyper send it.
-async fn discard(head: &Parts, mut body: Incoming) -> bool {
+async fn discard<B: RequestBody>(head: &Parts, mut body: B) -> bool {
     if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > DISCARD_LIMIT {
         return false;
     }

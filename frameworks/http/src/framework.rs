@@ -1,17 +1,30 @@
 //! The framework: from its description to its stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, RouteSet, Transport,
     container::Container,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
-    operation::{Codecs, Pipeline},
+    operation::{self, Codecs, Pipeline},
 };
-use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings};
+use polyport_listener::{BoxError, ListenerHost, ListenerRegistry, ListenerSettings};
+use tower::{Layer, Service};
 
-use crate::{HttpApp, HttpRoutes, HttpSettings, health, shell::Shell};
+use crate::{
+    HttpApp, HttpRoutes, HttpService, HttpSettings, PROTOCOL,
+    core::{self, Core},
+    cors::Cors,
+    dispatch::Dispatch,
+    health,
+    layers::{self, Layers, Wrap},
+    security_headers::SecurityHeaders,
+    shell::Shell,
+};
 
 /// How long streams and upgraded sockets have to end by themselves at the close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -34,10 +47,10 @@ const OWN_MODULE: &str = "polyport";
 ///     .load(|config: &Config| HttpFramework::named("public").configure(config.section("web")));
 /// # drop(bootstrap);
 /// ```
-#[derive(Debug)]
 pub struct HttpFramework {
     name: String,
     pipeline: Pipeline,
+    layers: Vec<Wrap>,
     settings: Option<SettingsSource<HttpSettings>>,
 }
 
@@ -51,7 +64,7 @@ impl HttpFramework {
     /// A further one; `admin` reads the section `http_admin`.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), layers: Vec::new(), settings: None }
     }
 
     /// Adds guards and whatever else is to stand around all operations that it serves.
@@ -61,11 +74,55 @@ impl HttpFramework {
         self
     }
 
+    /// Adds a tower layer around everything that it serves: operations, mounted routers, 404 and
+    /// 405. The one that is added last stands outermost. Request id, the answer to a panic and the
+    /// envelope of a layer's own failure stand around all of them; time and body limit within.
+    ///
+    /// What is not about HTTP itself should rather be a middleware, which is the same on all
+    /// protocols: [`pipeline`](Self::pipeline).
+    ///
+    /// # Examples
+    /// ```
+    /// use axum::{body::Body, http::Request};
+    /// use polyport_http::HttpFramework;
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// let http = HttpFramework::new().layer(MapRequestLayer::new(|mut request: Request<Body>| {
+    ///     request.headers_mut().remove("x-forwarded-for");
+    ///     request
+    /// }));
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
+        <L::Service as Service<Request<Body>>>::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.layers.push(layers::wrap(layer));
+        self
+    }
+
     /// Takes its settings from code or from another section of the configuration.
     #[must_use]
     pub fn configure(mut self, settings: impl Into<SettingsSource<HttpSettings>>) -> Self {
         self.settings = Some(settings.into());
         self
+    }
+}
+
+impl fmt::Debug for HttpFramework {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFramework")
+            .field("name", &self.name)
+            .field("pipeline", &self.pipeline)
+            .field("layers", &self.layers.len())
+            .field("settings", &self.settings)
+            .finish()
     }
 }
 
@@ -92,12 +149,14 @@ impl Framework for HttpFramework {
         mut settings: HttpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
+        context.add_pipeline(own_middleware(&settings));
         context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = 0;
         }
-        let app = HttpApp::new(context.core(), context.exposures().clone());
-        add_routes(&app, &settings, &mut context)?;
+        let app = HttpApp::new(context.core(), context.exposures().clone(), &settings);
+        let fallback = core::fallback();
+        add_routes(&app, &settings, &fallback, &mut context)?;
         let host = ListenerHost::new(&context);
         let registry = context.shared::<ListenerRegistry>();
         registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
@@ -106,18 +165,35 @@ impl Framework for HttpFramework {
             container: context.container().clone(),
             codecs: context.codecs(),
             settings,
+            fallback,
+            layers: self.layers,
             host,
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
 }
 
+/// The middleware that the settings ask for.
+fn own_middleware(settings: &HttpSettings) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    if let Some(headers) = SecurityHeaders::new(&settings.security_headers) {
+        pipeline = pipeline.core_middleware("security-headers", headers).only_on(&[PROTOCOL]);
+    }
+    if let Some(cors) = Cors::new(&settings.cors) {
+        pipeline = pipeline.core_middleware("cors", cors).only_on(&[PROTOCOL]);
+    }
+    pipeline
+}
+
 fn add_routes(
     app: &HttpApp,
     settings: &HttpSettings,
+    fallback: &operation::Endpoint,
     context: &mut FrameworkContext<'_>,
 ) -> Result<()> {
-    let mut errors = Vec::from_iter(app.add(OWN_MODULE, health::routes(&settings.health)).err());
+    let health = app.add_as_is(OWN_MODULE, health::routes(&settings.health));
+    let mut errors = Vec::from_iter(health.err());
+    errors.extend(app.add_fallback(OWN_MODULE, fallback).err());
     for registered in context.take::<HttpRoutes>() {
         errors.extend(app.add(&registered.module, registered.routes).err());
     }
@@ -129,19 +205,20 @@ struct HttpTransport {
     container: Container,
     codecs: Arc<Codecs>,
     settings: HttpSettings,
+    fallback: operation::Endpoint,
+    layers: Vec<Wrap>,
     host: ListenerHost,
 }
 
 impl HttpTransport {
-    fn shell(&self) -> Shell {
-        Shell {
-            table: self.app.seal(),
-            container: self.container.clone(),
-            envelope: self.settings.envelope.envelope(),
-            timeout: (!self.settings.timeout.is_zero()).then_some(self.settings.timeout),
-            body_limit: self.settings.body_limit,
-            codecs: Arc::clone(&self.codecs),
-        }
+    fn shell(&mut self) -> Shell {
+        let closing = self.host.listener().closing();
+        let (container, fallback) = (self.container.clone(), self.fallback.clone());
+        let core =
+            Core::new(container, &self.settings, Arc::clone(&self.codecs), fallback, closing);
+        let dispatch = Arc::new(Dispatch { core, table: self.app.seal() });
+        let layers = Layers::around(&dispatch, std::mem::take(&mut self.layers));
+        Shell { dispatch, layers }
     }
 }
 
@@ -161,7 +238,8 @@ impl Transport for HttpTransport {
             header_read_timeout: self.settings.header_read_timeout,
             ..ListenerSettings::default()
         };
-        self.host.serve(Arc::new(self.shell()), settings)
+        let shell = Arc::new(self.shell());
+        self.host.serve(shell, settings)
     }
 
     async fn failed(&mut self) -> Error {

@@ -1,12 +1,16 @@
 //! What the head of a request says beyond its route.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use http_body::Body;
 use polyport_bootstrap::operation::{Fault, RequestId};
+use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The request's id, and the header that tells the client.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) id: RequestId,
     pub(crate) header: HeaderValue,
@@ -23,6 +27,34 @@ impl Identity {
             _ => HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static("-")),
         };
         Self { id, header }
+    }
+}
+
+const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+
+/// When the call is to be answered: after the framework's time, or sooner where the client asks for
+/// that. What is no number of milliseconds is refused, since the client would rely on it.
+pub(crate) fn deadline(
+    headers: &HeaderMap,
+    limit: Option<Duration>,
+) -> Result<Option<Instant>, Fault> {
+    let asked = headers.get(X_REQUEST_TIMEOUT_MS).map(milliseconds).transpose()?;
+    let timeout = match (asked, limit) {
+        (Some(asked), Some(limit)) => Some(asked.min(limit)),
+        (asked, limit) => asked.or(limit),
+    };
+    Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+}
+
+fn milliseconds(value: &HeaderValue) -> Result<Duration, Fault> {
+    let text = value.to_str().unwrap_or_default();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(milliseconds) if is_number => Ok(Duration::from_millis(milliseconds)),
+        _ => Err(Fault::invalid_argument(
+            "INVALID_TIMEOUT",
+            "the header x-request-timeout-ms is no number of milliseconds",
+        )),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
@@ -10,8 +11,79 @@ use futures_util::{
     FutureExt,
     future::{Ready, ready},
 };
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use polyport_bootstrap::{
+    Error,
+    operation::{Endpoint, Fault, Reply, ReplyBody},
+};
 use tower::{Layer, Service};
+
+use crate::{dispatch::wrong_method, refusal::Refusal, request::Place, table};
+
+/// A router at its place, with what stands around it.
+pub(crate) struct Mounted {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) place: Arc<Place>,
+}
+
+/// As an extension of a call: the request on its way to a mounted router, and what comes back.
+pub(crate) struct NativeCall {
+    request: Mutex<Option<Request<Body>>>,
+    response: Mutex<Option<Response<Body>>>,
+    /// The methods by which the table has the path.
+    allow: Option<HeaderValue>,
+}
+
+impl NativeCall {
+    pub(crate) fn new(request: Request<Body>, allow: Option<HeaderValue>) -> Self {
+        Self { request: Mutex::new(Some(request)), response: Mutex::new(None), allow }
+    }
+
+    /// What the router has answered, if it was asked.
+    pub(crate) fn response(&self) -> Option<Response<Body>> {
+        self.response.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn request(&self) -> Option<Request<Body>> {
+        self.request.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the router's response, but where it says that nothing is served.
+    fn answer(&self, method: &Method, response: Response<Body>) -> Result<Reply, Fault> {
+        let is_unrouted = is_unrouted(&response);
+        match &self.allow {
+            Some(allow) if is_unrouted || response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+                let others = response.headers().get(header::ALLOW);
+                wrong_method(method, table::united(allow, others))
+            }
+            _ if is_unrouted => Err(Refusal::unknown_path()),
+            _ => {
+                *self.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+                Ok(Reply::new(ReplyBody::Native))
+            }
+        }
+    }
+}
+
+/// The endpoint of a router that is put in `slot` when its place is known.
+pub(crate) fn endpoint(slot: &Arc<OnceLock<Router>>) -> Endpoint {
+    let slot = Arc::clone(slot);
+    Endpoint::native("axum router", move |context| {
+        let router = slot.get().cloned();
+        async move {
+            let native = context.extension::<Arc<NativeCall>>();
+            let request = native.and_then(|native| Some((native, native.request()?)));
+            let (Some(mut router), Some((native, mut request))) = (router, request) else {
+                return Err(Error::other("the call has been answered already").into());
+            };
+            request.extensions_mut().insert(context.clone());
+            let method = request.method().clone();
+            let Ok(response) = router.call(request).await;
+            native.answer(&method, response)
+        }
+        .boxed()
+    })
+}
 
 /// As an extension of a response: no handler of the router has seen the request.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +126,7 @@ fn has_own_fallback(router: &Router) -> bool {
 }
 
 /// Whether no handler of the router has seen the request.
-pub(crate) fn is_unrouted<B>(response: &Response<B>) -> bool {
+fn is_unrouted<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Unrouted>().is_some()
 }
 

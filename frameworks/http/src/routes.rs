@@ -1,6 +1,9 @@
 //! What modules register for HTTP.
 
-use std::{any::TypeId, sync::OnceLock};
+use std::{
+    any::TypeId,
+    sync::{Arc, OnceLock},
+};
 
 use http::{Method, StatusCode};
 use polyport_bootstrap::{
@@ -8,7 +11,7 @@ use polyport_bootstrap::{
     operation::{Bind, Endpoint, IntoReply, NoInput, Operation, ParamNames, Protocol},
 };
 
-use crate::find;
+use crate::{find, mount, request::Place};
 
 /// HTTP, as operations and reports know it.
 pub const PROTOCOL: Protocol = Protocol::new("http");
@@ -50,7 +53,7 @@ pub const PROTOCOL: Protocol = Protocol::new("http");
 #[derive(Debug, Default)]
 pub struct HttpRoutes {
     pub(crate) routes: Vec<Route>,
-    pub(crate) mounts: Vec<(String, axum::Router)>,
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) misuses: Vec<Error>,
 }
 
@@ -64,9 +67,45 @@ pub(crate) struct Route {
     pub(crate) takes_input: bool,
     /// The names of the path's parameters, once the first call has them.
     pub(crate) params: OnceLock<ParamNames>,
+    /// Where it is, once the table has it.
+    pub(crate) place: Arc<Place>,
+}
+
+/// A router at its place.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) prefix: String,
+    pub(crate) router: axum::Router,
+    /// Where its endpoint looks for it, once it is ready.
+    pub(crate) slot: Arc<OnceLock<axum::Router>>,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Mount {
+    /// The paths that it answers: `/pages/*`.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}/*", self.prefix.trim_end_matches('/'))
+    }
 }
 
 impl Route {
+    pub(crate) fn new<M: 'static, Op>(method: Method, path: &str, operation: Op) -> Self
+    where
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: IntoReply,
+    {
+        Self {
+            method,
+            path: path.to_owned(),
+            endpoint: Endpoint::json(operation),
+            status: None,
+            takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
+            params: OnceLock::new(),
+            place: Arc::default(),
+        }
+    }
+
     pub(crate) fn title(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
@@ -130,7 +169,10 @@ impl HttpRoutes {
     /// Mounts an axum router under a prefix, which its handlers do not see, or at `/` for
     /// whatever the table does not know. Its replies pass no envelope; what it does not know is
     /// answered with 404 in the envelope, unless it has a fallback of its own. Request id,
-    /// timeout, body limit and the answer to a panic are the same as for operations.
+    /// timeout, body limit and the answer to a panic are the same as for operations, and so are
+    /// the middleware, guards, interceptors and fault filters of application, framework and module;
+    /// handlers find the call's [`Context`](polyport_bootstrap::operation::Context) among the
+    /// request's extensions.
     ///
     /// # Examples
     /// ```
@@ -143,7 +185,49 @@ impl HttpRoutes {
     /// ```
     #[must_use]
     pub fn mount(mut self, prefix: &str, router: axum::Router) -> Self {
-        self.mounts.push((prefix.to_owned(), router));
+        let slot = Arc::new(OnceLock::new());
+        let endpoint = mount::endpoint(&slot);
+        self.mounts.push(Mount { prefix: prefix.to_owned(), router, slot, endpoint });
+        self
+    }
+
+    /// Puts a prefix before all paths that are added within, those of mounted routers too. `/`
+    /// within is the prefix itself.
+    ///
+    /// The setting `http.prefix` puts another one before everything that modules register.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::Fault;
+    /// use polyport_http::HttpRoutes;
+    ///
+    /// async fn users() -> Result<Vec<u64>, Fault> {
+    ///     Ok(vec![7])
+    /// }
+    ///
+    /// // GET /v1/users
+    /// let routes = HttpRoutes::default().prefix("/v1", |r| r.get("/users", users));
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str, add: impl FnOnce(Self) -> Self) -> Self {
+        let added = add(Self::default()).under(prefix);
+        self.routes.extend(added.routes);
+        self.mounts.extend(added.mounts);
+        self.misuses.extend(added.misuses);
+        self
+    }
+
+    /// All of it with a prefix before its paths.
+    pub(crate) fn under(mut self, prefix: &str) -> Self {
+        let bare = prefix.trim_end_matches('/');
+        if matches!(prefix, "" | "/") || (bare.starts_with('/') && !bare.contains("{*")) {
+            self.routes.iter_mut().for_each(|route| route.path = join(bare, &route.path));
+            self.mounts.iter_mut().for_each(|mount| mount.prefix = join(bare, &mount.prefix));
+        } else {
+            let error = Error::wiring(format!("{prefix:?} is no prefix of paths"));
+            self.misuses.push(error.advise("write it like /v1 or /tenants/{tenant}"));
+        }
         self
     }
 
@@ -153,14 +237,7 @@ impl HttpRoutes {
         Op::Input: Bind,
         Op::Output: IntoReply,
     {
-        self.routes.push(Route {
-            method,
-            path: path.to_owned(),
-            endpoint: Endpoint::json(operation),
-            status: None,
-            takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
-            params: OnceLock::new(),
-        });
+        self.routes.push(Route::new(method, path, operation));
         self
     }
 }
@@ -171,12 +248,22 @@ impl RouteSet for HttpRoutes {
 
     fn routes(&self) -> Vec<(String, Endpoint)> {
         let named = |route: &Route| (route.title(), route.endpoint.clone());
-        self.routes.iter().map(named).collect()
+        let mounted = |mount: &Mount| (format!("ANY {}", mount.pattern()), mount.endpoint.clone());
+        self.routes.iter().map(named).chain(self.mounts.iter().map(mounted)).collect()
     }
 
     /// `GET /users/7` is `GET /users/{id}`, and HEAD is GET's.
     fn find(routes: &[&str], asked: &str) -> Result<usize, String> {
         find::find(routes, asked)
+    }
+}
+
+/// What does not begin with a slash is left to be found faulty.
+fn join(prefix: &str, path: &str) -> String {
+    match path {
+        "/" if !prefix.is_empty() => prefix.to_owned(),
+        path if path.starts_with('/') => format!("{prefix}{path}"),
+        path => path.to_owned(),
     }
 }
 

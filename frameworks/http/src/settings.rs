@@ -6,6 +6,8 @@ use garde::Validate;
 use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
 use serde::{Deserialize, Serialize};
 
+use crate::{CorsSettings, SecurityHeaderSettings};
+
 /// The section `http`; a framework named `admin` reads `http_admin`.
 ///
 /// # Examples
@@ -41,6 +43,23 @@ pub struct HttpSettings {
     #[serde(with = "humantime_serde")]
     #[garde(custom(leaves_time))]
     pub header_read_timeout: Duration,
+    /// What stands before the paths of all routes but the health routes: `/api`. Default none.
+    #[garde(custom(is_prefix))]
+    pub prefix: String,
+    /// The hosts that a [`Redirect`](crate::Redirect) may lead to beyond this one: `example.com`,
+    /// `example.com:8443`, or `*.example.com` for all subdomains. Default none.
+    #[garde(inner(custom(is_host)))]
+    pub redirect_hosts: Vec<String>,
+    /// After how long without an event a stream of server-sent events sends a comment, so that
+    /// nobody on the way takes it for dead. `0s` sends none; default 15 s.
+    #[serde(with = "humantime_serde")]
+    pub sse_keep_alive: Duration,
+    /// Which pages of other origins may read the answers.
+    #[garde(dive)]
+    pub cors: CorsSettings,
+    /// What answers tell browsers.
+    #[garde(dive)]
+    pub security_headers: SecurityHeaderSettings,
     /// The health routes.
     #[garde(dive)]
     pub health: HealthSettings,
@@ -73,6 +92,11 @@ impl Default for HttpSettings {
             timeout: Duration::from_secs(30),
             body_limit: 1024 * 1024,
             header_read_timeout: Duration::from_secs(30),
+            prefix: String::new(),
+            redirect_hosts: Vec::new(),
+            sse_keep_alive: Duration::from_secs(15),
+            cors: CorsSettings::default(),
+            security_headers: SecurityHeaderSettings::default(),
             health: HealthSettings::default(),
         }
     }
@@ -86,6 +110,25 @@ impl Default for HealthSettings {
             ready: "/health/ready".to_owned(),
             started: "/health/started".to_owned(),
         }
+    }
+}
+
+fn is_prefix(prefix: &str, _: &()) -> garde::Result {
+    let is_plain = prefix.starts_with('/') && !prefix.ends_with('/');
+    match prefix.is_empty() || (is_plain && !prefix.contains(['{', '}', '?', '#'])) {
+        true => Ok(()),
+        false => Err(garde::Error::new("write it like /api, without a slash at its end")),
+    }
+}
+
+fn is_host(host: &str, _: &()) -> garde::Result {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    match !name.is_empty() && name.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(garde::Error::new(format!(
+            "{host:?} is no host: write it like example.com, example.com:8443 or *.example.com"
+        ))),
     }
 }
 

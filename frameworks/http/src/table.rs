@@ -1,17 +1,18 @@
 //! The route table: which operation or mounted router answers a request.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use axum::Router;
 use http::{HeaderValue, Method};
 use matchit::{InsertError, Params};
 use polyport_bootstrap::Error;
 
 use crate::{
     HttpRoutes,
-    mount::{self, patterns},
+    mount::{self, Mounted, patterns},
     pattern::{self, Shape},
-    routes::Route,
+    redirect::RedirectHosts,
+    request::Place,
+    routes::{self, Route},
 };
 
 /// Every route of one framework. Paths and mounts have a tree each, since a prefix may reach over
@@ -37,7 +38,7 @@ pub(crate) struct Path {
 #[derive(Clone)]
 struct Mount {
     shape: Shape,
-    router: Router,
+    mounted: Arc<Mounted>,
 }
 
 /// Who answers a request.
@@ -45,7 +46,7 @@ pub(crate) enum Found<'t, 'p> {
     /// An operation, with the path's parameters.
     Route(&'t Route, Params<'t, 'p>),
     /// A mounted router; the path that the table has too, by other methods.
-    Mount(&'t Router, Option<&'t Path>),
+    Mount(&'t Mounted, Option<&'t Path>),
     /// The table has this path by other methods only.
     WrongMethod(&'t Path),
     /// Nobody.
@@ -60,23 +61,33 @@ impl Table {
             (Some((known, params)), mount) if mount.is_none_or(|m| known.shape <= m.shape) => {
                 match (known.route(method), mount) {
                     (Some(route), _) => Found::Route(route, params),
-                    (None, Some(mount)) => Found::Mount(&mount.router, Some(known)),
+                    (None, Some(mount)) => Found::Mount(&mount.mounted, Some(known)),
                     (None, None) => Found::WrongMethod(known),
                 }
             }
-            (_, Some(mount)) => Found::Mount(&mount.router, None),
+            (_, Some(mount)) => Found::Mount(&mount.mounted, None),
             (_, None) => Found::Nothing,
         }
     }
 
     /// Adds what a module registered, and says what of it does not fit.
-    pub(crate) fn add(&mut self, module: &str, routes: HttpRoutes) -> Vec<Error> {
+    pub(crate) fn add(
+        &mut self,
+        module: &str,
+        routes: HttpRoutes,
+        redirects: &Arc<RedirectHosts>,
+    ) -> Vec<Error> {
         let mut errors = routes.misuses;
-        for route in routes.routes {
+        let place = |route: &str| {
+            Arc::new(Place { route: route.to_owned(), redirects: Arc::clone(redirects) })
+        };
+        for mut route in routes.routes {
+            route.place = place(&route.path);
             errors.extend(self.add_route(module, route).err());
         }
-        for (prefix, router) in routes.mounts {
-            errors.extend(self.add_mount(module, &prefix, router).err());
+        for mount in routes.mounts {
+            let place = place(&mount.pattern());
+            errors.extend(self.add_mount(module, mount, place).err());
         }
         errors
     }
@@ -109,7 +120,13 @@ impl Table {
             .advise("name the parameters of both alike, or give one of them another path")
     }
 
-    fn add_mount(&mut self, module: &str, prefix: &str, router: Router) -> Result<(), Error> {
+    fn add_mount(
+        &mut self,
+        module: &str,
+        mount: routes::Mount,
+        place: Arc<Place>,
+    ) -> Result<(), Error> {
+        let prefix = mount.prefix.as_str();
         let here = |error: Error| error.context(format!("mount {prefix} (module {module})"));
         pattern::check(prefix).map_err(here)?;
         if prefix.contains("{*") {
@@ -121,9 +138,10 @@ impl Table {
             error => here(pattern::refused(prefix, &error)),
         };
         self.probe(prefix).map_err(refused)?;
-        let router = mount::prepare(prefix, router);
+        let _ = mount.slot.set(mount::prepare(prefix, mount.router));
+        let mounted = Arc::new(Mounted { endpoint: mount.endpoint, place });
         for path in patterns(prefix) {
-            let entry = Mount { shape: Shape::of(&path), router: router.clone() };
+            let entry = Mount { shape: Shape::of(&path), mounted: Arc::clone(&mounted) };
             self.mounts.insert(&path, entry).map_err(|e| here(pattern::refused(&path, &e)))?;
         }
         self.prefixes.push((prefix.to_owned(), module.to_owned()));
@@ -192,15 +210,15 @@ impl Path {
     pub(crate) fn allow(&self) -> HeaderValue {
         self.allow.clone()
     }
+}
 
-    /// The value of `Allow`, with what a mounted router allows too.
-    pub(crate) fn allow_with(&self, others: Option<&HeaderValue>) -> HeaderValue {
-        let Some(others) = others.and_then(|value| value.to_str().ok()) else {
-            return self.allow();
-        };
-        let ours = self.allow.to_str().unwrap_or_default();
-        allow(ours.split(',').chain(others.split(',')).map(str::trim).collect())
-    }
+/// The value of `Allow` of a path, with what a mounted router allows too.
+pub(crate) fn united(ours: &HeaderValue, others: Option<&HeaderValue>) -> HeaderValue {
+    let Some(others) = others.and_then(|value| value.to_str().ok()) else {
+        return ours.clone();
+    };
+    let ours = ours.to_str().unwrap_or_default();
+    allow(ours.split(',').chain(others.split(',')).map(str::trim).collect())
 }
 
 fn allow(mut methods: Vec<&str>) -> HeaderValue {

@@ -1,0 +1,174 @@
+//! What all calls of a framework have in common.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::ready;
+use http::{Extensions, Method, Response, request::Parts};
+use polyport_bootstrap::{
+    Error,
+    container::Container,
+    operation::{Call, Codecs, Context, Endpoint, Fault, OperationInfo, RawInput, Reply},
+    wire::Envelope,
+};
+use polyport_listener::{PeerAddr, ResponseBody};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    HttpSettings, PROTOCOL,
+    head::Identity,
+    refusal::Refusal,
+    reply,
+    request::{Head, Place},
+};
+
+/// A response, or why there is none.
+pub(crate) type Outcome = Result<Response<ResponseBody>, Refusal>;
+
+/// What every call is answered with.
+pub(crate) struct Core {
+    pub(crate) container: Container,
+    pub(crate) envelope: Arc<dyn Envelope>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) body_limit: usize,
+    /// The formats in which bodies are understood.
+    pub(crate) codecs: Arc<Codecs>,
+    /// How often a stream of events that has nothing to say shows that it lives.
+    pub(crate) keep_alive: Option<Duration>,
+    /// Cancelled when streams are to end.
+    pub(crate) closing: CancellationToken,
+    /// Lets what no operation answers pass through the middleware.
+    pub(crate) fallback: Endpoint,
+    /// Where that is.
+    pub(crate) nowhere: Arc<Place>,
+}
+
+/// As an extension of a call: it is answered before it reaches any operation.
+pub(crate) struct Settled {
+    /// Whether something is served at the path.
+    pub(crate) is_known: bool,
+    answer: Mutex<Option<Result<Reply, Fault>>>,
+}
+
+/// Answers what is settled, and stands at the end of a chain of middleware.
+pub(crate) fn fallback() -> Endpoint {
+    Endpoint::fallback("fallback", |context| {
+        let answer = context.extension::<Arc<Settled>>().and_then(|settled| settled.take());
+        let missing = || Err(Error::other("the call has been answered already").into());
+        Box::pin(ready(answer.unwrap_or_else(missing)))
+    })
+}
+
+impl Settled {
+    fn take(&self) -> Option<Result<Reply, Fault>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What a call is answered with before it reaches any operation.
+pub(crate) struct Early<'a> {
+    /// The operation that it is for, where that is known.
+    pub(crate) operation: Option<&'a Arc<OperationInfo>>,
+    pub(crate) is_known: bool,
+    pub(crate) answer: Result<Reply, Refusal>,
+}
+
+impl Early<'_> {
+    /// Refuses a call.
+    pub(crate) fn refused(refusal: impl Into<Refusal>) -> Self {
+        Self { operation: None, is_known: false, answer: Err(refusal.into()) }
+    }
+}
+
+impl<'a> Early<'a> {
+    /// Says which operation it is for.
+    pub(crate) fn of(mut self, operation: &'a Arc<OperationInfo>) -> Self {
+        self.operation = Some(operation);
+        self.is_known = true;
+        self
+    }
+}
+
+impl Core {
+    pub(crate) fn new(
+        container: Container,
+        settings: &HttpSettings,
+        codecs: Arc<Codecs>,
+        fallback: Endpoint,
+        closing: CancellationToken,
+    ) -> Self {
+        let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
+        Self {
+            container,
+            envelope: settings.envelope.envelope(),
+            timeout: unless_zero(settings.timeout),
+            body_limit: settings.body_limit,
+            codecs,
+            keep_alive: unless_zero(settings.sse_keep_alive),
+            closing,
+            fallback,
+            nowhere: Arc::default(),
+        }
+    }
+
+    /// Answers a call that reaches no operation; the middleware sees it all the same.
+    pub(crate) async fn settle(
+        &self,
+        parts: Parts,
+        identity: &Identity,
+        deadline: Option<Instant>,
+        early: Early<'_>,
+    ) -> Outcome {
+        let (answer, close) = match early.answer {
+            Ok(reply) => (Ok(reply), false),
+            Err(Refusal { fault, close }) => (Err(fault), close),
+        };
+        let settled = Settled { is_known: early.is_known, answer: Mutex::new(Some(answer)) };
+        let is_head = parts.method == Method::HEAD;
+        let operation = early.operation.unwrap_or(self.fallback.info());
+        let mut call = self.parts(operation, parts, &self.nowhere, identity, deadline);
+        call.extensions.insert(Arc::new(settled));
+        let context = Context::new(call);
+        let answered = match self.fallback.call(&context).await {
+            Ok(reply) => reply::response(self, &context, None, reply, is_head),
+            Err(fault) => Err(fault),
+        };
+        answered.map_err(|fault| Refusal { fault, close })
+    }
+
+    /// The parts of a call that come from the head of its request.
+    pub(crate) fn parts(
+        &self,
+        operation: &Arc<OperationInfo>,
+        parts: Parts,
+        place: &Arc<Place>,
+        identity: &Identity,
+        deadline: Option<Instant>,
+    ) -> Call {
+        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
+        let query = uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
+        extensions.insert(Head { method, uri, version, place: Arc::clone(place) });
+        Call {
+            protocol: PROTOCOL,
+            operation: Arc::clone(operation),
+            container: self.container.clone(),
+            request_id: identity.id.clone(),
+            deadline,
+            metadata: headers,
+            input: RawInput { query, ..RawInput::default() },
+            extensions,
+        }
+    }
+}
+
+/// The extensions that a call has of its own, where those of the request go elsewhere.
+pub(crate) fn peer_of(extensions: &Extensions) -> Extensions {
+    let mut own = Extensions::new();
+    if let Some(peer) = extensions.get::<PeerAddr>() {
+        own.insert(*peer);
+    }
+    own
+}

@@ -1,0 +1,126 @@
+//! Headers that tell browsers to be careful.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use garde::Validate;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
+};
+use polyport_bootstrap::operation::{Context, Fault, Interceptor, Next, Reply};
+use serde::{Deserialize, Serialize};
+
+/// The section `http.security_headers`: what answers tell browsers. A header that an operation or a
+/// mounted router sets by itself stays as it is; an empty text leaves one out.
+///
+/// It is the middleware `security-headers` of the core band: its headers stand on faults as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+pub struct SecurityHeaderSettings {
+    /// Whether they are sent; default true.
+    pub enabled: bool,
+    /// `X-Content-Type-Options`; default `nosniff`.
+    #[garde(custom(is_value))]
+    pub content_type_options: String,
+    /// `X-Frame-Options`: whether other pages may show this one; default `SAMEORIGIN`.
+    #[garde(custom(is_value))]
+    pub frame_options: String,
+    /// The directive `frame-ancestors` of `Content-Security-Policy`, which newer browsers heed
+    /// instead: `'self' https://portal.example.com`. Default none.
+    #[garde(custom(is_value))]
+    pub frame_ancestors: String,
+    /// `Referrer-Policy`; default `strict-origin-when-cross-origin`.
+    #[garde(custom(is_value))]
+    pub referrer_policy: String,
+    /// For how long browsers call this host by HTTPS only (`Strict-Transport-Security`, RFC 6797).
+    /// Whoever sets it cannot go back to plain HTTP before that. Default `0s`: the header is not
+    /// sent.
+    #[serde(with = "humantime_serde")]
+    pub hsts: Duration,
+    /// Whether `hsts` is for all subdomains too; default false.
+    pub hsts_subdomains: bool,
+}
+
+impl Default for SecurityHeaderSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            content_type_options: "nosniff".to_owned(),
+            frame_options: "SAMEORIGIN".to_owned(),
+            frame_ancestors: String::new(),
+            referrer_policy: "strict-origin-when-cross-origin".to_owned(),
+            hsts: Duration::ZERO,
+            hsts_subdomains: false,
+        }
+    }
+}
+
+fn is_value(text: &str, _: &()) -> garde::Result {
+    match HeaderValue::from_str(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(garde::Error::new("it has characters that no header can hold")),
+    }
+}
+
+/// The middleware `security-headers`.
+#[derive(Debug)]
+pub(crate) struct SecurityHeaders(HeaderMap);
+
+impl SecurityHeaders {
+    /// None where there is nothing to send.
+    pub(crate) fn new(settings: &SecurityHeaderSettings) -> Option<Self> {
+        let ancestors = match settings.frame_ancestors.as_str() {
+            "" => String::new(),
+            ancestors => format!("frame-ancestors {ancestors}"),
+        };
+        let hsts = match (settings.hsts.as_secs(), settings.hsts_subdomains) {
+            (0, _) => String::new(),
+            (seconds, false) => format!("max-age={seconds}"),
+            (seconds, true) => format!("max-age={seconds}; includeSubDomains"),
+        };
+        let all: [(HeaderName, &str); 5] = [
+            (X_CONTENT_TYPE_OPTIONS, &settings.content_type_options),
+            (X_FRAME_OPTIONS, &settings.frame_options),
+            (CONTENT_SECURITY_POLICY, &ancestors),
+            (REFERRER_POLICY, &settings.referrer_policy),
+            (STRICT_TRANSPORT_SECURITY, &hsts),
+        ];
+        let value = |(name, text): (HeaderName, &str)| {
+            Some((name, HeaderValue::from_str(text).ok().filter(|value| !value.is_empty())?))
+        };
+        let headers: HeaderMap = all.into_iter().filter_map(value).collect();
+        (settings.enabled && !headers.is_empty()).then_some(Self(headers))
+    }
+}
+
+#[async_trait]
+impl Interceptor for SecurityHeaders {
+    async fn intercept(&self, context: &Context, next: Next<'_>) -> Result<Reply, Fault> {
+        match next.run(context).await {
+            Ok(mut reply) => {
+                let headers = reply.headers_mut();
+                if headers.is_empty() {
+                    headers.clone_from(&self.0);
+                } else {
+                    for (name, value) in &self.0 {
+                        headers.entry(name).or_insert_with(|| value.clone());
+                    }
+                }
+                Ok(reply)
+            }
+            Err(mut fault) => {
+                for (name, value) in &self.0 {
+                    if !fault.headers().contains_key(name) {
+                        fault = fault.with_header(name.clone(), value.clone());
+                    }
+                }
+                Err(fault)
+            }
+        }
+    }
+}
