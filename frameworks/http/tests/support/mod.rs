@@ -151,6 +151,17 @@ impl Raw {
         reply
     }
 
+    /// Everything up to this text, which must come.
+    pub async fn until(&mut self, text: &str) -> String {
+        let end = loop {
+            match self.1.windows(text.len()).position(|bytes| bytes == text.as_bytes()) {
+                Some(start) => break start + text.len(),
+                None => assert!(self.more().await, "the connection ended before {text:?}"),
+            }
+        };
+        String::from_utf8(self.1.drain(..end).collect()).expect("text")
+    }
+
     /// Whether the server has ended the connection, with nothing more to read.
     pub async fn is_over(&mut self) -> bool {
         !self.more().await && self.1.is_empty()
