@@ -33,7 +33,9 @@ use crate::Error;
 /// }
 /// # drop(measure);
 /// ```
-pub struct BodyStream(BoxStream<'static, Result<Bytes, Fault>>);
+pub struct BodyStream(Pieces);
+
+type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
 
 impl BodyStream {
     /// All that is left of it, at once.
@@ -66,7 +68,7 @@ impl fmt::Debug for BodyStream {
 /// As an extension of a call: its body, which the framework has not read, since the operation
 /// [streams](OperationInfo::streams_body) it.
 #[derive(Clone)]
-pub struct BodySource(Arc<Mutex<Option<BoxStream<'static, Result<Bytes, Fault>>>>>);
+pub struct BodySource(Arc<Mutex<Option<Pieces>>>);
 
 impl BodySource {
     /// The body that this stream is.
@@ -74,7 +76,7 @@ impl BodySource {
         Self(Arc::new(Mutex::new(Some(stream.boxed()))))
     }
 
-    fn take(&self) -> Option<BoxStream<'static, Result<Bytes, Fault>>> {
+    fn take(&self) -> Option<Pieces> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
