@@ -87,7 +87,7 @@ impl HttpApp {
         self.0.exposures.add(vec![Exposure {
             protocol: PROTOCOL,
             framework: self.name().to_owned(),
-            route: "(nothing served)".to_owned(),
+            route: "(fallback)".to_owned(),
             module: module.to_owned(),
             endpoint: endpoint.clone(),
         }])

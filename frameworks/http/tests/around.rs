@@ -148,7 +148,7 @@ async fn routers_and_the_fallback_stand_in_the_registry() {
         };
         let (kind, names) = chain("ANY /pages/*");
         assert_eq!((kind, names.len()), (OperationKind::Native, 3));
-        let (kind, names) = chain("(nothing served)");
+        let (kind, names) = chain("(fallback)");
         assert_eq!(kind, OperationKind::Fallback);
         assert_eq!(names, ["security-headers", "log"]);
         assert_eq!(chain("GET /hello").1, names_of_hello());
