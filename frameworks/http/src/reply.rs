@@ -3,13 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body;
 use polyport_bootstrap::operation::{
     ByteStream, Context, Fault, Items, Raw, Reply, ReplyBody, Value,
 };
 use polyport_listener::{LongLived, ResponseBody};
 
 use crate::{
-    adapter::{empty, respond},
+    adapter::empty,
     conditional::{self, Selected, Version},
     core::Core,
     refusal::describes_content,
@@ -32,14 +33,22 @@ pub(crate) fn response(
 ) -> Result<Response<ResponseBody>, Fault> {
     let (own, headers, body) = reply.into_parts();
     match (with_body(core, context, own.or(status), body, is_head), headers) {
-        (Ok(mut response), Some(headers)) => {
-            put(*headers, response.headers_mut(), is_head);
+        (Ok((mut response, content_type)), headers) => {
+            if let Some(headers) = headers {
+                put(*headers, response.headers_mut(), is_head);
+            }
+            if let Some(content_type) = content_type {
+                response.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
+            }
             Ok(response)
         }
         (Err(fault), Some(headers)) => Err(carried_over(&headers, fault)),
-        (answered, None) => answered,
+        (Err(fault), None) => Err(fault),
     }
 }
+
+/// A response without the content type that it gets unless it has one.
+type Made = (Response<ResponseBody>, Option<HeaderValue>);
 
 /// Lets the reply's own headers win, but those that say where the body ends.
 fn put(mut headers: HeaderMap, response: &mut HeaderMap, is_head: bool) {
@@ -88,11 +97,11 @@ fn with_body(
     status: Option<StatusCode>,
     body: ReplyBody,
     is_head: bool,
-) -> Result<Response<ResponseBody>, Fault> {
+) -> Result<Made, Fault> {
     let success = status.unwrap_or(StatusCode::OK);
     match body {
         ReplyBody::Raw(Raw { content_type, bytes }) if !has_no_body(success) => {
-            Ok(respond(success, content_type, bytes.into(), is_head))
+            Ok((whole(success, bytes.into(), is_head), Some(content_type)))
         }
         ReplyBody::Stream(stream) if !has_no_body(success) => {
             selected(core, context, success, stream, is_head)
@@ -108,12 +117,23 @@ fn with_body(
             let default = if is_nothing { StatusCode::NO_CONTENT } else { StatusCode::OK };
             let status = status.unwrap_or(default);
             match is_nothing || has_no_body(status) {
-                true => Ok(empty(status)),
-                false => Ok(respond(status, JSON, out.into(), is_head)),
+                true => Ok((empty(status), None)),
+                false => Ok((whole(status, out.into(), is_head), Some(JSON))),
             }
         }
-        _ => Ok(empty(status.unwrap_or(StatusCode::NO_CONTENT))),
+        _ => Ok((empty(status.unwrap_or(StatusCode::NO_CONTENT)), None)),
     }
+}
+
+/// A body that is all there, which HEAD only measures.
+fn whole(status: StatusCode, body: ResponseBody, is_head: bool) -> Response<ResponseBody> {
+    let mut response = empty(status);
+    if !is_head {
+        *response.body_mut() = body;
+    } else if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    response
 }
 
 /// Bytes, or what of them the client asks for.
@@ -123,7 +143,7 @@ fn selected(
     status: StatusCode,
     bytes: ByteStream,
     is_head: bool,
-) -> Result<Response<ResponseBody>, Fault> {
+) -> Result<Made, Fault> {
     let length = bytes.seekable_length();
     let version = Version { etag: bytes.etag(), last_modified: bytes.last_modified(), length };
     let method = context.extension::<Head>().map_or(&Method::GET, |head| &head.method);
@@ -131,9 +151,13 @@ fn selected(
         StatusCode::OK => conditional::select(method, &context.metadata, version),
         _ => Selected::Whole,
     };
-    let about = described(version);
+    let (about, content_type) = (described(version), bytes.content_type.clone());
     let mut response = match (selected, length) {
-        (Selected::NotModified, _) => empty(StatusCode::NOT_MODIFIED),
+        (Selected::NotModified, _) => {
+            let mut response = empty(StatusCode::NOT_MODIFIED);
+            response.headers_mut().extend(about);
+            return Ok((response, None));
+        }
         (Selected::PreconditionFailed, _) => return Err(another_version()),
         (Selected::Unsatisfiable, length) => return Err(too_short(length.unwrap_or_default())),
         (Selected::Part(range), Some(length)) => {
@@ -148,7 +172,7 @@ fn selected(
         _ => streamed(core, context, status, bytes, is_head),
     };
     response.headers_mut().extend(about);
-    Ok(response)
+    Ok((response, Some(content_type)))
 }
 
 fn described(version: Version<'_>) -> HeaderMap {
@@ -191,9 +215,8 @@ fn streamed(
     bytes: ByteStream,
     is_head: bool,
 ) -> Response<ResponseBody> {
-    let (content_type, length) = (bytes.content_type.clone(), bytes.length);
-    let mut response = respond(status, content_type, ResponseBody::empty(), false);
-    if let Some(length) = length {
+    let mut response = empty(status);
+    if let Some(length) = bytes.length {
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     if !is_head {
@@ -208,9 +231,9 @@ fn itemised(
     status: StatusCode,
     items: Items<Value>,
     is_head: bool,
-) -> Response<ResponseBody> {
+) -> Made {
     let format = Format::accepted(&context.metadata);
-    let mut response = respond(status, format.content_type(), ResponseBody::empty(), false);
+    let mut response = empty(status);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -220,7 +243,7 @@ fn itemised(
         response.extensions_mut().insert(LongLived);
         *response.body_mut() = ResponseBody::boxed(ItemsBody::new(core, context, items, format));
     }
-    response
+    (response, Some(format.content_type()))
 }
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -1,4 +1,5 @@
 //! What stands around everything that HTTP answers.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 

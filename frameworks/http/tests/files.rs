@@ -1,4 +1,5 @@
 //! Files, parts of them, and redirects.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 

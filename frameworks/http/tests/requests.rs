@@ -1,4 +1,5 @@
 //! What operations see of a request, where they are served, and in which programs.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Answers that come bit by bit.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 
