@@ -60,7 +60,10 @@ pub mod prelude {
     #[cfg(feature = "grpc")]
     pub use polyport_grpc::{GrpcApp, GrpcFramework, GrpcModule as _, GrpcOperations as _};
     #[cfg(feature = "http")]
-    pub use polyport_http::{HttpApp, HttpFramework, HttpModule as _, StatusCode};
+    pub use polyport_http::{
+        HttpApp, HttpFramework, HttpModule as _, HttpRequest, IntoService as _, Redirect,
+        StatusCode,
+    };
     #[cfg(feature = "websocket")]
     pub use polyport_websocket::{Socket, WebSocketApp, WebSocketFramework, WebSocketModule as _};
 }
@@ -69,3 +72,8 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "http", feature = "admin"))]
 #[doc = include_str!("../docs/health.md")]
 mod health_guide {}
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../docs/http.md")]
+mod http_guide {}

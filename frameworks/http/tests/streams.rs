@@ -126,6 +126,26 @@ async fn a_stream_ends_with_the_process_and_does_not_hold_its_stop() {
     .await;
 }
 
+#[tokio::test]
+async fn events_of_a_mounted_router_do_not_hold_a_stop_either() {
+    within(async {
+        let events = async || {
+            let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from("data: 1\n\n"))]);
+            let body = axum::body::Body::from_stream(first.chain(stream::pending()));
+            ([("content-type", "text/event-stream")], body)
+        };
+        let router = axum::Router::new().route("/events", axum::routing::get(events));
+        let app = serve(move |r| r.mount("/live", router.clone())).await;
+        let mut raw = Raw::connect(&app).await;
+        raw.send("GET /live/events HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        raw.until("data: 1\n\n").await;
+        let began = std::time::Instant::now();
+        app.close().await.expect_err("it knows nothing of the stop, and is cut");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    })
+    .await;
+}
+
 /// Says when it is dropped.
 struct Dropped(Arc<Notify>);
 
