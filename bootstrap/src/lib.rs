@@ -20,6 +20,7 @@ mod hooks;
 mod injectables;
 mod lifecycle;
 mod logging;
+pub mod middleware;
 mod module;
 pub mod operation;
 mod panics;

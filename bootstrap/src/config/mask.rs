@@ -62,6 +62,19 @@ pub(super) fn masked(value: &Value, secret: bool) -> Json {
     }
 }
 
+/// Masks in JSON that is not configuration what would be a secret in it.
+pub(crate) fn redact(value: &mut Json) {
+    match value {
+        Json::Object(fields) => fields.iter_mut().for_each(|(key, value)| match is_secret(key) {
+            true => *value = Json::from(MASK),
+            false => redact(value),
+        }),
+        Json::Array(items) => items.iter_mut().for_each(redact),
+        Json::String(text) => *text = without_password(text),
+        _ => {}
+    }
+}
+
 /// `value` in one line of a report: scalars as they are, tables and arrays by their kind.
 pub(super) fn shown(value: &Value, secret: bool) -> String {
     match value {

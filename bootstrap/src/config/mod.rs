@@ -84,6 +84,7 @@ pub use environment::Environment;
 pub use handle::Config;
 pub use interpolation::literal;
 pub use layer::Layer;
+pub(crate) use mask::redact;
 pub(crate) use nearest::nearest;
 pub use own::{ConfigSettings, DumpFolder};
 pub use provenance::{Origin, Provenance};

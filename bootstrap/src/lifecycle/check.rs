@@ -78,7 +78,8 @@ pub(crate) async fn served(plan: Plan) -> Result<Exposures> {
 async fn build_unchecked(process: &mut Process, pending: &mut Pending) -> Result<()> {
     process.seal_config()?;
     let configured = startup::configure(process.config.clone(), pending).await?;
-    startup::build(process, pending, configured).await
+    startup::build(process, pending, configured).await?;
+    process.exposures.configure(&process.config)
 }
 
 async fn check_all(

@@ -100,8 +100,11 @@ impl Process {
 
     /// Checks the whole graph; routes that come later are checked as they are added.
     pub(crate) fn check(&self) -> Result<()> {
+        let configured = self.exposures.configure(&self.config);
         self.exposures.check_from_now_on(self.container.downgrade());
-        self.container.check(&self.roots())
+        let faults = [configured.err(), self.container.check(&self.roots()).err()];
+        let faults = faults.into_iter().flatten().flat_map(Error::into_parts).collect();
+        Error::all("the application does not fit together", faults)
     }
 
     /// Whatever takes values from the container.

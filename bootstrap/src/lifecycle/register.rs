@@ -19,8 +19,9 @@ use crate::{
     hooks::{HookFn, Hooks},
     injectables::provide_settings,
     logging::Log,
+    middleware,
     module::{ModuleBuilder, Registrations},
-    operation::Exposures,
+    operation::{Exposures, MiddlewareSettings},
     panics,
 };
 
@@ -93,8 +94,10 @@ fn read(
 
 /// Lets every module that is on say what it brings.
 fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle) -> Result<Told> {
-    let Plan { frameworks, modules, config_will_load, before, hooks, pipelines, options, .. } =
-        plan;
+    let Plan {
+        frameworks, modules, config_will_load, before, hooks, mut pipelines, options, ..
+    } = plan;
+    pipelines.ship(middleware::shipped());
     let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone(), config.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
     providers.provide_value(Arc::new(tasks.clone()));
@@ -125,6 +128,8 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
     };
     let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();
     Error::all("modules cannot say what they bring", errors)?;
+    told.exposures.declare_middleware(&told.config)?;
+    told.provide_extensions();
     told.known = known;
     told.hooks.append(own_hooks);
     options.overrides.into_iter().for_each(|replace| replace(&mut told.providers));
@@ -132,6 +137,15 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
 }
 
 impl Told {
+    /// Keeps what extends contexts where every call finds it.
+    fn provide_extensions(&mut self) {
+        let extensions = self.exposures.take_extensions();
+        if !extensions.is_empty() {
+            self.providers.set_module("polyport");
+            self.providers.provide_value(Arc::new(extensions));
+        }
+    }
+
     /// Whatever takes values from the container, as far as it is known before frameworks are
     /// built.
     pub(super) fn roots(&self) -> Vec<Root> {
@@ -203,6 +217,7 @@ fn kernel_providers(config: &Config, health: &Health, lifecycle: &Lifecycle) -> 
 
 /// The sections that the kernel itself reads.
 fn declare_kernel_settings(config: &Config, builder: &mut ContainerBuilder) -> Result<()> {
+    config.declare::<MiddlewareSettings>("polyport", MiddlewareSettings::KEY, Effect::Restart)?;
     let (startup, shutdown, tasks, log, own) = (
         config.declare::<StartupSettings>("polyport", StartupSettings::KEY, Effect::Restart)?,
         config.declare::<ShutdownSettings>("polyport", ShutdownSettings::KEY, Effect::Restart)?,

@@ -147,6 +147,7 @@ pub(super) fn put_together(
     // What is wrong with it is told with all other faults, when the configuration is checked.
     let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
     container.set_build_deadline(startup.singleton);
+    told.tasks.take_from(container.downgrade());
     let process = Process {
         startup,
         shutdown: told.config.peek_or_default("shutdown").unwrap_or_default(),

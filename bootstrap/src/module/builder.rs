@@ -11,7 +11,7 @@ use crate::{
     hooks::{self, HookPoint, Hooks, Owner},
     injectables::provide_settings,
     lifecycle::Kept,
-    operation::{Codec, Exposures, Fault, Pipeline},
+    operation::{Codec, Context, Exposures, Fault, Pipeline},
 };
 
 /// Takes what a module brings.
@@ -421,6 +421,44 @@ impl<'a> ModuleBuilder<'a> {
     pub fn controller<C: Controller>(&mut self) -> &mut Self {
         self.provide::<C>();
         C::register(self);
+        self
+    }
+
+    /// Extends every context by a value of this type, computed when somebody first asks for it
+    /// ([`Context::value`]), at most once for each call. What a guard has left in the call under
+    /// this type stands before it.
+    ///
+    /// The computation must not block; a value that has to be waited for is one that the container
+    /// provides for each call: `m.provide_with(…).request()`.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Context, module, operation::Fault};
+    ///
+    /// struct Tenant(String);
+    ///
+    /// let tenants = module("tenants", |m| {
+    ///     m.extend_context(|context: &Context| {
+    ///         let name = context.metadata.get("x-tenant")?.to_str().ok()?;
+    ///         Some(Tenant(name.to_owned()))
+    ///     });
+    ///     m.pipeline(|p| {
+    ///         p.guard(|context: &Context| match context.value::<Tenant>() {
+    ///             Some(Tenant(name)) if name != "blocked" => Ok(()),
+    ///             _ => Err(Fault::permission_denied("NO_TENANT", "the tenant may not do this")),
+    ///         })
+    ///     });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn extend_context<T: Send + Sync + 'static>(
+        &mut self,
+        compute: impl Fn(&Context) -> Option<T> + Send + Sync + 'static,
+    ) -> &mut Self {
+        if self.asked.is_none() {
+            let added = self.exposures.extend_context(&self.module, compute);
+            self.errors.extend(added.err());
+        }
         self
     }
 

@@ -1,14 +1,18 @@
 use std::{
     fmt,
+    net::SocketAddr,
     ops::Deref,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{OperationInfo, Protocol, RawInput, attributes::Values};
+use super::{
+    OperationInfo, Protocol, RawInput, attributes::Values, extended::Computed, traced::Traced,
+};
 use crate::{
     Config, Result,
     config::Snapshot,
@@ -80,6 +84,11 @@ impl fmt::Debug for RequestId {
     }
 }
 
+/// The peer's address, an extension of every call that comes over a connection of its own; the
+/// messages of a broker have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
 /// The parts of a [`Context`], filled in by a framework's adapter.
 #[derive(Debug)]
 pub struct Call {
@@ -129,6 +138,8 @@ struct Inner {
     /// The configuration as it was when the call first looked.
     config: OnceLock<Arc<Snapshot>>,
     values: Values,
+    computed: Computed,
+    traced: Traced,
 }
 
 impl Context {
@@ -140,6 +151,8 @@ impl Context {
             scope: CallScope::default(),
             config: OnceLock::new(),
             values: Values::default(),
+            computed: Computed::default(),
+            traced: Traced::default(),
         }))
     }
 
@@ -155,10 +168,18 @@ impl Context {
         self.0.values.add(value);
     }
 
-    /// The value of this type that somebody has left in the call.
+    /// The value of this type that somebody has left in the call, or else what a module computes
+    /// ([`ModuleBuilder::extend_context`](crate::ModuleBuilder::extend_context)): once for each
+    /// call, when it is first asked for.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.0.values.get()
+        self.0.values.get().or_else(|| self.0.computed.get(self))
+    }
+
+    /// How long the caller still waits; `None` where it has said nothing of that.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// A value from the container: the process's, or this call's own.
@@ -183,6 +204,10 @@ impl Context {
     /// The call that something is built for.
     pub(crate) fn of(resolver: &Resolver<'_>) -> Option<Self> {
         resolver.call()?.as_any().downcast_ref().cloned()
+    }
+
+    pub(super) fn traced(&self) -> &Traced {
+        &self.0.traced
     }
 
     pub(super) fn call_scope(&self) -> &CallScope {

@@ -8,14 +8,11 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    Aspect, Bind, Chain, Context, Exposure, Fault, FaultKind, IntoReply, Invocation, Invoke,
-    Operation, OperationInfo, OperationKind, Pipelines, Protocol, Reply, Target, Unbound,
-    scope::EndOfCall,
+    Aspect, Bind, Chain, Context, EndpointService, Exposure, Fault, FaultKind, IntoReply,
+    Invocation, Invoke, MadeOnce, Operation, OperationInfo, OperationKind, Pipelines, Protocol,
+    Reply, Target, Unbound, scope::EndOfCall,
 };
-use crate::{
-    Error,
-    container::{Container, Root},
-};
+use crate::{Config, Container, DEFAULT_NAME, Error, Result as StartResult, container::Root};
 
 /// An operation made callable by a framework: a call in, a reply out.
 ///
@@ -113,8 +110,12 @@ impl Endpoint {
     }
 
     fn of(info: OperationInfo, target: Arc<dyn Target>) -> Self {
+        Self::of_shared(Arc::new(info), target)
+    }
+
+    fn of_shared(info: Arc<OperationInfo>, target: Arc<dyn Target>) -> Self {
         let bare = Arc::new(Chain::bare(Arc::clone(&target)));
-        Self(Arc::new(Inner { info: Arc::new(info), bare, chain: OnceLock::new(), target }))
+        Self(Arc::new(Inner { info, bare, chain: OnceLock::new(), target }))
     }
 
     /// What the operation says of itself.
@@ -129,37 +130,71 @@ impl Endpoint {
     /// # Errors
     /// Returns the fault that the call ends in.
     pub async fn call(&self, context: &Context) -> Result<Reply, Fault> {
-        answered(context, async { self.chain().run(context).await }).await
+        context.within(answered(context, async { self.chain().run(context).await })).await
     }
 
-    /// Puts together what stands around it by its own declaration, for a call of this protocol
-    /// outside of any framework of the application.
+    /// The same operation, with what its own declaration says to stand around it, for a program
+    /// that is no [`Bootstrap`](crate::Bootstrap). One that a bootstrap serves has its chain
+    /// already.
     ///
     /// # Errors
-    /// Returns an error where it cannot be served on this protocol, or where the container does not
-    /// provide what it injects.
-    pub async fn stand_alone(
+    /// Returns an error where it cannot be served on this protocol, where `container` does not
+    /// provide what it or a stage takes, or where the section `middleware` of `config` does not fit.
+    pub async fn standalone(
         &self,
         protocol: Protocol,
         container: &Container,
-    ) -> crate::Result<()> {
-        let exposure = Exposure {
-            protocol,
-            framework: String::new(),
-            route: self.info().name().to_owned(),
-            module: String::new(),
-            endpoint: self.clone(),
-        };
+        config: &Config,
+    ) -> StartResult<Self> {
         if let Some(refusal) = self.info().refusal_on(protocol) {
             return Err(Error::wiring(refusal));
         }
-        let plan = Pipelines::default().plan(&exposure);
+        let alone = Self::of_shared(Arc::clone(&self.0.info), Arc::clone(&self.0.target));
+        let name = self.info().name().to_owned();
+        let exposure = Exposure {
+            protocol,
+            framework: DEFAULT_NAME.to_owned(),
+            route: name.clone(),
+            module: name,
+            endpoint: alone.clone(),
+        };
+        let mut pipelines = Pipelines::default();
+        pipelines.learn(config, std::slice::from_ref(&exposure))?;
+        let (plan, made) = (pipelines.plan(&exposure), MadeOnce::default());
         let dependencies = self.info().dependencies().to_vec();
         let own = Root::new(exposure.title(), dependencies).per_call();
         container.check(&std::iter::once(own).chain(plan.roots()).collect::<Vec<_>>())?;
-        let chain = plan.assemble(container, &container.config(), self.target()).await?;
-        self.set_chain(chain);
-        Ok(())
+        alone.set_chain(plan.assemble(container, config, self.target(), &made).await?);
+        Ok(alone)
+    }
+
+    /// It as a `tower` service of the neutral call, chain included, which stands in any tower
+    /// program; frameworks make services of their protocol's requests of it.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{
+    ///     Config, Container, Context, Fault, Result,
+    ///     operation::{Call, Endpoint, Protocol},
+    /// };
+    /// use tower::ServiceExt;
+    ///
+    /// async fn greet() -> Result<&'static str, Fault> {
+    ///     Ok("Hello")
+    /// }
+    ///
+    /// async fn serve(container: Container, config: Config) -> Result<()> {
+    ///     let protocol = Protocol::new("mine");
+    ///     let endpoint = Endpoint::json(greet).standalone(protocol, &container, &config).await?;
+    ///     let call = Call::new(protocol, endpoint.info().clone(), container);
+    ///     let reply = endpoint.into_service().oneshot(Context::new(call)).await;
+    ///     assert_eq!(reply.expect("greets").value(), Some(&"Hello"));
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn into_service(self) -> EndpointService {
+        EndpointService::new(self)
     }
 
     pub(crate) fn target(&self) -> Arc<dyn Target> {

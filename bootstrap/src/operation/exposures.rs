@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Exposure, InFlight, Pipeline, Pipelines, Plan, Protocol};
+use super::{
+    Context, Exposure, Extensions, InFlight, MadeOnce, Pipeline, Pipelines, Plan, Protocol,
+};
 use crate::{
     Config, Error, Result,
     container::{Container, Root, WeakContainer},
@@ -17,10 +19,13 @@ struct State {
     entries: Vec<Exposure>,
     /// Set when the graph has been checked: what is added later is checked by itself.
     container: Option<WeakContainer>,
+    /// Set when the configuration is complete.
+    config: Option<Config>,
     sealed: bool,
     in_flight: InFlight,
     pipelines: Pipelines,
     finders: Vec<(Protocol, Find)>,
+    extensions: Extensions,
 }
 
 /// Which of some routes of a protocol answers what somebody asks for.
@@ -63,6 +68,20 @@ impl Exposures {
         find(&routes, asked).map(|position| entries[position])
     }
 
+    /// Adds a value that contexts compute.
+    pub(crate) fn extend_context<T: Send + Sync + 'static>(
+        &self,
+        module: &Arc<str>,
+        compute: impl Fn(&Context) -> Option<T> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.state().extensions.add(module, compute)
+    }
+
+    /// All values that contexts compute, when every module has said which it adds.
+    pub(crate) fn take_extensions(&self) -> Extensions {
+        std::mem::take(&mut self.state().extensions)
+    }
+
     /// What stands around an operation as it is exposed here.
     #[must_use]
     pub fn plan(&self, exposure: &Exposure) -> Plan {
@@ -88,6 +107,9 @@ impl Exposures {
         for exposure in exposures {
             errors.extend(state.fault_of(&exposure));
             state.entries.push(exposure);
+        }
+        if let Some(config) = state.config.clone() {
+            errors.extend(state.configure(&config).err());
         }
         if let Some(container) = state.container.as_ref().and_then(WeakContainer::upgrade) {
             errors.extend(container.check(&state.roots(&state.entries[before..])).err());
@@ -128,15 +150,34 @@ impl Exposures {
             let state = self.state();
             (state.entries.clone(), state.pipelines.clone())
         };
-        let mut errors = Vec::new();
+        let (mut errors, made) = (Vec::new(), MadeOnce::default());
         for entry in &entries {
             let plan = pipelines.plan(entry);
-            match plan.assemble(container, config, entry.endpoint.target()).await {
+            match plan.assemble(container, config, entry.endpoint.target(), &made).await {
                 Ok(chain) => entry.endpoint.set_chain(chain),
                 Err(error) => errors.push(error),
             }
         }
         Error::all("what stands around operations cannot be put together", errors)
+    }
+
+    /// Says whose the tables of the middleware are that modules and the application have added.
+    ///
+    /// # Errors
+    /// Every table that is somebody else's.
+    pub(crate) fn declare_middleware(&self, config: &Config) -> Result<()> {
+        self.state().pipelines.declare(config)
+    }
+
+    /// Reads what the complete configuration says of the middleware around all operations, and of
+    /// those that are added later.
+    ///
+    /// # Errors
+    /// Every fault of the section `middleware`.
+    pub(crate) fn configure(&self, config: &Config) -> Result<()> {
+        let mut state = self.state();
+        state.config = Some(config.clone());
+        state.configure(config)
     }
 
     pub(crate) fn check_from_now_on(&self, container: WeakContainer) {
@@ -153,6 +194,10 @@ impl Exposures {
 }
 
 impl State {
+    fn configure(&mut self, config: &Config) -> Result<()> {
+        self.pipelines.configure(config, &self.entries)
+    }
+
     /// What `entries` and what stands around them need of the container.
     fn roots(&self, entries: &[Exposure]) -> Vec<Root> {
         let of_operation = |entry: &Exposure| {

@@ -45,7 +45,7 @@ struct State {
 struct Name {
     protocol: &'static str,
     framework: String,
-    operation: &'static str,
+    operation: Box<str>,
     route: String,
 }
 
@@ -92,7 +92,7 @@ impl InFlight {
         names.push(Name {
             protocol: exposure.protocol.as_str(),
             framework: exposure.framework.clone(),
-            operation: exposure.operation().name(),
+            operation: exposure.operation().name().into(),
             route: exposure.route.clone(),
         });
         let number = names.len() as u64;
@@ -154,7 +154,7 @@ impl InFlight {
 impl Name {
     fn idle(&self) -> ActiveOperation {
         ActiveOperation {
-            operation: self.operation.to_owned(),
+            operation: self.operation.to_string(),
             route: self.route.clone(),
             calls: 0,
             reading: 0,

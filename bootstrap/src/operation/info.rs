@@ -1,4 +1,4 @@
-use std::{any::type_name, fmt, sync::OnceLock};
+use std::{any::type_name, borrow::Cow, fmt, sync::OnceLock};
 
 use super::{
     Endpoint, Pipeline, Schemas, StageScope,
@@ -50,9 +50,9 @@ pub enum OperationKind {
 /// What an operation says of itself: its name, what it injects, and where it can be served.
 #[derive(Debug, Clone)]
 pub struct OperationInfo {
-    name: &'static str,
     kind: OperationKind,
     streams_body: bool,
+    name: Cow<'static, str>,
     dependencies: Vec<Dependency>,
     only_on: Vec<(Protocol, &'static str)>,
     attributes: Attributes,
@@ -73,11 +73,11 @@ impl OperationInfo {
 
     /// Describes something of this name that takes nothing.
     #[must_use]
-    pub fn named(name: &'static str) -> Self {
+    pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            name,
             kind: OperationKind::default(),
             streams_body: false,
+            name: name.into(),
             dependencies: Vec::new(),
             only_on: Vec::new(),
             attributes: Attributes::default(),
@@ -89,8 +89,8 @@ impl OperationInfo {
 
     /// Its name: the function's, without its path, unless it was given another.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it is an operation, or what else answers.
@@ -150,7 +150,7 @@ impl OperationInfo {
     }
 
     pub(super) fn set_name(&mut self, name: &'static str) {
-        self.name = name;
+        self.name = Cow::Borrowed(name);
     }
 
     /// Adds what was declared: of a controller around what is there, of the operation itself

@@ -9,9 +9,11 @@ mod attributes;
 mod binding;
 mod body_stream;
 mod context;
+mod current;
 mod declared;
 mod endpoint;
 mod exposures;
+mod extended;
 mod extract;
 mod fault;
 mod handler;
@@ -23,6 +25,7 @@ mod reply;
 mod schema;
 mod scope;
 pub mod trace;
+mod traced;
 
 pub use active::ActiveOperation;
 pub(crate) use active::sentence;
@@ -33,12 +36,14 @@ pub use binding::{
 #[doc(hidden)]
 pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};
 pub use body_stream::{BodySource, BodyStream};
-pub use context::{Call, Context, RequestId};
+
+pub use context::{Call, Context, PeerAddr, RequestId};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;
 pub use declared::{Declared, OperationExt};
 pub use endpoint::Endpoint;
 pub use exposures::Exposures;
+pub(crate) use extended::Extensions;
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};
@@ -52,11 +57,12 @@ pub use info::{Exposure, OperationInfo, OperationKind, Protocol};
 #[doc(hidden)]
 pub use outcome::Outcome;
 pub use pipeline::{
-    AnyError, AnyFilter, Aspect, Band, FaultFilter, FilteredError, Guard, Injected, Interceptor,
-    IntoStage, Invocation, Next, OwnedNext, Pipeline, Plan, Stage, StageKind, StageScope, Supply,
+    AnyError, AnyFilter, Aspect, Band, BoxError, ChainCall, ChainService, EndpointService,
+    FaultError, FaultFilter, FilteredError, Guard, Injected, Interceptor, IntoStage, Invocation,
+    MiddlewareOptions, Next, OwnedNext, Pipeline, Plan, Stage, StageKind, StageScope, Supply,
     injected,
 };
-pub(crate) use pipeline::{Chain, Invoke, Pipelines, Target};
+pub(crate) use pipeline::{Chain, Invoke, MadeOnce, MiddlewareSettings, Pipelines, Target};
 pub use polyport_macros::{Input, operation};
 pub use reply::{
     Answer, ByteStream, File, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value,

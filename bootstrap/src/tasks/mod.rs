@@ -6,7 +6,11 @@ mod register;
 mod run;
 mod settings;
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -20,7 +24,10 @@ use self::{
     register::Register,
     run::{Options, Task, Work},
 };
-use crate::{Config, Error, Lifecycle, Result, config::SettingsSection as _};
+use crate::{
+    Config, Context, Error, Lifecycle, Result, config::SettingsSection as _,
+    container::WeakContainer,
+};
 
 /// Begins background tasks that the process knows of: each has a name, none is forgotten at a
 /// stop, and no error or panic of one is lost. A cheap handle; inject it as `Inject<Tasks>`.
@@ -63,6 +70,8 @@ struct State {
     config: Config,
     stopping: CancellationToken,
     register: Register,
+    /// Where contexts of tasks take values from, once there is one.
+    container: OnceLock<WeakContainer>,
 }
 
 impl fmt::Debug for Tasks {
@@ -79,7 +88,22 @@ impl Tasks {
             config,
             stopping: CancellationToken::new(),
             register: Register::default(),
+            container: OnceLock::new(),
         }))
+    }
+
+    /// Lets tasks that begin from now on take values from this container, in a context of their
+    /// own ([`Context::current`]).
+    pub(crate) fn take_from(&self, container: WeakContainer) {
+        let _ = self.0.container.set(container);
+    }
+
+    /// Runs a task's work in a context of its own.
+    async fn in_context(&self, name: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
+        match self.0.container.get().and_then(WeakContainer::upgrade) {
+            Some(container) => Context::anonymous(name, container).run(work).await,
+            None => work.await,
+        }
     }
 
     /// As they are now. What is wrong with them is told when the configuration is checked.

@@ -67,7 +67,8 @@ impl Task {
     /// Runs to its end.
     pub(super) async fn run(mut self, mut work: Work) {
         loop {
-            let outcome = panics::caught_async(work.run()).await;
+            let work_of = self.tasks.in_context(&self.name, work.run());
+            let outcome = panics::caught_async(work_of).await;
             self.tasks.0.register.ended(self.id, outcome.is_ok());
             let Err(error) = outcome else { return };
             let title = format!("task {}", self.name);

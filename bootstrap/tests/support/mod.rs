@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+#[cfg(feature = "testing")]
+pub(crate) mod calls;
+pub(crate) mod lines;
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -15,7 +19,7 @@ use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Framework, ModuleBuilder, Result, RouteSet, Transport,
     exposures,
     framework::{Activity, Built, Endpoint, FrameworkContext, NoSettings},
-    operation::{self, Context, Exposures, Fault, Operation, Protocol, Reply, ReplyBody},
+    operation::{self, Context, Exposures, Fault, Operation, Pipeline, Protocol, Reply, ReplyBody},
 };
 
 /// What happened, in order.
@@ -100,6 +104,7 @@ pub(crate) struct Fake {
     pub(crate) fails_at: Option<&'static str>,
     pub(crate) panics_at: Option<&'static str>,
     pub(crate) hangs_at: Option<&'static str>,
+    pub(crate) pipeline: Pipeline,
 }
 
 impl Fake {
@@ -109,6 +114,11 @@ impl Fake {
 
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
+        self
+    }
+
+    pub(crate) fn pipeline(mut self, pipeline: Pipeline) -> Self {
+        self.pipeline = pipeline;
         self
     }
 
@@ -156,6 +166,7 @@ impl Framework for Fake {
 
     fn build(self, _: NoSettings, mut context: FrameworkContext<'_>) -> Result<Built<FakeApp>> {
         self.step("build")?;
+        context.add_pipeline(self.pipeline.clone());
         for registered in context.take::<FakeRoutes>() {
             context.exposures().add(registered.exposures(self.title()))?;
         }

@@ -1,6 +1,6 @@
 //! What answers the requests of a listener.
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -12,7 +12,7 @@ use crate::ResponseBody;
 /// The future is dropped when the client leaves early. A panic in it ends the connection (HTTP/1)
 /// or the stream (HTTP/2): handlers that want to answer catch it themselves.
 ///
-/// The request carries the peer's address as the extension [`PeerAddr`].
+/// The request carries the peer's address as the extension [`PeerAddr`](crate::PeerAddr).
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(
@@ -84,10 +84,6 @@ impl<F> fmt::Debug for HandlerFn<F> {
         f.write_str("HandlerFn")
     }
 }
-
-/// The peer's address, an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerAddr(pub SocketAddr);
 
 /// As an extension of a response: its body may go on for hours (a server stream, server-sent
 /// events), so the call counts as active only until this head. [`Server::drain`](crate::Server)

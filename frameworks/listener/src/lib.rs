@@ -52,11 +52,14 @@ mod settings;
 mod shared;
 mod tasks;
 
+/// The peer's address, an extension of every request.
+pub use polyport_bootstrap::operation::PeerAddr;
+
 pub use self::{
     bind::{BoundListener, Listening},
     body::{BoxError, ResponseBody},
     error::{BindError, BindErrorKind, ListenerError},
-    handler::{ErasedHandler, Handler, HandlerFn, HandlerFuture, LongLived, PeerAddr, handler_fn},
+    handler::{ErasedHandler, Handler, HandlerFn, HandlerFuture, LongLived, handler_fn},
     host::ListenerHost,
     registry::ListenerRegistry,
     server::Server,

@@ -7,11 +7,9 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 
-use super::{AnyFilter, Aspect, Guard, Interceptor, Stage, stage::Part};
+use super::{AnyFilter, Aspect, Guard, Interceptor, Site, Stage, stage::Part};
 use crate::{
     Result as StartResult,
-    config::Config,
-    container::Container,
     operation::{Context, Fault, Reply},
 };
 
@@ -64,21 +62,17 @@ impl Chain {
     }
 
     /// Adds a stage behind all others of its kind.
-    pub(super) async fn add(
-        &mut self,
-        stage: &Stage,
-        container: &Container,
-        config: &Config,
-    ) -> StartResult<()> {
+    pub(super) async fn add(&mut self, stage: &Stage, site: Site<'_>) -> StartResult<()> {
         match &stage.part {
             Part::Middleware(_, supply) => {
-                self.around.insert(self.middleware, supply.get(container, config).await?);
+                let Some(middleware) = supply.get(site).await? else { return Ok(()) };
+                self.around.insert(self.middleware, middleware);
                 self.middleware += 1;
             }
-            Part::Interceptor(supply) => self.around.push(supply.get(container, config).await?),
-            Part::FaultFilter(supply) => self.filters.push(supply.get(container, config).await?),
-            Part::Guard(supply) => self.guards.push(supply.get(container, config).await?),
-            Part::Aspect(supply) => self.aspects.push(supply.get(container, config).await?),
+            Part::Interceptor(supply) => self.around.extend(supply.get(site).await?),
+            Part::FaultFilter(supply) => self.filters.extend(supply.get(site).await?),
+            Part::Guard(supply) => self.guards.extend(supply.get(site).await?),
+            Part::Aspect(supply) => self.aspects.extend(supply.get(site).await?),
         }
         Ok(())
     }

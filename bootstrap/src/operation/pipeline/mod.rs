@@ -15,17 +15,25 @@ mod chain;
 mod filter;
 mod guard;
 mod interceptor;
+mod options;
+mod patterns;
+mod pipelines;
 mod plan;
+mod rules;
 mod stage;
+mod supply;
+mod tower;
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde::de::DeserializeOwned;
+use ::tower::{Layer, Service};
 
 pub(crate) use self::{
     aspect::Invoke,
     chain::{Chain, Target},
-    plan::Pipelines,
+    pipelines::Pipelines,
+    rules::MiddlewareSettings,
+    supply::{MadeOnce, Site},
 };
 pub use self::{
     aspect::{Aspect, Invocation},
@@ -33,10 +41,17 @@ pub use self::{
     filter::{AnyError, AnyFilter, FaultFilter, FilteredError},
     guard::Guard,
     interceptor::Interceptor,
+    options::MiddlewareOptions,
     plan::Plan,
-    stage::{Band, Injected, IntoStage, Stage, StageKind, StageScope, Supply, injected},
+    stage::{Band, Stage, StageKind, StageScope},
+    supply::{Injected, IntoStage, Supply, injected},
+    tower::{BoxError, ChainCall, ChainService, EndpointService, FaultError},
 };
-use super::{Fault, Protocol};
+use self::{
+    options::{Configured, OptionsOf},
+    stage::Part,
+};
+use super::{Exposure, Fault, Protocol, Reply};
 
 /// What is to stand around operations, in the order in which it is added.
 ///
@@ -116,7 +131,7 @@ impl Pipeline {
         let name = std::any::type_name::<E>();
         let name = format!("on_error {}", name.rsplit("::").next().unwrap_or(name));
         let filter: Arc<dyn AnyFilter> = Arc::new(filter::Function::<E, _>::new(filter));
-        self.stage(Stage::of(Cow::Owned(name), stage::Part::FaultFilter(Supply::given(filter))))
+        self.stage(Stage::of(Cow::Owned(name), Part::FaultFilter(Supply::given(filter))))
     }
 
     /// Adds a middleware to the application band: around the guards, under a name by which the
@@ -140,8 +155,45 @@ impl Pipeline {
         self.stage(Stage::middleware(name, Band::Core, middleware))
     }
 
-    /// Adds a middleware that is made from its options: the section `middleware.<name>` of the
-    /// complete configuration, or the options' `Default` where there is none.
+    /// Adds a middleware that is made from its options, once for all operations: the section
+    /// `middleware.<name>` of the complete configuration, or the options' `Default` where there is
+    /// none.
+    ///
+    /// # Examples
+    /// ```
+    /// use async_trait::async_trait;
+    /// use garde::Validate;
+    /// use http::{HeaderName, HeaderValue};
+    /// use polyport_bootstrap::{
+    ///     Context, Fault,
+    ///     operation::{Band, Interceptor, Next, Pipeline, Reply},
+    /// };
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Default, Deserialize, Validate)]
+    /// #[serde(default)]
+    /// struct Options {
+    ///     #[garde(range(max = 3600))]
+    ///     max_age: u32,
+    /// }
+    ///
+    /// struct MaxAge(HeaderValue);
+    ///
+    /// #[async_trait]
+    /// impl Interceptor for MaxAge {
+    ///     async fn intercept(&self, context: &Context, next: Next<'_>) -> Result<Reply, Fault> {
+    ///         let name = HeaderName::from_static("x-max-age");
+    ///         Ok(next.run(context).await?.with_header(name, self.0.clone()))
+    ///     }
+    /// }
+    ///
+    /// let pipeline = Pipeline::new().middleware_from(
+    ///     "max-age",
+    ///     Band::Application,
+    ///     |options: Options| MaxAge(options.max_age.into()),
+    /// );
+    /// # drop(pipeline);
+    /// ```
     #[must_use]
     pub fn middleware_from<O, I>(
         self,
@@ -150,15 +202,97 @@ impl Pipeline {
         make: impl Fn(O) -> I + Send + Sync + 'static,
     ) -> Self
     where
-        O: DeserializeOwned + Default + 'static,
+        O: MiddlewareOptions,
         I: Interceptor,
     {
-        let key = format!("middleware.{name}");
-        let supply = Supply::made(move |config: &crate::Config| {
-            let options = config.get_or_default::<O>(&key)?;
+        let supply = Supply::shared(move |config: &crate::Config| {
+            let options = Configured::<O>::options(config, name)?;
             Ok(Arc::new(make(options)) as Arc<dyn Interceptor>)
         });
-        self.stage(Stage::of(Cow::Borrowed(name), stage::Part::Middleware(band, supply)))
+        let stage = Stage::of(Cow::Borrowed(name), Part::Middleware(band, supply));
+        self.stage(stage.with_table(OptionsOf::<O>::on()))
+    }
+
+    /// As [`middleware_from`](Self::middleware_from), made for each operation by itself, of its
+    /// attributes, say. Where `make` returns `None` it does not stand around that operation.
+    /// `is_on` says what `middleware.<name>.enable` is where nothing is set.
+    ///
+    /// `make` may be called several times for one operation, and does nothing but make it.
+    #[must_use]
+    pub fn middleware_for<O, I>(
+        self,
+        name: &'static str,
+        band: Band,
+        is_on: bool,
+        make: impl Fn(&O, &Exposure) -> Option<I> + Send + Sync + 'static,
+    ) -> Self
+    where
+        O: MiddlewareOptions,
+        I: Interceptor,
+    {
+        let make = Arc::new(make);
+        let stands = Arc::clone(&make);
+        let supply = Supply::each(move |config: &crate::Config, exposure: &Exposure| {
+            let options = Configured::<O>::options(config, name)?;
+            let made = make(&options, exposure);
+            Ok(made.map(|made| Arc::new(made) as Arc<dyn Interceptor>))
+        });
+        let stage = Stage::of(Cow::Borrowed(name), Part::Middleware(band, supply));
+        let stands = move |options: &O, exposure: &Exposure| stands(options, exposure).is_some();
+        self.stage(stage.with_table(OptionsOf::standing(is_on, stands)))
+    }
+
+    /// Adds a `tower` layer as a middleware of the application band: every layer over a service of
+    /// [`ChainCall`] can stand in the chain. It is laid once, so that what it limits it limits for
+    /// all operations that it stands around together.
+    ///
+    /// Its errors become faults: [`Fault`]s of what is behind it stay what they are, the errors of
+    /// tower's own timeout and load shed get their kind, all others are internal.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use polyport_bootstrap::operation::Pipeline;
+    /// use tower::timeout::TimeoutLayer;
+    ///
+    /// let layer = TimeoutLayer::new(Duration::from_secs(5));
+    /// let pipeline = Pipeline::new().layer("five-seconds", layer);
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn layer<L>(self, name: impl Into<Cow<'static, str>>, layer: L) -> Self
+    where
+        L: Layer<ChainService>,
+        L::Service: Service<ChainCall, Response = Reply> + Clone + Send + Sync + 'static,
+        <L::Service as Service<ChainCall>>::Error: Into<BoxError>,
+        <L::Service as Service<ChainCall>>::Future: Send,
+    {
+        self.middleware(name, tower::Laid::new(&layer))
+    }
+
+    /// As [`layer`](Self::layer), in the core band.
+    #[must_use]
+    pub fn core_layer<L>(self, name: impl Into<Cow<'static, str>>, layer: L) -> Self
+    where
+        L: Layer<ChainService>,
+        L::Service: Service<ChainCall, Response = Reply> + Clone + Send + Sync + 'static,
+        <L::Service as Service<ChainCall>>::Error: Into<BoxError>,
+        <L::Service as Service<ChainCall>>::Future: Send,
+    {
+        self.core_middleware(name, tower::Laid::new(&layer))
+    }
+
+    /// Lets an interceptor stand right around the binding of the input, behind all others,
+    /// wherever the middleware that was added last stands.
+    pub(crate) fn with_innermost(mut self, interceptor: impl Interceptor) -> Self {
+        if let Some(middleware) = self.0.last() {
+            let mut stage = Stage::interceptor(interceptor);
+            stage.set_name(middleware.name().to_owned());
+            stage.table = middleware.table.clone();
+            stage.is_innermost = true;
+            self.0.push(stage);
+        }
+        self
     }
 
     /// Says which protocols the stage that was added last is for; without this, all.
@@ -166,6 +300,26 @@ impl Pipeline {
     pub fn only_on(mut self, protocols: &[Protocol]) -> Self {
         if let Some(last) = self.0.pop() {
             self.0.push(last.only_on(protocols));
+        }
+        self
+    }
+
+    /// Limits the stage that was added last to the operations for which `is_for` holds; it is
+    /// asked once for each, at start.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Context, operation::{Exposure, Pipeline}};
+    ///
+    /// let pipeline = Pipeline::new()
+    ///     .guard(|_: &Context| Ok(()))
+    ///     .matching(|exposure: &Exposure| exposure.route.starts_with("GET "));
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn matching(mut self, is_for: impl Fn(&Exposure) -> bool + Send + Sync + 'static) -> Self {
+        if let Some(last) = self.0.pop() {
+            self.0.push(last.matching(is_for));
         }
         self
     }
@@ -180,6 +334,10 @@ impl Pipeline {
     pub(crate) fn in_scope(mut self, scope: StageScope) -> Self {
         self.0.iter_mut().for_each(|stage| stage.scope = scope);
         self
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Stage) -> bool) {
+        self.0.retain(keep);
     }
 
     pub(crate) fn append(&mut self, others: Self) {

@@ -1,78 +1,12 @@
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::sync::Arc;
 
-use super::{Band, Chain, Pipeline, Stage, StageKind, StageScope, Target};
+use super::{Band, Chain, MadeOnce, Site, Stage, StageKind, Target};
 use crate::{
     Result,
     config::Config,
     container::{Container, Root},
-    operation::{Exposure, OperationKind},
+    operation::Exposure,
 };
-
-/// All pipelines of one bootstrap, but those of its operations.
-#[derive(Clone, Default)]
-pub(crate) struct Pipelines {
-    application: Pipeline,
-    /// By kind and name.
-    frameworks: HashMap<(String, String), Pipeline>,
-    modules: HashMap<String, Pipeline>,
-    orchestrators: Vec<Orchestrator>,
-}
-
-/// Changes the plans of operations.
-type Orchestrator = Arc<dyn Fn(&mut Plan) + Send + Sync>;
-
-impl fmt::Debug for Pipelines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipelines").field("application", &self.application).finish_non_exhaustive()
-    }
-}
-
-impl Pipelines {
-    pub(crate) fn of_application(&mut self, pipeline: Pipeline) {
-        self.application.append(pipeline.in_scope(StageScope::Application));
-    }
-
-    pub(crate) fn of_framework(&mut self, kind: &str, name: &str, pipeline: Pipeline) {
-        let known = self.frameworks.entry((kind.to_owned(), name.to_owned())).or_default();
-        known.append(pipeline.in_scope(StageScope::Framework));
-    }
-
-    pub(crate) fn of_module(&mut self, module: &str, pipeline: Pipeline) {
-        let known = self.modules.entry(module.to_owned()).or_default();
-        known.append(pipeline.in_scope(StageScope::Module));
-    }
-
-    pub(crate) fn orchestrate(&mut self, orchestrator: impl Fn(&mut Plan) + Send + Sync + 'static) {
-        self.orchestrators.push(Arc::new(orchestrator));
-    }
-
-    /// What stands around an operation as it is exposed here.
-    pub(crate) fn plan(&self, exposure: &Exposure) -> Plan {
-        let framework = (exposure.protocol.as_str().to_owned(), exposure.framework.clone());
-        let outer = [
-            Some(&self.application),
-            self.frameworks.get(&framework),
-            self.modules.get(&exposure.module),
-        ];
-        let own = exposure.operation().pipeline();
-        let stages = outer.into_iter().flatten().chain([own]).flat_map(Pipeline::stages);
-        let fits = |stage: &&Stage| stage.is_for(exposure.protocol) && fits(stage, exposure);
-        let stages = stages.filter(fits).cloned().collect();
-        let mut plan = Plan { exposure: exposure.clone(), stages };
-        plan.sort();
-        self.orchestrators.iter().for_each(|orchestrator| orchestrator(&mut plan));
-        plan
-    }
-}
-
-/// Whether a stage has anything to do around what this is.
-fn fits(stage: &Stage, exposure: &Exposure) -> bool {
-    match exposure.operation().kind() {
-        OperationKind::Operation => true,
-        OperationKind::Native => stage.kind() != StageKind::Aspect,
-        OperationKind::Fallback => matches!(stage.kind(), StageKind::Middleware(_)),
-    }
-}
 
 /// What is to stand around one operation on one route, in the order in which a call meets it. An
 /// orchestrator may change it: [`Bootstrap::orchestrate`](crate::Bootstrap::orchestrate).
@@ -83,6 +17,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    pub(super) fn new(exposure: Exposure, stages: Vec<Stage>) -> Self {
+        let mut plan = Self { exposure, stages };
+        plan.sort();
+        plan
+    }
+
+    /// Orders the stages of each kind by this key; those of one key stay as they are.
+    pub(super) fn order(&mut self, key: impl Fn(&Stage) -> usize) {
+        self.stages.sort_by_key(key);
+        self.sort();
+    }
+
     /// The operation and its route.
     #[must_use]
     pub fn exposure(&self) -> &Exposure {
@@ -157,7 +103,7 @@ impl Plan {
             StageKind::Middleware(Band::Application) => (1, 0),
             StageKind::FaultFilter => (2, 8 - stage.scope() as u8),
             StageKind::Guard => (3, 0),
-            StageKind::Interceptor => (4, 0),
+            StageKind::Interceptor => (4, u8::from(stage.is_innermost)),
             StageKind::Aspect => (5, 0),
         });
     }
@@ -179,11 +125,13 @@ impl Plan {
         container: &Container,
         config: &Config,
         target: Arc<dyn Target>,
+        made: &MadeOnce,
     ) -> Result<Chain> {
         let mut chain = Chain::bare(target);
+        let site = Site { container, config, exposure: &self.exposure, made };
         for stage in &self.stages {
             let place = || format!("{} of {}", stage.name(), self.exposure.title());
-            let added = chain.add(stage, container, config).await;
+            let added = chain.add(stage, site).await;
             added.map_err(|error| error.context(place()))?;
         }
         Ok(chain)

@@ -1,13 +1,12 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use futures_util::future::BoxFuture;
-
-use super::{AnyFilter, Aspect, FaultFilter, Guard, Interceptor, filter};
+use super::{
+    AnyFilter, Aspect, Guard, Interceptor, IntoStage, Supply,
+    options::{NoOptions, OptionsOf, Table},
+};
 use crate::{
-    Result,
-    config::Config,
-    container::{Container, Dependency, Key},
-    operation::Protocol,
+    container::Dependency,
+    operation::{Exposure, Protocol},
 };
 
 /// One thing that stands in the chain of operations: a guard, an interceptor, an aspect, a fault
@@ -17,8 +16,16 @@ pub struct Stage {
     name: Cow<'static, str>,
     pub(super) part: Part,
     protocols: Option<Arc<[Protocol]>>,
+    matching: Option<Matching>,
+    /// What the configuration says of it, where it has a table of its own.
+    pub(super) table: Option<Arc<dyn Table>>,
     pub(super) scope: StageScope,
+    /// Behind all others of its kind, whatever their scope.
+    pub(super) is_innermost: bool,
 }
+
+/// Which operations a stage is for.
+type Matching = Arc<dyn Fn(&Exposure) -> bool + Send + Sync>;
 
 /// What a [`Stage`] was added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,193 +106,6 @@ pub(super) enum Part {
     FaultFilter(Supply<dyn AnyFilter>),
 }
 
-/// Where the thing itself comes from.
-pub struct Supply<D: ?Sized>(Arc<dyn Supplier<D>>);
-
-trait Supplier<D: ?Sized>: Send + Sync {
-    fn dependencies(&self) -> Vec<Dependency>;
-
-    fn supply<'a>(
-        &'a self,
-        container: &'a Container,
-        config: &'a Config,
-    ) -> BoxFuture<'a, Result<Arc<D>>>;
-}
-
-impl<D: ?Sized> Clone for Supply<D> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<D: ?Sized> fmt::Debug for Supply<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Supply")
-    }
-}
-
-struct Given<D: ?Sized>(Arc<D>);
-
-impl<D: ?Sized + Send + Sync> Supplier<D> for Given<D> {
-    fn dependencies(&self) -> Vec<Dependency> {
-        Vec::new()
-    }
-
-    fn supply<'a>(&'a self, _: &'a Container, _: &'a Config) -> BoxFuture<'a, Result<Arc<D>>> {
-        Box::pin(std::future::ready(Ok(Arc::clone(&self.0))))
-    }
-}
-
-struct FromContainer<T, D: ?Sized>(fn(Arc<T>) -> Arc<D>);
-
-impl<T: Send + Sync + 'static, D: ?Sized + 'static> Supplier<D> for FromContainer<T, D> {
-    fn dependencies(&self) -> Vec<Dependency> {
-        vec![Dependency::required(Key::of::<T>())]
-    }
-
-    fn supply<'a>(
-        &'a self,
-        container: &'a Container,
-        _: &'a Config,
-    ) -> BoxFuture<'a, Result<Arc<D>>> {
-        Box::pin(async { container.get::<T>().await.map(self.0) })
-    }
-}
-
-struct Made<F>(F);
-
-impl<F, D: ?Sized + Send + Sync + 'static> Supplier<D> for Made<F>
-where
-    F: Fn(&Config) -> Result<Arc<D>> + Send + Sync,
-{
-    fn dependencies(&self) -> Vec<Dependency> {
-        Vec::new()
-    }
-
-    fn supply<'a>(&'a self, _: &'a Container, config: &'a Config) -> BoxFuture<'a, Result<Arc<D>>> {
-        Box::pin(std::future::ready((self.0)(config)))
-    }
-}
-
-impl<D: ?Sized + Send + Sync + 'static> Supply<D> {
-    pub(super) fn given(value: Arc<D>) -> Self {
-        Self(Arc::new(Given(value)))
-    }
-
-    /// Makes it from the complete configuration.
-    pub(super) fn made(make: impl Fn(&Config) -> Result<Arc<D>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Made(make)))
-    }
-}
-
-impl<D: ?Sized> Supply<D> {
-    pub(super) async fn get(&self, container: &Container, config: &Config) -> Result<Arc<D>> {
-        self.0.supply(container, config).await
-    }
-}
-
-/// Stands for a guard, interceptor, aspect or fault filter that the container provides.
-///
-/// # Examples
-/// ```
-/// # extern crate polyport_bootstrap as polyport;
-/// use async_trait::async_trait;
-/// use polyport::{Provide, operation::{Context, Fault, Guard, Pipeline, injected}};
-///
-/// #[derive(Provide)]
-/// struct LoggedIn;
-///
-/// #[async_trait]
-/// impl Guard for LoggedIn {
-///     async fn check(&self, _: &Context) -> Result<(), Fault> {
-///         Ok(())
-///     }
-/// }
-///
-/// let pipeline = Pipeline::new().guard(injected::<LoggedIn>());
-/// # drop(pipeline);
-/// ```
-#[derive(Debug)]
-pub struct Injected<T>(std::marker::PhantomData<fn() -> T>);
-
-/// What the container provides as `T`: built with the singletons, checked as part of the graph.
-#[must_use]
-pub fn injected<T: Send + Sync + 'static>() -> Injected<T> {
-    Injected(std::marker::PhantomData)
-}
-
-/// What can be added to a [`Pipeline`](super::Pipeline) as a `D`: a value, or [`injected`].
-pub trait IntoStage<D: ?Sized> {
-    /// The type's name, without its path.
-    fn name(&self) -> Cow<'static, str>;
-
-    /// Where it comes from.
-    fn supply(self) -> Supply<D>;
-}
-
-macro_rules! into_stage {
-    ($($role:ident),*) => {
-        $(
-            impl<T: $role> IntoStage<dyn $role> for T {
-                fn name(&self) -> Cow<'static, str> {
-                    type_name::<T>()
-                }
-
-                fn supply(self) -> Supply<dyn $role> {
-                    Supply::given(Arc::new(self))
-                }
-            }
-
-            impl<T: $role> IntoStage<dyn $role> for Injected<T> {
-                fn name(&self) -> Cow<'static, str> {
-                    type_name::<T>()
-                }
-
-                fn supply(self) -> Supply<dyn $role> {
-                    Supply(Arc::new(FromContainer::<T, dyn $role>(|value| value)))
-                }
-            }
-        )*
-    };
-}
-
-into_stage!(Guard, Interceptor, Aspect);
-
-impl<T: FaultFilter> IntoStage<dyn AnyFilter> for T {
-    fn name(&self) -> Cow<'static, str> {
-        type_name::<T>()
-    }
-
-    fn supply(self) -> Supply<dyn AnyFilter> {
-        Supply::given(Arc::new(filter::OfType(self)))
-    }
-}
-
-impl<T: FaultFilter> IntoStage<dyn AnyFilter> for Injected<T> {
-    fn name(&self) -> Cow<'static, str> {
-        type_name::<T>()
-    }
-
-    fn supply(self) -> Supply<dyn AnyFilter> {
-        let cast = |value: Arc<T>| -> Arc<dyn AnyFilter> { Arc::new(filter::OfType(value)) };
-        Supply(Arc::new(FromContainer::<T, dyn AnyFilter>(cast)))
-    }
-}
-
-/// The name of a type without its path and parameters; functions are called by where they stand.
-fn type_name<T>() -> Cow<'static, str> {
-    let path = std::any::type_name::<T>();
-    let path = path.split_once('<').map_or(path, |(path, _)| path);
-    let mut parts = path.rsplit("::");
-    match parts.next() {
-        Some("{{closure}}") => {
-            Cow::Owned(format!("closure in {}", parts.next().unwrap_or_default()))
-        }
-        Some(name) => Cow::Borrowed(name),
-        None => Cow::Borrowed(path),
-    }
-}
-
 impl Stage {
     /// A guard.
     pub fn guard(guard: impl IntoStage<dyn Guard>) -> Self {
@@ -313,11 +133,50 @@ impl Stage {
         band: Band,
         middleware: impl IntoStage<dyn Interceptor>,
     ) -> Self {
-        Self::of(name.into(), Part::Middleware(band, middleware.supply()))
+        let stage = Self::of(name.into(), Part::Middleware(band, middleware.supply()));
+        stage.with_table(OptionsOf::<NoOptions>::on())
     }
 
     pub(super) fn of(name: Cow<'static, str>, part: Part) -> Self {
-        Self { name, part, protocols: None, scope: StageScope::Application }
+        Self {
+            name,
+            part,
+            protocols: None,
+            matching: None,
+            table: None,
+            scope: StageScope::Application,
+            is_innermost: false,
+        }
+    }
+
+    pub(super) fn set_name(&mut self, name: String) {
+        self.name = Cow::Owned(name);
+    }
+
+    /// Lets the table of its name in the section `middleware` say where it stands.
+    pub(super) fn with_table(mut self, table: impl Table + 'static) -> Self {
+        self.table = Some(Arc::new(table));
+        self
+    }
+
+    /// Limits it to the operations for which `is_for` holds; it is asked once for each, at start.
+    /// Said twice, both must hold.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Context, operation::{Exposure, Stage}};
+    ///
+    /// let guard = Stage::guard(|_: &Context| Ok(()))
+    ///     .matching(|exposure: &Exposure| exposure.route.contains("/admin"));
+    /// # drop(guard);
+    /// ```
+    #[must_use]
+    pub fn matching(mut self, is_for: impl Fn(&Exposure) -> bool + Send + Sync + 'static) -> Self {
+        self.matching = Some(match self.matching.take() {
+            None => Arc::new(is_for),
+            Some(earlier) => Arc::new(move |exposure| earlier(exposure) && is_for(exposure)),
+        });
+        self
     }
 
     /// Sets the protocols that it is for; without this, all.
@@ -357,14 +216,21 @@ impl Stage {
         self.protocols.as_ref().is_none_or(|protocols| protocols.contains(&protocol))
     }
 
+    /// Whether it is for this operation, as far as the code says.
+    #[must_use]
+    pub fn is_meant_for(&self, exposure: &Exposure) -> bool {
+        self.is_for(exposure.protocol)
+            && self.matching.as_ref().is_none_or(|is_for| is_for(exposure))
+    }
+
     /// What it takes from the container.
     #[must_use]
     pub fn dependencies(&self) -> Vec<Dependency> {
         match &self.part {
-            Part::Middleware(_, supply) | Part::Interceptor(supply) => supply.0.dependencies(),
-            Part::Guard(supply) => supply.0.dependencies(),
-            Part::Aspect(supply) => supply.0.dependencies(),
-            Part::FaultFilter(supply) => supply.0.dependencies(),
+            Part::Middleware(_, supply) | Part::Interceptor(supply) => supply.dependencies(),
+            Part::Guard(supply) => supply.dependencies(),
+            Part::Aspect(supply) => supply.dependencies(),
+            Part::FaultFilter(supply) => supply.dependencies(),
         }
     }
 }
