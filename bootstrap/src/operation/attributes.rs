@@ -37,7 +37,30 @@ impl fmt::Debug for Attributes {
 
 /// Values that were left in a call, by type: a list that only grows, so that reading takes no lock.
 #[derive(Default)]
-pub(super) struct Values(OnceLock<Box<Node>>);
+pub(super) struct Values(OnceLock<Arc<Node>>);
+
+/// The values that somebody has left in a call, for other calls to see them: what a guard found
+/// when a client connected, for each event of that connection. A cheap handle.
+#[derive(Clone, Default)]
+pub struct Inherited(Option<Arc<Node>>);
+
+impl Inherited {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn get<T: 'static>(&self) -> Option<&T> {
+        last_of(self.0.as_deref()?)
+    }
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inherited")
+    }
+}
 
 struct Node {
     type_id: TypeId,
@@ -48,7 +71,7 @@ struct Node {
 impl Values {
     pub(super) fn add<T: Send + Sync + 'static>(&self, value: T) {
         let (type_id, value) = (TypeId::of::<T>(), Box::new(value));
-        let mut node = Box::new(Node { type_id, value, next: Self::default() });
+        let mut node = Arc::new(Node { type_id, value, next: Self::default() });
         let mut here = self;
         while let Err(taken) = here.0.set(node) {
             node = taken;
@@ -61,16 +84,31 @@ impl Values {
 
     /// The value of this type that came last.
     pub(super) fn get<T: 'static>(&self) -> Option<&T> {
-        let wanted = TypeId::of::<T>();
-        let (mut here, mut found) = (self, None);
-        while let Some(node) = here.0.get() {
-            if node.type_id == wanted {
-                found = node.value.downcast_ref();
-            }
-            here = &node.next;
-        }
-        found
+        last_of(self.0.get()?)
     }
+
+    /// All of them, for others to see; those that are added later, too, unless there is none now.
+    pub(super) fn share(&self) -> Inherited {
+        Inherited(self.0.get().cloned())
+    }
+
+    /// The same list, to which further values are added for all who share it.
+    pub(super) fn continuing(shared: &Inherited) -> Self {
+        Self(shared.0.clone().map(OnceLock::from).unwrap_or_default())
+    }
+}
+
+/// The value of this type that came last, from this node on.
+fn last_of<T: 'static>(first: &Node) -> Option<&T> {
+    let wanted = TypeId::of::<T>();
+    let (mut here, mut found) = (Some(first), None);
+    while let Some(node) = here {
+        if node.type_id == wanted {
+            found = node.value.downcast_ref();
+        }
+        here = node.next.0.get().map(|next| &**next);
+    }
+    found
 }
 
 impl fmt::Debug for Values {
@@ -91,6 +129,19 @@ mod tests {
         values.add("text");
         values.add(2_u32);
         assert_eq!((values.get::<u32>(), values.get::<&str>()), (Some(&2), Some(&"text")));
+    }
+
+    #[test]
+    fn a_list_that_is_shared_is_continued_for_all_and_an_empty_one_for_nobody() {
+        let first = Values::default();
+        assert!(first.share().is_empty());
+        first.add(1_u32);
+        let shared = first.share();
+        let second = Values::continuing(&shared);
+        second.add(2_u32);
+        assert_eq!((shared.get::<u32>(), first.get::<u32>()), (Some(&2), Some(&2)));
+        Values::continuing(&Inherited::default()).add(3_u32);
+        assert_eq!(shared.get::<u32>(), Some(&2));
     }
 
     #[test]

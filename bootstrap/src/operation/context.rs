@@ -11,7 +11,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    OperationInfo, Protocol, RawInput, attributes::Values, extended::Computed, traced::Traced,
+    OperationInfo, Protocol, RawInput,
+    attributes::{Inherited, Values},
+    extended::Computed,
+    traced::Traced,
 };
 use crate::{
     Config, Result,
@@ -140,20 +143,46 @@ struct Inner {
     values: Values,
     computed: Computed,
     traced: Traced,
+    inherited: Inherited,
 }
 
 impl Context {
     /// Seals the parts.
     #[must_use]
     pub fn new(call: Call) -> Self {
+        Self::with(call, Values::default(), Inherited::default())
+    }
+
+    /// Seals the parts of a call that belongs to a longer conversation, whose values it sees; its
+    /// own come first.
+    #[must_use]
+    pub fn inheriting(call: Call, inherited: Inherited) -> Self {
+        Self::with(call, Values::default(), inherited)
+    }
+
+    /// Seals the parts of a call that leaves its values where these are: whoever inherits them sees
+    /// its own, too.
+    #[must_use]
+    pub fn continuing(call: Call, inherited: &Inherited) -> Self {
+        Self::with(call, Values::continuing(inherited), Inherited::default())
+    }
+
+    fn with(call: Call, values: Values, inherited: Inherited) -> Self {
         Self(Arc::new(Inner {
             call,
             scope: CallScope::default(),
             config: OnceLock::new(),
-            values: Values::default(),
+            values,
             computed: Computed::default(),
             traced: Traced::default(),
+            inherited,
         }))
+    }
+
+    /// What was left in this call, for other calls to inherit.
+    #[must_use]
+    pub fn values(&self) -> Inherited {
+        self.0.values.share()
     }
 
     /// What the operation says of itself: its name, and the attributes that it was declared with.
@@ -168,12 +197,15 @@ impl Context {
         self.0.values.add(value);
     }
 
-    /// The value of this type that somebody has left in the call, or else what a module computes
+    /// The value of this type that somebody has left in the call, or in the one that began the
+    /// conversation (on WebSocket a guard or an `on_connect` operation, when the client connected),
+    /// or else what a module computes
     /// ([`ModuleBuilder::extend_context`](crate::ModuleBuilder::extend_context)): once for each
     /// call, when it is first asked for.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.0.values.get().or_else(|| self.0.computed.get(self))
+        let left = self.0.values.get().or_else(|| self.0.inherited.get());
+        left.or_else(|| self.0.computed.get(self))
     }
 
     /// How long the caller still waits; `None` where it has said nothing of that.

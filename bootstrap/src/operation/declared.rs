@@ -76,6 +76,16 @@ pub trait OperationExt<M>: Operation<M> {
         declared
     }
 
+    /// Keeps away what was added to wider scopes: within [`StageScope::Module`] neither the
+    /// application's nor the framework's stages stand around it, within
+    /// [`StageScope::Operation`] only its own. For what has to be reached in any case, such as a
+    /// health check.
+    fn within(self, outermost: StageScope) -> Declared<Self> {
+        let mut declared = Declared::new(self, StageScope::Operation);
+        declared.change(|declaration| declaration.outermost = Some(outermost));
+        declared
+    }
+
     /// Adds guards and whatever else is to stand around it.
     fn pipeline(self, add: impl FnOnce(Pipeline) -> Pipeline) -> Declared<Self> {
         let mut declared = Declared::new(self, StageScope::Operation);
@@ -98,6 +108,7 @@ pub struct Declared<Op> {
 struct Declaration {
     scope: StageScope,
     name: Option<&'static str>,
+    outermost: Option<StageScope>,
     attributes: Attributes,
     pipeline: Pipeline,
     schemas: Option<Schemas>,
@@ -130,6 +141,7 @@ impl<Op> Declared<Op> {
         let declaration = Declaration {
             scope,
             name: None,
+            outermost: None,
             attributes: Attributes::default(),
             pipeline: Pipeline::new(),
             schemas: None,
@@ -148,13 +160,17 @@ impl<M, Op: Operation<M>> Operation<M> for Declared<Op> {
 
     fn info(&self) -> OperationInfo {
         let mut info = self.operation.info();
-        let Declaration { scope, name, attributes, pipeline, schemas } = &*self.declaration;
+        let Declaration { scope, name, outermost, attributes, pipeline, schemas } =
+            &*self.declaration;
         info.declare(*scope, attributes, pipeline.clone());
         if let Some(name) = name {
             info.set_name(name);
         }
         if let Some(schemas) = schemas {
             info.set_schemas(*schemas);
+        }
+        if let Some(outermost) = outermost {
+            info.set_outermost(*outermost);
         }
         info
     }

@@ -306,7 +306,7 @@ async fn within_deadline<T>(
     }
 }
 
-fn log(context: &Context, fault: &Fault) {
+pub(super) fn log(context: &Context, fault: &Fault) {
     let (operation, protocol) = (context.operation.name(), context.protocol.as_str());
     let request_id = context.request_id.as_str();
     let source = fault.source_text();

@@ -58,6 +58,7 @@ pub struct OperationInfo {
     attributes: Attributes,
     pipeline: Pipeline,
     schemas: Schemas,
+    outermost: StageScope,
     /// Where its calls are counted, once it is served.
     tracked: OnceLock<Tracked>,
 }
@@ -83,6 +84,7 @@ impl OperationInfo {
             attributes: Attributes::default(),
             pipeline: Pipeline::new(),
             schemas: Schemas::default(),
+            outermost: StageScope::Application,
             tracked: OnceLock::new(),
         }
     }
@@ -147,6 +149,17 @@ impl OperationInfo {
 
     pub(super) fn set_schemas(&mut self, schemas: Schemas) {
         self.schemas = schemas;
+    }
+
+    /// The widest scope whose stages stand around it:
+    /// [`OperationExt::within`](super::OperationExt::within).
+    #[must_use]
+    pub fn outermost(&self) -> StageScope {
+        self.outermost
+    }
+
+    pub(super) fn set_outermost(&mut self, outermost: StageScope) {
+        self.outermost = outermost;
     }
 
     pub(super) fn set_name(&mut self, name: &'static str) {

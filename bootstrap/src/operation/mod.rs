@@ -24,6 +24,7 @@ mod pipeline;
 mod reply;
 mod schema;
 mod scope;
+mod timeout;
 pub mod trace;
 mod traced;
 
@@ -37,6 +38,7 @@ pub use binding::{
 pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};
 pub use body_stream::{BodySource, BodyStream};
 
+pub use attributes::Inherited;
 pub use context::{Call, Context, PeerAddr, RequestId};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;
@@ -70,3 +72,4 @@ pub use reply::{
 pub use schema::Schemas;
 #[doc(hidden)]
 pub use schema::{SchemaOf, WithoutSchema};
+pub use timeout::{TIMEOUT_HEADER, peer_timeout};

@@ -3,20 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use lapin::{BasicProperties, types::AMQPValue};
+use http::HeaderMap;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
 use polyport_bootstrap::{
-    Container,
-    operation::{Call, Context, Endpoint, RawInput, RequestId},
+    Container, Fault, FaultKind,
+    operation::{Call, Context, Endpoint, Raw, RawInput, ReplyBody, RequestId, peer_timeout},
     wire::Envelope,
 };
 use tokio::time::Instant;
 
 use crate::{
+    consumer::moves,
     delivery::Delivery,
     headers,
     publisher::{Outgoing, new_message_id, now},
     routes::PROTOCOL,
 };
+
+const JSON: &str = "application/json";
 
 /// Turns messages into calls, and answers into replies.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ pub(crate) struct Adapter {
     pub(crate) envelope: Arc<dyn Envelope>,
     /// How long an operation may take; zero is no limit.
     pub(crate) timeout: Duration,
+    /// The longest body of a reply.
+    pub(crate) max_body: usize,
 }
 
 impl Adapter {
@@ -33,8 +42,9 @@ impl Adapter {
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         call.request_id = RequestId::from_peer(id);
-        call.deadline = patience(self.timeout, delivery).map(|limit| Instant::now() + limit);
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
+        let limit = patience(self.timeout, delivery, &call.metadata);
+        call.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         call.input = RawInput::json(body);
         call.extensions.insert(delivery.clone());
         Context::new(call)
@@ -42,11 +52,16 @@ impl Adapter {
 }
 
 /// How long an operation may take. Whoever waits for a reply waits no longer than the request
-/// would have lived.
-fn patience(timeout: Duration, delivery: &Delivery) -> Option<Duration> {
+/// would have lived, and nobody longer than he says; a message that says so in a way that cannot be
+/// understood is handled all the same.
+fn patience(timeout: Duration, delivery: &Delivery, metadata: &HeaderMap) -> Option<Duration> {
     let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
     let expiration = delivery.reply_to().and_then(|_| expiration(delivery.properties()));
-    [timeout, expiration].into_iter().flatten().min()
+    let peers = match peer_timeout(metadata) {
+        Err(fault) if fault.kind() == FaultKind::DeadlineExceeded => Some(Duration::ZERO),
+        peers => peers.ok().flatten(),
+    };
+    [timeout, expiration, peers].into_iter().flatten().min()
 }
 
 fn expiration(properties: &BasicProperties) -> Option<Duration> {
@@ -55,33 +70,79 @@ fn expiration(properties: &BasicProperties) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds)).filter(|limit| limit.as_secs() < 1 << 32)
 }
 
-/// The reply to a message that asked for one, through the default exchange. It is not mandatory:
-/// RabbitMQ returns replies to `amq.rabbitmq.reply-to` that it has delivered.
-pub(crate) fn reply(
-    delivery: &Delivery,
-    request_id: &RequestId,
-    content_type: &'static str,
-    body: Vec<u8>,
-) -> Option<Outgoing> {
-    let asked = delivery.properties();
-    let mut table = lapin::types::FieldTable::default();
-    table.insert(headers::REQUEST_ID.into(), headers::string(request_id.as_str()));
-    let mut properties = BasicProperties::default()
-        .with_content_type(content_type.into())
-        .with_message_id(new_message_id())
-        .with_timestamp(now())
-        .with_headers(table);
-    if let Some(id) = asked.correlation_id() {
-        properties = properties.with_correlation_id(id.clone());
+/// What a message is answered with.
+pub(crate) struct Answer {
+    pub(crate) content_type: ShortString,
+    pub(crate) body: Bytes,
+    pub(crate) headers: FieldTable,
+}
+
+impl Answer {
+    /// Writes the body of a reply: bytes as they are, a value as JSON in the envelope.
+    pub(crate) fn of_body(
+        envelope: &dyn Envelope,
+        id: &RequestId,
+        body: ReplyBody,
+        headers: FieldTable,
+    ) -> Result<Self, Fault> {
+        if let ReplyBody::Raw(Raw { content_type, bytes }) = body {
+            let named = content_type.to_str().ok().and_then(|name| ShortString::try_new(name).ok());
+            let content_type = named.unwrap_or_else(|| "application/octet-stream".into());
+            return Ok(Self { content_type, body: bytes, headers });
+        }
+        let mut out = Vec::new();
+        body.write_json(envelope, id.as_str(), &mut out)?;
+        Ok(Self { content_type: JSON.into(), body: out.into(), headers })
     }
-    Some(Outgoing {
-        exchange: "".into(),
-        routing_key: asked.reply_to().clone()?,
-        properties,
-        body: body.into(),
-        mandatory: false,
-        is_move: false,
-    })
+
+    /// The fault that a call has ended in, marked as one: not every envelope says so.
+    pub(crate) fn of_fault(envelope: &dyn Envelope, id: &RequestId, fault: &Fault) -> Self {
+        let mut body = Vec::new();
+        envelope.write_fault(&mut body, &fault.view(id.as_str()));
+        let mut headers = headers::of_reply(Some(fault.headers()));
+        for (name, value) in moves::marks_of(fault) {
+            headers.insert(name.into(), value);
+        }
+        Self { content_type: envelope.fault_content_type().into(), body: body.into(), headers }
+    }
+
+    /// What stands behind the last of several replies.
+    pub(crate) fn end_of_items() -> Self {
+        let body = Bytes::from_static(b"null");
+        Self { content_type: JSON.into(), body, headers: FieldTable::default() }
+    }
+
+    /// Says which of several replies it is.
+    pub(crate) fn numbered(mut self, number: i64, is_last: bool) -> Self {
+        self.headers.insert(headers::ITEM.into(), AMQPValue::LongLongInt(number));
+        if is_last {
+            self.headers.insert(headers::LAST.into(), AMQPValue::Boolean(true));
+        }
+        self
+    }
+
+    /// The reply to a message that asked for one, through the default exchange. It is not
+    /// mandatory: RabbitMQ returns replies to `amq.rabbitmq.reply-to` that it has delivered.
+    pub(crate) fn reply(mut self, delivery: &Delivery, id: &RequestId) -> Option<Outgoing> {
+        let asked = delivery.properties();
+        self.headers.insert(headers::REQUEST_ID.into(), headers::string(id.as_str()));
+        let mut properties = BasicProperties::default()
+            .with_content_type(self.content_type)
+            .with_message_id(new_message_id())
+            .with_timestamp(now())
+            .with_headers(self.headers);
+        if let Some(id) = asked.correlation_id() {
+            properties = properties.with_correlation_id(id.clone());
+        }
+        Some(Outgoing {
+            exchange: "".into(),
+            routing_key: asked.reply_to().clone()?,
+            properties,
+            body: self.body,
+            mandatory: false,
+            is_move: false,
+        })
+    }
 }
 
 /// The time as AMQP tables hold it.
@@ -95,7 +156,9 @@ mod tests {
 
     fn patience_of(timeout: u64, properties: BasicProperties) -> Option<u128> {
         let delivery = Delivery::new(Arc::from("q"), "".into(), "q".into(), false, properties);
-        patience(Duration::from_millis(timeout), &delivery).map(|limit| limit.as_millis())
+        let metadata = headers::metadata(delivery.properties().headers().as_ref());
+        let limit = patience(Duration::from_millis(timeout), &delivery, &metadata);
+        limit.map(|limit| limit.as_millis())
     }
 
     #[test]
@@ -111,5 +174,19 @@ mod tests {
         for strange in ["", "-1", "soon", "99999999999999999999", "18446744073709551615"] {
             assert_eq!(patience_of(500, request(strange)), Some(500), "{strange}");
         }
+    }
+
+    #[test]
+    fn nobody_is_worked_for_longer_than_he_says() {
+        let message = |timeout: AMQPValue| {
+            let mut table = FieldTable::default();
+            table.insert(polyport_bootstrap::operation::TIMEOUT_HEADER.into(), timeout);
+            BasicProperties::default().with_headers(table)
+        };
+        assert_eq!(patience_of(500, message(headers::string("20"))), Some(20));
+        assert_eq!(patience_of(0, message(AMQPValue::LongInt(20))), Some(20));
+        assert_eq!(patience_of(500, message(headers::string("900"))), Some(500));
+        assert_eq!(patience_of(500, message(headers::string("0"))), Some(0));
+        assert_eq!(patience_of(500, message(headers::string("soon"))), Some(500));
     }
 }

@@ -156,6 +156,7 @@ fn shared(
             container: context.container().clone(),
             envelope: settings.envelope.envelope(),
             timeout: settings.timeout,
+            max_body: settings.max_message_size,
         },
         publisher: publisher.clone(),
         monitor: Arc::clone(monitor),

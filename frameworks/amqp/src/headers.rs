@@ -11,6 +11,10 @@ pub(crate) const ATTEMPT: &str = "x-polyport-attempt";
 pub(crate) const SEQUENCE: &str = "x-polyport-sequence";
 /// The request id of the call that a message belongs to.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
+/// Which of several replies to one request this is, from 1.
+pub(crate) const ITEM: &str = "x-polyport-item";
+/// Whether it is the last of them.
+pub(crate) const LAST: &str = "x-polyport-last";
 /// The exchange that a message came by first (Spring's name).
 pub(crate) const ORIGINAL_EXCHANGE: &str = "x-original-exchange";
 /// The routing key that it came by first (Spring's name).
@@ -60,12 +64,15 @@ pub(crate) fn get<'a>(table: Option<&'a FieldTable>, name: &str) -> Option<&'a A
     table?.inner().get(name)
 }
 
-/// The headers that can stand in a call's metadata: strings under names that HTTP allows too.
+/// The headers that can stand in a call's metadata: strings, and integers as text, under names that
+/// HTTP allows too.
 pub(crate) fn metadata(table: Option<&FieldTable>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in table.into_iter().flatten() {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        let number = || integer(value).map(|number| Ok(HeaderValue::from(number)));
         let value = text(value).map(|text| HeaderValue::from_bytes(text.as_bytes()));
+        let value = value.or_else(number);
         if let (Ok(name), Some(Ok(value))) = (name, value)
             && map.try_append(name, value).is_err()
         {
@@ -73,6 +80,18 @@ pub(crate) fn metadata(table: Option<&FieldTable>) -> HeaderMap {
         }
     }
     map
+}
+
+/// What a reply says in headers, as AMQP tables hold it; what is not text is left out.
+pub(crate) fn of_reply(headers: Option<&HeaderMap>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in headers.into_iter().flatten() {
+        let name = ShortString::try_new(name.as_str());
+        if let (Ok(name), Ok(text)) = (name, std::str::from_utf8(value.as_bytes())) {
+            table.insert(name, string(text));
+        }
+    }
+    table
 }
 
 /// A string as AMQP tables hold it.
@@ -186,17 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn metadata_takes_strings_of_every_type_and_nothing_else() {
+    fn metadata_takes_strings_and_integers_of_every_type_and_nothing_else() {
         let mut table = FieldTable::default();
         table.insert("Tenant".into(), string("acme"));
         table.insert("short".into(), AMQPValue::ShortString("s".into()));
         table.insert("number".into(), AMQPValue::LongInt(1));
+        table.insert("double".into(), AMQPValue::Double(1.5));
         table.insert("not a name".into(), string("x"));
         table.insert("control".into(), string("a\nb"));
         table.insert("broken".into(), AMQPValue::LongString(vec![0xff].into()));
         let map = metadata(Some(&table));
-        assert_eq!(map.len(), 2);
+        assert_eq!(map.len(), 3);
         assert_eq!(map["tenant"], "acme");
+        assert_eq!(map["number"], "1");
         assert_eq!(map["short"], "s");
     }
 

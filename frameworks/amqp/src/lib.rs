@@ -9,7 +9,7 @@
 //!
 //! | outcome | the message |
 //! |---|---|
-//! | a value | acknowledged |
+//! | a value | acknowledged; items and bytes that would come bit by bit are not made |
 //! | a value or a fault, and the message has `reply_to` | answered there, and acknowledged |
 //! | a fault that another attempt cannot mend (a body that does not bind, too) | parked in `<queue>.dead`, with the reason in its headers |
 //! | a fault that may pass by itself (`INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`) | comes again after each delay of `amqp.retry.delays`, then parked |

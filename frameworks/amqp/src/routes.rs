@@ -63,7 +63,14 @@ impl AmqpRoutes {
     /// one `<queue>.retry.<delay>` for each delay of the settings.
     ///
     /// The message's body is the input, as JSON. One with `reply_to` is answered with the
-    /// operation's value, or its fault, in the configured envelope.
+    /// operation's value, or its fault, in the configured envelope; the value's headers are headers
+    /// of the reply, and bytes are sent as they are, with their content type.
+    ///
+    /// [`Items`](polyport_bootstrap::operation::Items) are several replies with the same correlation
+    /// id, numbered from 1 by the header `x-polyport-item`. Behind the last item comes one more
+    /// reply, with the header `x-polyport-last` and the body `null`, or the fault that has ended
+    /// them. They have to end within the call's deadline, since the message is held that long.
+    /// Without `reply_to` nobody would read them: no item is made then.
     #[must_use]
     pub fn consume<M: 'static, Op>(mut self, queue: &str, operation: Op) -> Self
     where

@@ -47,7 +47,8 @@ pub struct AmqpSettings {
     /// least 10 and at most 250.
     #[garde(range(min = 1))]
     pub prefetch: Option<u16>,
-    /// How long an operation may take; `0s` is no limit. Default 30 s.
+    /// How long an operation may take; `0s` is no limit. Default 30 s. A message may ask for less,
+    /// by the header `x-request-timeout-ms`, and with `reply_to` by its expiration.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// What stands around a reply; default `plain`.

@@ -10,7 +10,7 @@ use lapin::{
         BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
         QueuePurgeOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use polyport_bootstrap::{DEFAULT_NAME, Fault, FaultKind, testing::TestApp, wire::EnvelopeStyle};
 use serde::{Serialize, de::DeserializeOwned};
@@ -133,16 +133,54 @@ impl AmqpClient {
         self.ask(message.correlation_id(&id).reply_to(REPLY_TO), &id).await
     }
 
+    /// Sends `value` to a queue and waits for all replies to it, up to the one with the header
+    /// `x-polyport-last`.
+    ///
+    /// # Panics
+    /// Panics where one does not come.
+    pub async fn request_items<T: Serialize + ?Sized>(
+        &self,
+        queue: &str,
+        value: &T,
+    ) -> Vec<TestMessage> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let message = must(Message::json("", queue, value), "a message");
+        let message = message.correlation_id(&id).reply_to(REPLY_TO);
+        self.ask_until(message, &id, |reply| reply.header(headers::LAST).is_some()).await
+    }
+
+    /// Sends a message to its queue and waits for the reply.
+    ///
+    /// # Panics
+    /// Panics where no reply comes, or one to another request.
+    pub async fn request_message(&self, message: Message) -> TestMessage {
+        let id = uuid::Uuid::now_v7().to_string();
+        self.ask(message.correlation_id(&id).reply_to(REPLY_TO), &id).await
+    }
+
     async fn ask(&self, message: Message, id: &str) -> TestMessage {
+        self.ask_until(message, id, |_| true).await.remove(0)
+    }
+
+    async fn ask_until(
+        &self,
+        message: Message,
+        id: &str,
+        is_last: impl Fn(&TestMessage) -> bool,
+    ) -> Vec<TestMessage> {
         let channel = self.channel().await;
         let mut replies = consume(&channel, REPLY_TO, true).await;
         let message = must(message.into_outgoing(), "a message");
         let what = format!("request to {:?}", message.routing_key.as_str());
         publish(&channel, message, &what).await;
-        let reply = next(&mut replies, &format!("a reply to the {what}")).await;
-        assert_eq!(reply.correlation_id().as_deref(), Some(id), "the reply to another request");
+        let mut received = Vec::new();
+        while !received.last().is_some_and(&is_last) {
+            let reply = next(&mut replies, &format!("a reply to the {what}")).await;
+            assert_eq!(reply.correlation_id().as_deref(), Some(id), "the reply to another request");
+            received.push(reply);
+        }
         close(&channel).await;
-        reply
+        received
     }
 
     /// Waits for the next message of a queue, and takes it.
@@ -337,12 +375,16 @@ impl TestMessage {
         self.properties.correlation_id().as_ref().map(ToString::to_string)
     }
 
-    /// A header: strings and integers as text.
+    /// A header: strings, integers and booleans as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         let value = headers::get(self.properties.headers().as_ref(), name)?;
         let number = || headers::integer(value).map(|number| number.to_string());
-        headers::text(value).map(str::to_owned).or_else(number)
+        let boolean = || match value {
+            AMQPValue::Boolean(value) => Some(value.to_string()),
+            _ => None,
+        };
+        headers::text(value).map(str::to_owned).or_else(number).or_else(boolean)
     }
 
     /// Whether the broker keeps it over a restart.

@@ -2,9 +2,13 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
+use http::{
+    HeaderMap, HeaderName,
+    header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING},
+};
 use polyport_bootstrap::{Fault, FaultKind};
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 // A status travels in header fields, of which most peers take 16 KiB in all, written as base64 or
@@ -13,13 +17,15 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_VIOLATIONS: usize = 12;
 const MAX_FIELD: usize = 128;
 const MAX_DESCRIPTION: usize = 256;
+const MAX_METADATA: usize = 2048;
 
 const REQUEST_ID: &str = "request_id";
 const CODE: &str = "code";
 
 /// The status of a fault: its code and message, `google.rpc.ErrorInfo` with the fault's reason,
 /// `domain`, the request id and the business code, and `google.rpc.BadRequest` where the fault's
-/// details name fields. Messages over 1 KiB, and fields after the twelfth, are cut.
+/// details name fields. Its headers become metadata, and `Retry-After` is `google.rpc.RetryInfo`,
+/// too. Messages over 1 KiB, fields after the twelfth, and headers over 2 KiB are cut.
 ///
 /// Services that tonic generates, written by hand, answer with the same faults by it.
 ///
@@ -44,8 +50,42 @@ pub fn status_from_fault(fault: &Fault, request_id: &str, domain: &str) -> Statu
     if !violations.is_empty() {
         details.set_bad_request(violations);
     }
+    if let Some(delay) = fault.retry_after() {
+        details.set_retry_info(Some(delay));
+    }
     let code = Code::from_i32(fault.kind().grpc_code());
-    Status::with_error_details(code, cut(fault.message(), MAX_MESSAGE), details)
+    let message = cut(fault.message(), MAX_MESSAGE);
+    let metadata = metadata_of(fault.headers());
+    Status::with_error_details_and_metadata(code, message, details, metadata)
+}
+
+/// The headers of a fault, but for what gRPC says otherwise, up to 2 KiB.
+fn metadata_of(headers: &HeaderMap) -> MetadataMap {
+    let (mut kept, mut size) = (HeaderMap::new(), 0);
+    for (name, value) in headers {
+        size += name.as_str().len() + value.len();
+        if size > MAX_METADATA {
+            break;
+        }
+        if is_metadata(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    MetadataMap::from_headers(kept)
+}
+
+/// Adds what a reply says in headers.
+pub(crate) fn add_metadata(metadata: &mut HeaderMap, headers: Option<&HeaderMap>) {
+    for (name, value) in headers.into_iter().flatten().filter(|(name, _)| is_metadata(name)) {
+        metadata.append(name, value.clone());
+    }
+}
+
+/// Whether a header of HTTP means the same as metadata.
+fn is_metadata(name: &HeaderName) -> bool {
+    const OF_HTTP: [HeaderName; 6] =
+        [ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING];
+    !OF_HTTP.contains(name) && !name.as_str().starts_with("grpc-")
 }
 
 /// The fault that a status tells of, whoever has sent it: the client's side of
@@ -60,6 +100,9 @@ pub fn fault_from_status(status: &Status) -> Fault {
     let mut fault = Fault::new(kind, reason, status.message().to_owned());
     if let Some(code) = info.and_then(|info| info.metadata.get(CODE)) {
         fault = fault.with_code(code.clone());
+    }
+    if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
+        fault = fault.with_retry_after(delay);
     }
     if let Some(request) = details.bad_request() {
         fault = fault.with_details(request.field_violations.iter().map(field).collect());
@@ -151,6 +194,21 @@ mod tests {
         assert_eq!((back.reason(), back.code()), ("INVALID_INPUT", Some("4711")));
         assert_eq!(back.message(), "a.b: too long");
         assert_eq!(back.details(), Some(&details));
+    }
+
+    #[test]
+    fn headers_of_a_fault_are_metadata_and_its_delay_is_retry_info() {
+        let fault = Fault::unavailable("BUSY", "later")
+            .with_retry_after(std::time::Duration::from_millis(1500))
+            .with_header(CONTENT_TYPE, "text/html".parse().expect("a value"))
+            .with_header("x-shed".parse().expect("a name"), "7".parse().expect("a value"))
+            .with_header("x-long".parse().expect("a name"), "x".repeat(5000).parse().expect("one"));
+        let status = status_from_fault(&fault, "id", "polyport");
+        let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(delay, Some(std::time::Duration::from_secs(2)));
+        let names: Vec<_> = status.metadata().as_ref().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["retry-after", "x-shed"]);
+        assert_eq!(fault_from_status(&status).retry_after(), fault.retry_after());
     }
 
     #[test]

@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
-    operation::Pipeline,
+    operation::{self, Exposure, Pipeline},
 };
 use polyport_listener::{ListenerHost, ListenerSettings};
 
 use crate::{
-    GrpcApp, GrpcRoutes, GrpcSettings,
+    GrpcApp, GrpcRoutes, GrpcSettings, PROTOCOL,
     handler::GrpcHandler,
     health::{self, ServiceHealth},
     shared::Shared,
+    unknown,
 };
 
 /// How long open streams may take to end once they were told to.
@@ -98,7 +99,16 @@ impl Framework for GrpcFramework {
         let health = ServiceHealth::new(context.health().clone());
         let app = GrpcApp::new(context.core(), context.exposures().clone(), health.clone());
         let own = if settings.health { health::routes(&health) } else { GrpcRoutes::default() };
+        let fallback = unknown::endpoint();
         let mut errors = Vec::from_iter(app.add(OWN_MODULE, own).err());
+        let exposure = Exposure {
+            protocol: PROTOCOL,
+            framework: self.name.clone(),
+            route: "(fallback)".to_owned(),
+            module: OWN_MODULE.to_owned(),
+            endpoint: fallback.clone(),
+        };
+        errors.extend(context.exposures().add(vec![exposure]).err());
         for registered in context.take::<GrpcRoutes>() {
             let added = app.add(&registered.module, registered.routes);
             let place = || format!("module {}", registered.module);
@@ -106,7 +116,7 @@ impl Framework for GrpcFramework {
         }
         Error::all("gRPC routes do not fit", errors)?;
         let (container, host) = (context.container().clone(), ListenerHost::new(&context));
-        let transport = GrpcTransport { app: app.clone(), settings, container, host };
+        let transport = GrpcTransport { app: app.clone(), settings, fallback, container, host };
         Ok(Built { app, transport: Box::new(transport) })
     }
 }
@@ -115,6 +125,7 @@ impl Framework for GrpcFramework {
 struct GrpcTransport {
     app: GrpcApp,
     settings: GrpcSettings,
+    fallback: operation::Endpoint,
     container: Container,
     host: ListenerHost,
 }
@@ -126,7 +137,11 @@ impl GrpcTransport {
             self.container.clone(),
             self.host.listener().closing(),
         );
-        GrpcHandler { table: self.app.seal(), shared: Arc::new(shared) }
+        GrpcHandler {
+            table: self.app.seal(),
+            fallback: self.fallback.clone(),
+            shared: Arc::new(shared),
+        }
     }
 }
 

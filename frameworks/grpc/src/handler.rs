@@ -7,7 +7,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use hyper::body::Incoming;
-use polyport_bootstrap::operation::RequestId;
+use polyport_bootstrap::operation::{Endpoint, RequestId};
 use polyport_listener::{Handler, ResponseBody};
 use tonic::body::Body;
 
@@ -15,6 +15,7 @@ use crate::{
     service,
     shared::Shared,
     table::{Found, Table},
+    unknown,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -22,6 +23,8 @@ const REQUEST_ID: &str = "x-request-id";
 /// Tells gRPC from what is not, finds who answers, and gives every answer its request id.
 pub(crate) struct GrpcHandler {
     pub(crate) table: Table,
+    /// Answers calls of what is not there.
+    pub(crate) fallback: Endpoint,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -43,7 +46,10 @@ impl GrpcHandler {
             }
             Ok(Found::Method(method)) => method.serve(&self.shared, &id, request).await,
             Ok(Found::Service(found)) => service::serve(found, &self.shared, &id, request).await,
-            Err(fault) => self.shared.refuse(&fault, &id),
+            Err(unknown) => {
+                let (headers, fallback) = (request.headers().clone(), &self.fallback);
+                unknown::refuse(fallback, &self.shared, &id, headers, unknown).await
+            }
         };
         finish(response, &id)
     }

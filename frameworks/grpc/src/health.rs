@@ -1,5 +1,6 @@
 //! The health service of gRPC's "Health Checking Protocol" (`grpc.health.v1.Health`): its methods
-//! are operations like any other.
+//! are operations, around which nothing of the application's stands, since whoever runs the
+//! process has to reach them in any case.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +10,10 @@ use std::{
 
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use garde::Validate;
-use polyport_bootstrap::{Fault, Health, HealthWatch, operation::Input};
+use polyport_bootstrap::{
+    Fault, Health, HealthWatch,
+    operation::{Input, OperationExt, StageScope},
+};
 use tokio::sync::watch;
 
 use crate::{GrpcOperations, GrpcRoutes};
@@ -70,11 +74,14 @@ impl ServiceHealth {
 }
 
 pub(crate) fn routes(health: &ServiceHealth) -> GrpcRoutes {
-    let [checked, listed, watched] = [health.clone(), health.clone(), health.clone()];
+    let alone = StageScope::Operation;
+    let check = check(health.clone()).within(alone);
+    let list = list(health.clone()).within(alone);
+    let watch = watch(health.clone()).within(alone);
     GrpcRoutes::default()
-        .unary::<HealthCheckRequest, HealthCheckResponse>(&path("Check"), check(checked))
-        .unary::<HealthListRequest, HealthListResponse>(&path("List"), list(listed))
-        .server_streaming::<HealthCheckRequest, HealthCheckResponse>(&path("Watch"), watch(watched))
+        .unary::<HealthCheckRequest, HealthCheckResponse>(&path("Check"), check)
+        .unary::<HealthListRequest, HealthListResponse>(&path("List"), list)
+        .server_streaming::<HealthCheckRequest, HealthCheckResponse>(&path("Watch"), watch)
 }
 
 fn path(method: &str) -> String {

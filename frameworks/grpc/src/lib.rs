@@ -63,6 +63,7 @@ mod framework;
 mod handler;
 mod health;
 mod message;
+mod metadata;
 mod method;
 mod routes;
 mod service;
@@ -73,12 +74,17 @@ mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timeout;
+mod unknown;
 
 pub use self::{
     adapter::{fault_from_status, status_from_fault},
     app::GrpcApp,
     framework::GrpcFramework,
-    message::{Converted, FromMessage, Ignored, ItemStream},
+    message::{
+        Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, GrpcInput, GrpcOutput,
+        GrpcType, Ignored, IntoMessage, IntoMessages, Streamed,
+    },
+    metadata::GrpcMetadata,
     routes::{GrpcModule, GrpcOperations, GrpcRoutes, PROTOCOL},
     settings::GrpcSettings,
 };

@@ -1,24 +1,24 @@
 //! One method that an operation answers.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use polyport_bootstrap::{
-    Error, Fault,
+    Context, Fault,
     operation::{Endpoint, Reply, ReplyBody, RequestId, Value},
 };
 use polyport_listener::LongLived;
 use prost::Message;
 use tokio::time::Instant;
-use tonic::{Response, Status, body::Body, metadata::MetadataMap, server::Grpc};
+use tonic::{Response, Status, body::Body, server::Grpc};
 use tower::service_fn;
 
 use crate::{
-    adapter, codec::OneMessage, ending::until_ended, shared::Shared, stream::OperationStream,
-    timeout,
+    adapter, codec::OneMessage, ending::until_ended, message::no_message, shared::Shared,
+    stream::OperationStream, timeout,
 };
 
 /// A method, whatever its messages are.
@@ -32,19 +32,21 @@ pub(crate) trait Method: Send + Sync {
     ) -> BoxFuture<'a, http::Response<Body>>;
 }
 
-/// Makes the message of an operation's value.
-pub(crate) type IntoMessage<Res> = fn(Value) -> Result<Res, Fault>;
+/// Makes the message of a reply.
+type OfReply<Res> = fn(ReplyBody) -> Result<Res, Fault>;
+/// Makes the message of an item.
+type OfItem<Res> = fn(Value) -> Result<Res, Fault>;
 
 /// One message in, one out.
 pub(crate) struct Unary<Res> {
     pub(crate) endpoint: Endpoint,
-    pub(crate) message: IntoMessage<Res>,
+    pub(crate) message: OfReply<Res>,
 }
 
 /// One message in, a stream of them out.
 pub(crate) struct ServerStreaming<Res> {
     pub(crate) endpoint: Endpoint,
-    pub(crate) message: IntoMessage<Res>,
+    pub(crate) message: OfItem<Res>,
 }
 
 impl<Res: Message + 'static> Method for Unary<Res> {
@@ -79,16 +81,21 @@ impl<Res: Message + 'static> Unary<Res> {
     ) -> Result<Response<Res>, Status> {
         let context = shared.context(&self.endpoint, id, deadline, request);
         let answer = match self.endpoint.call(&context).await {
-            Ok(reply) => self.response(reply),
+            Ok(reply) => caught(&context, self.response(shared, reply)).await,
             Err(fault) => Err(fault),
         };
         answer.map_err(|fault| shared.status(&fault, id))
     }
 
-    fn response(&self, reply: Reply) -> Result<Response<Res>, Fault> {
+    async fn response(&self, shared: &Shared, reply: Reply) -> Result<Response<Res>, Fault> {
         let (_, headers, body) = reply.into_parts();
-        let ReplyBody::Value(value) = body else { return Err(no_message(&body)) };
-        let mut response = Response::new((self.message)(value)?);
+        let body = match body {
+            ReplyBody::Stream(bytes) => {
+                ReplyBody::Raw(bytes.collect(shared.max_message_size).await?)
+            }
+            body => body,
+        };
+        let mut response = Response::new((self.message)(body)?);
         add_headers(&mut response, headers);
         Ok(response)
     }
@@ -141,17 +148,24 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
     }
 }
 
-fn no_message(body: &ReplyBody) -> Fault {
-    let error = Error::other(format!("the reply is {body:?}, of which there is no message"));
-    Fault::internal(error.advise("interceptors replace a reply by one of the same kind"))
+/// Turns a panic of a conversion into a fault, and logs what fails behind the operation.
+async fn caught<T>(
+    context: &Context,
+    response: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let response = AssertUnwindSafe(response).catch_unwind().await;
+    let response = response.unwrap_or_else(|panic| Err(Fault::panicked(&*panic)));
+    response.inspect_err(|fault| {
+        let (operation, request_id) = (context.operation.name(), &context.request_id);
+        let source = fault.source_text().unwrap_or_default();
+        tracing::error!(operation, protocol = "grpc", %request_id, %fault, source, "no message");
+    })
 }
 
-/// What the operation has set beside its value; pseudo-headers of the protocol stay as they are.
+/// What the operation has set beside its value.
 fn add_headers<T>(response: &mut Response<T>, headers: Option<Box<HeaderMap>>) {
     if let Some(headers) = headers {
-        let mut all = std::mem::take(response.metadata_mut()).into_headers();
-        all.extend(*headers);
-        *response.metadata_mut() = MetadataMap::from_headers(all);
+        adapter::add_metadata(response.metadata_mut().as_mut(), Some(&headers));
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use polyport_bootstrap::{
     Context, DEFAULT_NAME, Fault, ModuleBuilder, RouteSet,
-    operation::{Endpoint, Operation, Protocol, Reply, ReplyBody, Value},
+    operation::{Endpoint, Operation, Protocol},
 };
 use polyport_listener::BoxError;
 use prost::Message;
@@ -14,16 +14,16 @@ use tonic::{body::Body, server::NamedService};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
-    message::{FromMessage, ItemStream},
+    message::{FromMessage, GrpcInput, GrpcOutput, IntoMessage, IntoMessages},
     method::{Method, ServerStreaming, Unary},
-    service::AnyService,
+    service,
 };
 
 /// The protocol on which this crate serves operations.
 pub const PROTOCOL: Protocol = Protocol::new("grpc");
 
 /// The methods that a module has operations for, and the services that it brings. Its methods
-/// `unary` and `server_streaming` come from [`GrpcOperations`].
+/// `unary`, `server_streaming` and `method` come from [`GrpcOperations`].
 #[derive(Default)]
 pub struct GrpcRoutes {
     pub(crate) operations: Vec<OperationRoute>,
@@ -39,14 +39,16 @@ pub(crate) struct OperationRoute {
 
 pub(crate) struct ServiceRoute {
     pub(crate) name: &'static str,
-    pub(crate) service: AnyService,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl GrpcRoutes {
     /// Serves a service that tonic generated, bare or with interceptors:
     /// `s.service(GreeterServer::new(MyGreeter))`. Where an operation has one of its methods, the
-    /// operation answers. The call's [`RequestId`](polyport_bootstrap::operation::RequestId) and
-    /// the peer's address are among the request's extensions.
+    /// operation answers. The same middleware, guards and interceptors stand around it as around
+    /// operations; it is listed as `package.Service/*`. The call's [`Context`], its
+    /// [`RequestId`](polyport_bootstrap::operation::RequestId) and the peer's address are among
+    /// the request's extensions.
     ///
     /// Its limits are its own: the settings `timeout` and `max_message_size` are for operations.
     #[must_use]
@@ -63,8 +65,8 @@ impl GrpcRoutes {
         B::Error: Into<BoxError>,
     {
         let service = service.map_response(|response: Response<B>| response.map(Body::new));
-        let service = BoxCloneSyncService::new(service);
-        self.services.push(ServiceRoute { name: S::NAME, service });
+        let endpoint = service::endpoint(S::NAME, BoxCloneSyncService::new(service));
+        self.services.push(ServiceRoute { name: S::NAME, endpoint });
         self
     }
 
@@ -95,21 +97,24 @@ impl RouteSet for GrpcRoutes {
 
     fn routes(&self) -> Vec<(String, Endpoint)> {
         let entry = |route: &OperationRoute| (route.path.clone(), route.endpoint.clone());
-        self.operations.iter().map(entry).collect()
+        let service = |route: &ServiceRoute| (format!("{}/*", route.name), route.endpoint.clone());
+        self.operations.iter().map(entry).chain(self.services.iter().map(service)).collect()
     }
 }
 
-/// Registers operations as methods. A call names the two messages and nothing else, all other
-/// types are inferred:
-/// `s.unary::<pb::GetUserRequest, pb::User>("im.v1.UserService/GetUser", get_user)`.
-pub trait GrpcOperations<Marker, How, Op: Operation<Marker>>: Sized {
+/// Registers operations as methods. All types that a call does not name are inferred:
+/// `s.unary::<pb::GetUserRequest, pb::User>("im.v1.UserService/GetUser", get_user)`, or
+/// `s.method("im.v1.UserService/GetUser", get_user)` where the operation's types know their
+/// messages.
+pub trait GrpcOperations<Marker, In, Out, Op: Operation<Marker>>: Sized {
     /// One message in, one out. The path is the method's full name, `package.Service/Method`.
     #[must_use]
     fn unary<Req, Res>(self, path: &str, operation: Op) -> Self
     where
         Req: Message + Default + 'static,
-        Res: Message + From<Op::Output> + 'static,
-        Op::Input: FromMessage<Req, How>;
+        Res: Message + 'static,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessage<Res, Out>;
 
     /// One message in, a stream of them out. The operation's value is the stream of its items; a
     /// fault among them ends it with that fault's status, and a peer that leaves drops it. An
@@ -118,42 +123,106 @@ pub trait GrpcOperations<Marker, How, Op: Operation<Marker>>: Sized {
     fn server_streaming<Req, Res>(self, path: &str, operation: Op) -> Self
     where
         Req: Message + Default + 'static,
-        Res: Message + From<<Op::Output as ItemStream>::Value> + 'static,
-        Op::Input: FromMessage<Req, How>,
-        Op::Output: ItemStream;
+        Res: Message + 'static,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessages<Res, Out>;
+
+    /// An operation whose types know their messages ([`GrpcType`](crate::GrpcType)): unary, or
+    /// server streaming where its value is a stream.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::{Fault, ModuleBuilder, operation::Items};
+    /// use polyport_grpc::{GrpcModule, GrpcOperations};
+    ///
+    /// /// Takes google.protobuf.Empty, and answers with a google.protobuf.StringValue.
+    /// async fn version() -> Result<String, Fault> {
+    ///     Ok(env!("CARGO_PKG_VERSION").to_owned())
+    /// }
+    ///
+    /// /// Answers with a stream of google.protobuf.UInt32Value.
+    /// async fn count() -> Result<Items<u32>, Fault> {
+    ///     Ok(Items::new(futures_util::stream::iter((1..=3).map(Ok::<_, Fault>))))
+    /// }
+    ///
+    /// fn configure(m: &mut ModuleBuilder<'_>) {
+    ///     m.grpc(|s| s.method("ops.v1.Ops/Version", version).method("ops.v1.Ops/Count", count));
+    /// }
+    /// ```
+    #[must_use]
+    fn method(self, path: &str, operation: Op) -> Self
+    where
+        Op::Input: GrpcInput<In>,
+        Op::Output: GrpcOutput<Out>;
 }
 
-impl<Marker, How, Op> GrpcOperations<Marker, How, Op> for GrpcRoutes
+impl<Marker, In, Out, Op> GrpcOperations<Marker, In, Out, Op> for GrpcRoutes
 where
     Marker: 'static,
-    How: 'static,
+    In: 'static,
+    Out: 'static,
     Op: Operation<Marker>,
 {
     fn unary<Req, Res>(self, path: &str, operation: Op) -> Self
     where
         Req: Message + Default + 'static,
-        Res: Message + From<Op::Output> + 'static,
-        Op::Input: FromMessage<Req, How>,
+        Res: Message + 'static,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessage<Res, Out>,
     {
-        let encode = |_: &Context, value| Ok(Reply::new(ReplyBody::Value(Value::opaque(value))));
-        let endpoint = Endpoint::new(operation, decode::<Req, How, Op::Input>, encode);
-        let message = |value: Value| Ok(Res::from(value.downcast::<Op::Output>()?));
-        let method = Unary::<Res> { endpoint: endpoint.clone(), message };
-        self.operation(path, endpoint, Box::new(method))
+        self.add_unary::<Marker, In, Out, Op, Req, Res>(path, operation)
     }
 
     fn server_streaming<Req, Res>(self, path: &str, operation: Op) -> Self
     where
         Req: Message + Default + 'static,
-        Res: Message + From<<Op::Output as ItemStream>::Value> + 'static,
-        Op::Input: FromMessage<Req, How>,
-        Op::Output: ItemStream,
+        Res: Message + 'static,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessages<Res, Out>,
     {
-        let encode =
-            |_: &Context, items: Op::Output| Ok(Reply::new(ReplyBody::Items(items.into_items())));
-        let endpoint = Endpoint::new(operation, decode::<Req, How, Op::Input>, encode);
-        let message =
-            |value: Value| Ok(Res::from(value.downcast::<<Op::Output as ItemStream>::Value>()?));
+        self.add_stream::<Marker, In, Out, Op, Req, Res>(path, operation)
+    }
+
+    fn method(self, path: &str, operation: Op) -> Self
+    where
+        Op::Input: GrpcInput<In>,
+        Op::Output: GrpcOutput<Out>,
+    {
+        <Op::Output as GrpcOutput<Out>>::serve(self, path, operation)
+    }
+}
+
+impl GrpcRoutes {
+    pub(crate) fn add_unary<M, In, Out, Op, Req, Res>(self, path: &str, operation: Op) -> Self
+    where
+        M: 'static,
+        In: 'static,
+        Op: Operation<M>,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessage<Res, Out>,
+        Req: Message + Default + 'static,
+        Res: Message + 'static,
+    {
+        let encode = |_: &Context, value| <Op::Output as IntoMessage<Res, Out>>::into_reply(value);
+        let endpoint = Endpoint::new(operation, decode::<Req, In, Op::Input>, encode);
+        let message = <Op::Output as IntoMessage<Res, Out>>::message;
+        let method = Unary::<Res> { endpoint: endpoint.clone(), message };
+        self.operation(path, endpoint, Box::new(method))
+    }
+
+    pub(crate) fn add_stream<M, In, Out, Op, Req, Res>(self, path: &str, operation: Op) -> Self
+    where
+        M: 'static,
+        In: 'static,
+        Op: Operation<M>,
+        Op::Input: FromMessage<Req, In>,
+        Op::Output: IntoMessages<Res, Out>,
+        Req: Message + Default + 'static,
+        Res: Message + 'static,
+    {
+        let encode = |_: &Context, items| <Op::Output as IntoMessages<Res, Out>>::into_reply(items);
+        let endpoint = Endpoint::new(operation, decode::<Req, In, Op::Input>, encode);
+        let message = <Op::Output as IntoMessages<Res, Out>>::message;
         let method = ServerStreaming::<Res> { endpoint: endpoint.clone(), message };
         self.operation(path, endpoint, Box::new(method))
     }

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -14,39 +14,126 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use polyport_bootstrap::{Fault, operation::RequestId};
+use polyport_bootstrap::{
+    Error, Fault,
+    operation::{Endpoint, Reply, ReplyBody, RequestId},
+};
 use polyport_listener::LongLived;
 use tonic::{Status, body::Body};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use crate::{ending::Watch, ending::until_ended, shared::Shared, timeout};
+use crate::{
+    adapter::add_metadata,
+    ending::{Watch, until_ended},
+    message::no_message,
+    shared::Shared,
+    timeout,
+};
 
 /// A service of any type.
 pub(crate) type AnyService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// Answers one call by `service`. The peer's deadline holds for it, a panic is a status, and its
-/// streams end with the process.
+/// A service as what stands at the end of a chain: it takes the request from the call's [`Slot`]
+/// and leaves its response there.
+pub(crate) fn endpoint(name: &'static str, service: AnyService) -> Endpoint {
+    Endpoint::native(name, move |context| {
+        let service = service.clone();
+        async move { pass(service, context).await }.boxed()
+    })
+}
+
+async fn pass(service: AnyService, context: &polyport_bootstrap::Context) -> Result<Reply, Fault> {
+    let slot = context.extension::<Slot>();
+    let (Some(slot), Some(mut request)) = (slot, slot.and_then(Slot::take_request)) else {
+        let error = Error::other("the request has been answered already");
+        return Err(error.advise("middleware cannot call a service twice").into());
+    };
+    request.extensions_mut().insert(context.request_id.clone());
+    request.extensions_mut().insert(context.clone());
+    let Ok(response) = service.oneshot(request).await;
+    slot.put_response(response);
+    Ok(Reply::new(ReplyBody::Native))
+}
+
+/// Where a service finds its request, and leaves its response.
+#[derive(Clone)]
+struct Slot(Arc<Mutex<Exchange>>);
+
+enum Exchange {
+    Request(Request<Body>),
+    Response(Response<Body>),
+    Taken,
+}
+
+impl Slot {
+    fn new(request: Request<Body>) -> Self {
+        Self(Arc::new(Mutex::new(Exchange::Request(request))))
+    }
+
+    fn take(&self) -> Exchange {
+        let mut exchange = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut exchange, Exchange::Taken)
+    }
+
+    fn take_request(&self) -> Option<Request<Body>> {
+        match self.take() {
+            Exchange::Request(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    fn take_response(&self) -> Option<Response<Body>> {
+        match self.take() {
+            Exchange::Response(response) => Some(response),
+            _ => None,
+        }
+    }
+
+    fn put_response(&self, response: Response<Body>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Exchange::Response(response);
+    }
+}
+
+/// Answers one call by a service, behind what stands around it. The peer's deadline holds for it, a
+/// panic is a status, and its streams end with the process.
 pub(crate) async fn serve(
-    service: &AnyService,
+    endpoint: &Endpoint,
     shared: &Arc<Shared>,
     id: &RequestId,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<Body> {
+    let _flight = endpoint.info().enter();
     let deadline = match timeout::deadline(request.headers(), None) {
         Ok(deadline) => deadline,
         Err(fault) => return shared.refuse(&fault, id),
     };
-    request.extensions_mut().insert(id.clone());
-    let call = AssertUnwindSafe(service.clone().oneshot(request.map(Body::new))).catch_unwind();
-    match until_ended(call, deadline, &shared.closing).await {
-        Ok(Ok(Ok(mut response))) => {
-            response.extensions_mut().insert(LongLived);
-            let watch = Watch::new(deadline, &shared.closing);
-            response.map(|body| watched(body, watch, shared, id))
-        }
-        Ok(Err(panic)) => shared.status(&panicked(&*panic, id), id).into_http(),
+    let (head, extensions) = (request.headers().clone(), request.extensions().clone());
+    let slot = Slot::new(request.map(Body::new));
+    let mut call = shared.call(endpoint, id, deadline);
+    (call.metadata, call.extensions) = (head, extensions);
+    call.extensions.insert(slot.clone());
+    let context = polyport_bootstrap::Context::new(call);
+    match until_ended(endpoint.call(&context), None, &shared.closing).await {
+        Ok(Ok(reply)) => match answered(reply, &slot) {
+            Ok(response) => {
+                let watch = Watch::new(deadline, &shared.closing);
+                response.map(|body| watched(body, watch, shared, id))
+            }
+            Err(fault) => shared.refuse(&fault, id),
+        },
+        Ok(Err(fault)) => shared.status(&fault, id).into_http(),
         Err(ending) => shared.refuse(&ending.fault(), id),
     }
+}
+
+/// The service's response, with the headers that interceptors have set.
+fn answered(reply: Reply, slot: &Slot) -> Result<Response<Body>, Fault> {
+    let (_, headers, body) = reply.into_parts();
+    let response = slot.take_response().filter(|_| matches!(body, ReplyBody::Native));
+    let mut response = response.ok_or_else(|| no_message(&body))?;
+    add_metadata(response.headers_mut(), headers.as_deref());
+    response.extensions_mut().insert(LongLived);
+    Ok(response)
 }
 
 fn panicked(panic: &(dyn Any + Send), request_id: &RequestId) -> Fault {

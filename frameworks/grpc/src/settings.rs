@@ -40,7 +40,8 @@ pub struct GrpcSettings {
     /// The `domain` of every `google.rpc.ErrorInfo`: who has defined the reasons of faults.
     /// Default `polyport`.
     pub error_domain: String,
-    /// Whether the standard health service, `grpc.health.v1.Health`, is served; default true.
+    /// Whether the standard health service, `grpc.health.v1.Health`, is served; default true. No
+    /// guard and no middleware of the application stands around it: orchestrators have to reach it.
     pub health: bool,
 }
 

@@ -54,16 +54,23 @@ impl Shared {
         request: tonic::Request<Bytes>,
     ) -> Context {
         let (metadata, extensions, message) = request.into_parts();
-        Context::new(Call {
-            protocol: PROTOCOL,
-            operation: Arc::clone(endpoint.info()),
-            container: self.container.clone(),
-            request_id: request_id.clone(),
-            deadline,
-            metadata: metadata.into_headers(),
-            input: RawInput { body: message, ..RawInput::default() },
-            extensions,
-        })
+        let mut call = self.call(endpoint, request_id, deadline);
+        call.metadata = metadata.into_headers();
+        call.input = RawInput { body: message, ..RawInput::default() };
+        call.extensions = extensions;
+        Context::new(call)
+    }
+
+    /// A call of which nothing is known but what it calls.
+    pub(crate) fn call(
+        &self,
+        endpoint: &Endpoint,
+        request_id: &RequestId,
+        deadline: Option<Instant>,
+    ) -> Call {
+        let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
+        (call.request_id, call.deadline) = (request_id.clone(), deadline);
+        call
     }
 
     pub(crate) fn status(&self, fault: &Fault, request_id: &RequestId) -> Status {

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use polyport_bootstrap::{Error, Fault};
+use polyport_bootstrap::{Error, operation::Endpoint};
 
 use crate::{
     health,
     method::Method,
     routes::{GrpcRoutes, OperationRoute, ServiceRoute},
-    service::AnyService,
+    unknown::Unknown,
 };
 
 /// The routes of a gRPC framework, found by the path of the request.
@@ -17,13 +17,13 @@ pub(crate) struct Table {
     /// By `/package.Service/Method`.
     methods: HashMap<String, Box<dyn Method>>,
     /// By `package.Service`; one whose methods are all operations has no service of its own.
-    services: HashMap<String, Option<AnyService>>,
+    services: HashMap<String, Option<Endpoint>>,
 }
 
 /// Who answers a call.
 pub(crate) enum Found<'a> {
     Method(&'a dyn Method),
-    Service(&'a AnyService),
+    Service(&'a Endpoint),
 }
 
 impl Table {
@@ -35,48 +35,34 @@ impl Table {
             }
             self.methods.insert(format!("/{path}"), method);
         }
-        for ServiceRoute { name, service } in routes.services {
-            self.services.insert(name.to_owned(), Some(service));
+        for ServiceRoute { name, endpoint } in routes.services {
+            self.services.insert(name.to_owned(), Some(endpoint));
         }
     }
 
-    /// What is wrong with these routes, beside operations that come twice: those are found where
-    /// all protocols' are.
+    /// What is wrong with these routes, beside what comes twice: that is found where all protocols'
+    /// routes are.
     pub(crate) fn check(&self, routes: &GrpcRoutes) -> Vec<Error> {
         let malformed = routes.operations.iter().filter_map(malformed);
-        let taken = routes.services.iter().enumerate().filter_map(|(index, route)| {
-            let before = &routes.services[..index];
-            let is_taken = before.iter().any(|earlier| earlier.name == route.name)
-                || matches!(self.services.get(route.name), Some(Some(_)));
-            let is_health = route.name == health::SERVICE && self.services.contains_key(route.name);
-            match (is_taken, is_health) {
-                (true, _) => Some(served_twice(route.name)),
-                (_, true) => Some(health_served_twice()),
-                _ => None,
-            }
-        });
+        let is_taken = |name: &str| name == health::SERVICE && self.services.contains_key(name);
+        let taken = routes.services.iter().filter(|route| is_taken(route.name));
+        let taken = taken.map(|_| health_served_twice());
         malformed.chain(taken).collect()
     }
 
     /// Who answers calls of `path`.
     ///
     /// # Errors
-    /// Returns the fault of a service or method that does not exist.
-    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Fault> {
+    /// Returns what is unknown of a service or method that does not exist.
+    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Unknown> {
         if let Some(method) = self.methods.get(path) {
             return Ok(Found::Method(&**method));
         }
         let (service, method) = split(path);
         match self.services.get(service) {
             Some(Some(service)) => Ok(Found::Service(service)),
-            Some(None) => Err(Fault::unimplemented(
-                "UNKNOWN_METHOD",
-                format!("service {service} has no method {method:?} here"),
-            )),
-            None => Err(Fault::unimplemented(
-                "UNKNOWN_SERVICE",
-                format!("there is no service {service:?} here"),
-            )),
+            Some(None) => Err(Unknown::method(service, method)),
+            None => Err(Unknown::service(service)),
         }
     }
 }
@@ -105,11 +91,6 @@ fn is_identifier(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     name.bytes().next().is_some_and(is_letter)
         && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
-}
-
-fn served_twice(name: &str) -> Error {
-    Error::wiring(format!("the gRPC service {name} is served twice"))
-        .advise("register it in one module only; operations may take single methods of it")
 }
 
 fn health_served_twice() -> Error {

@@ -255,7 +255,7 @@ async fn what_is_not_one_message_is_answered_with_a_status() {
         (one[..one.len() - 1].to_vec(), "13", "half a message"),
         ([&[7], &one[1..]].concat(), "13", "an unknown flag"),
         ([&[1], &one[1..]].concat(), "13", "compressed by nothing"),
-        ([&[0, 0, 0, 0, 2], &[0xff, 0xff][..]].concat(), "13", "not protobuf"),
+        ([&[0, 0, 0, 0, 2], &[0xff, 0xff][..]].concat(), "3", "not protobuf"),
     ] {
         let answer = call(&app, SAY_HELLO, &[], body).await;
         assert_eq!((answer.status.as_u16(), answer.grpc_status()), (200, Some(status)), "{case}");

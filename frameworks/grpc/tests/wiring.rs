@@ -66,7 +66,7 @@ async fn two_services_of_one_name_are_refused() {
     })
     .await;
     let report = format!("{error:?}");
-    assert!(report.contains("the gRPC service helloworld.Greeter is served twice"), "{report}");
+    assert!(report.contains("GRPC helloworld.Greeter/* is served twice"), "{report}");
     let error = refusal(|m| {
         let service = || GreeterServer::new(TonicGreeter);
         m.grpc(|s| s.service(service()).service(service()));

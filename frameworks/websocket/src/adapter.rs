@@ -1,16 +1,22 @@
 //! A frame ↔ the neutral call, and a fault → the frame `exception`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::{FutureExt, future::ready};
 use polyport_bootstrap::{
     Error, Fault,
-    operation::{Context, RawInput, Reply, RequestId},
-    wire::{EXCEPTION_EVENT, Envelope, Frame, begin_frame, end_frame},
+    operation::{Context, Endpoint, Reply, ReplyBody, RequestId},
+    wire::{EXCEPTION_EVENT, Envelope, Frame, begin_frame, done_frame, end_frame},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{SendError, Socket, gateway::Gateway, inbox::Inbound};
+use crate::{
+    SendError, conversation::Conversation, gateway::Gateway, inbox::Inbound, streams::ItemStream,
+};
 
 /// Most answers fit without growing.
 const USUAL_SIZE: usize = 256;
@@ -29,24 +35,32 @@ pub(crate) fn event_text(
     text(out).map_err(|error| SendError::NotJson(serde_json::Error::io(error)))
 }
 
-/// Handles one message, and gives what is to be sent back.
+/// What an event is answered with.
+pub(crate) enum Answer {
+    Nothing,
+    Text(Utf8Bytes),
+    Stream(Box<ItemStream>),
+}
+
+/// Handles one message, of a client that gets so many streams already.
 pub(crate) async fn answer(
-    gateway: &Gateway,
-    socket: &Socket,
+    connection: &Conversation<'_>,
     message: &Inbound,
-) -> Option<Utf8Bytes> {
+    streams: usize,
+) -> Answer {
+    let gateway = connection.gateway;
     let Inbound::Text(text) = message else {
         let fault = Fault::invalid_argument(
             "BINARY_MESSAGE",
             "binary messages are not understood here: send JSON text",
         );
-        return Some(refusal(gateway, &fault, None));
+        return Answer::Text(refusal(gateway, &fault, None));
     };
     match Frame::parse(text) {
-        Ok(frame) => call(gateway, socket, &frame, text).await,
+        Ok(frame) => call(connection, &frame, text, streams).await,
         Err(error) => {
             let fault = Fault::invalid_argument("MALFORMED_MESSAGE", error.to_string());
-            Some(refusal(gateway, &fault, id_of(text)))
+            Answer::Text(refusal(gateway, &fault, id_of(text)))
         }
     }
 }
@@ -62,42 +76,80 @@ pub(crate) fn stopping(gateway: &Gateway, message: &Inbound) -> Utf8Bytes {
 }
 
 async fn call(
-    gateway: &Gateway,
-    socket: &Socket,
+    connection: &Conversation<'_>,
     frame: &Frame<'_>,
     text: &Utf8Bytes,
-) -> Option<Utf8Bytes> {
-    let Some(endpoint) = gateway.table().event(&frame.event) else {
-        return Some(refusal(gateway, &unknown(&frame.event), frame.id));
-    };
+    streams: usize,
+) -> Answer {
+    let gateway = connection.gateway;
+    let endpoint = gateway.table().event(&frame.event).unwrap_or(&gateway.fallback);
     let _flight = endpoint.info().enter();
-    let context = gateway.context(endpoint, socket, RawInput::json(data_of(frame, text)));
+    let (context, patience) = match connection.context(endpoint, frame, data_of(frame, text)) {
+        Ok(context) => context,
+        Err(fault) => return Answer::Text(refusal(gateway, &fault, frame.id)),
+    };
     let answer = match endpoint.call(&context).await {
-        Ok(reply) => written(gateway, frame, &context, reply),
+        Ok(reply) => replied(connection, frame, &context, patience, reply, streams).await,
         Err(fault) => Err(fault),
     };
     answer.unwrap_or_else(|fault| {
-        Some(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
+        Answer::Text(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
     })
 }
 
-/// The frame of a reply, where one is wanted.
-fn written(
-    gateway: &Gateway,
+/// What a reply becomes: its headers and its status have no place in a frame.
+async fn replied(
+    connection: &Conversation<'_>,
     frame: &Frame<'_>,
     context: &Context,
+    patience: Option<Instant>,
     reply: Reply,
-) -> Result<Option<Utf8Bytes>, Fault> {
+    streams: usize,
+) -> Result<Answer, Fault> {
+    let Conversation { gateway, socket, .. } = *connection;
     let (_, _, body) = reply.into_parts();
-    if !body.has_value() && frame.id.is_none() {
-        return Ok(None);
+    match body.collected(context, gateway.settings.max_message_size).await? {
+        ReplyBody::Items(_) if streams >= gateway.settings.max_streams => Err(too_many_streams()),
+        ReplyBody::Items(items) => Ok(Answer::Stream(Box::new(ItemStream {
+            gateway: Arc::clone(gateway),
+            socket: socket.clone(),
+            context: context.clone(),
+            event: frame.event.as_ref().into(),
+            id: frame.id.map(ToOwned::to_owned),
+            items,
+            deadline: patience,
+        }))),
+        body if !body.has_value() && frame.id.is_none() => Ok(Answer::Nothing),
+        body => value_text(gateway, context, &frame.event, frame.id, &body).map(Answer::Text),
     }
+}
+
+fn too_many_streams() -> Fault {
+    let message = "this connection is sent as many streams as it may be: wait for one to end";
+    Fault::resource_exhausted("TOO_MANY_STREAMS", message)
+}
+
+/// The frame of a value.
+pub(crate) fn value_text(
+    gateway: &Gateway,
+    context: &Context,
+    event: &str,
+    id: Option<&RawValue>,
+    body: &ReplyBody,
+) -> Result<Utf8Bytes, Fault> {
     let mut out = Vec::with_capacity(USUAL_SIZE);
-    begin_frame(&mut out, &frame.event, frame.id);
+    begin_frame(&mut out, event, id);
     body.write_json(&*gateway.envelope(), context.request_id.as_str(), &mut out)?;
     end_frame(&mut out);
     let not_text = |error| Error::other("the envelope is not UTF-8").caused_by(error);
-    Ok(Some(text(out).map_err(|error| Fault::internal(not_text(error)))?))
+    text(out).map_err(|error| Fault::internal(not_text(error)))
+}
+
+/// The frame behind the last item of a stream: `{"event":…,"id":…,"data":null,"done":true}`.
+pub(crate) fn done(event: &str, id: Option<&RawValue>) -> Utf8Bytes {
+    let mut out = Vec::with_capacity(USUAL_SIZE);
+    done_frame(&mut out, event, id);
+    text(out).unwrap_or_default()
 }
 
 /// The payload, sharing the message's bytes.
@@ -106,9 +158,28 @@ fn data_of(frame: &Frame<'_>, text: &Utf8Bytes) -> Bytes {
     frame.data.map_or_else(Bytes::new, |data| whole.slice_ref(data.get().as_bytes()))
 }
 
+/// What stands at the end of the chain for events that nobody has: the middleware of the application
+/// and of the framework stands around their refusal.
+pub(crate) fn fallback() -> Endpoint {
+    Endpoint::fallback("fallback", |context| {
+        let event = context.extension::<EventName>().map(|EventName(event)| &**event);
+        ready(Err(unknown(event.unwrap_or_default()))).boxed()
+    })
+}
+
+/// The event that a frame names, in the extensions of its call.
+#[derive(Debug, Clone)]
+pub(crate) struct EventName(Arc<str>);
+
+impl EventName {
+    /// As much of a name as is ever sent back.
+    pub(crate) fn new(event: &str) -> Self {
+        Self(event[..event.floor_char_boundary(LONGEST_NAME)].into())
+    }
+}
+
 fn unknown(event: &str) -> Fault {
-    let name = &event[..event.floor_char_boundary(LONGEST_NAME)];
-    Fault::not_found("UNKNOWN_EVENT", format!("there is no event {name:?}"))
+    Fault::not_found("UNKNOWN_EVENT", format!("there is no event {event:?}"))
 }
 
 /// The id of something that is not a frame but might have one.
@@ -167,7 +238,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_cut_before_it_is_sent_back() {
-        let fault = unknown(&"ü".repeat(1000));
+        let EventName(name) = EventName::new(&"ü".repeat(1000));
+        let fault = unknown(&name);
         assert!(fault.message().len() < 100, "{fault}");
     }
 }

@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::join, stream};
-use http::{Extensions, HeaderMap, uri::PathAndQuery};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use polyport_bootstrap::{
@@ -26,32 +25,28 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    Closed, Socket, WebSocketSettings, adapter,
+    Closed, Socket, WebSocketSettings,
+    adapter::{self, Answer},
+    conversation::{Conversation, Handshake, Origin},
     farewell::{End, say_farewell},
     gateway::Gateway,
     inbox::{Event, Inbound, Inbox},
     outbox::{Ending, Next},
     pulse::Pulse,
     socket::close_frame,
+    streams::{ItemStream, Streams},
 };
 
 pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 pub(crate) type Reading = stream::SplitStream<WebSocket>;
 pub(crate) type Writing = stream::SplitSink<WebSocket, Message>;
 
-/// What the client said when it connected; boxed, and kept for `on_connect` operations only.
-#[derive(Debug)]
-pub(crate) struct Handshake {
-    pub(crate) query: Option<PathAndQuery>,
-    pub(crate) headers: HeaderMap,
-}
-
 /// Serves a client, from the moment that hyper hands its socket over.
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     upgrade: OnUpgrade,
     peer: SocketAddr,
-    handshake: Option<Box<Handshake>>,
+    origin: Option<Box<Origin>>,
 ) {
     let upgraded = match upgrade.await {
         Ok(upgraded) => TokioIo::new(upgraded),
@@ -68,7 +63,7 @@ pub(crate) async fn serve(
         pulse: Pulse::default(),
     };
     let (writing, reading) = stream.split();
-    connection.run(reading, writing, handshake).await;
+    connection.run(reading, writing, origin).await;
 }
 
 /// A socket that leaves its rooms when it is dropped.
@@ -82,22 +77,17 @@ impl Drop for Connected {
 }
 
 struct Connection<'a> {
-    gateway: &'a Gateway,
+    gateway: &'a Arc<Gateway>,
     socket: Connected,
     inbox: Inbox,
     pulse: Pulse,
 }
 
 impl Connection<'_> {
-    async fn run(
-        &self,
-        mut reading: Reading,
-        mut writing: Writing,
-        handshake: Option<Box<Handshake>>,
-    ) {
+    async fn run(&self, mut reading: Reading, mut writing: Writing, origin: Option<Box<Origin>>) {
         let socket = &self.socket.0;
         tracing::debug!(socket = %socket.id(), peer = %socket.peer(), "connected");
-        let mut handling = pin!(self.handle_all(handshake));
+        let mut handling = pin!(self.handle_all(origin));
         let end = self.converse(&mut reading, &mut writing, handling.as_mut()).await;
         tracing::debug!(socket = %socket.id(), ?end, "disconnected");
         self.inbox.close();
@@ -114,8 +104,8 @@ impl Connection<'_> {
         } else {
             // What was read is handled, even where nobody waits for the answers.
             join(farewell, async {
-                handling.await;
-                Box::pin(self.say_disconnected(closed)).await;
+                let origin = handling.await;
+                Box::pin(self.say_disconnected(closed, origin.as_deref())).await;
             })
             .await;
         }
@@ -126,7 +116,7 @@ impl Connection<'_> {
         &self,
         reading: &mut Reading,
         writing: &mut Writing,
-        handling: Pin<&mut impl Future<Output = ()>>,
+        handling: Pin<&mut impl Future>,
     ) -> End {
         tokio::select! {
             biased;
@@ -157,45 +147,75 @@ impl Connection<'_> {
         }
     }
 
-    /// Handles one event after the other.
-    async fn handle_all(&self, handshake: Option<Box<Handshake>>) {
-        if let Some(handshake) = handshake
-            && let Err(refused) = Box::pin(self.say_connected(*handshake)).await
-        {
-            self.refuse(&refused);
-            while self.inbox.next().await.is_some() {}
+    /// Handles one event after the other, and lets replies of many items go on meanwhile. Gives how
+    /// the connection began, for who is called when it ends.
+    async fn handle_all(&self, mut origin: Option<Box<Origin>>) -> Option<Box<Origin>> {
+        if let Some(begun) = origin.take_if(|origin| origin.handshake.is_some()) {
+            match Box::pin(self.say_connected(*begun)).await {
+                Ok(begun) => origin = begun,
+                Err(refused) => {
+                    self.refuse(&refused);
+                    while self.inbox.next().await.is_some() {}
+                }
+            }
         }
-        while let Some(event) = self.inbox.next().await {
-            self.socket.0.outbox().room().await;
-            self.handle(event).await;
+        let mut streams = Streams::default();
+        while let Some(event) = streams.beside(self.inbox.next()).await {
+            streams.beside(self.socket.0.outbox().room()).await;
+            let handling = self.handle(event, origin.as_deref(), streams.len());
+            if let Some(stream) = streams.beside(handling).await {
+                streams.begin(*stream);
+            }
         }
+        origin
     }
 
-    async fn handle(&self, Event { message, call }: Event) {
-        let socket = &self.socket.0;
+    async fn handle(
+        &self,
+        Event { message, call }: Event,
+        origin: Option<&Origin>,
+        streams: usize,
+    ) -> Option<Box<ItemStream>> {
         let answer = match call {
-            // Boxed, so that an idle connection stays small.
-            Some(_) => Box::pin(adapter::answer(self.gateway, socket, &message)).await,
-            None => Some(adapter::stopping(self.gateway, &message)),
+            Some(_) => {
+                let conversation = self.conversation(origin);
+                // Boxed, so that an idle connection stays small.
+                Box::pin(adapter::answer(&conversation, &message, streams)).await
+            }
+            None => Answer::Text(adapter::stopping(self.gateway, &message)),
         };
-        if let Some(text) = answer {
-            socket.outbox().answer(text, call);
+        match answer {
+            Answer::Nothing => None,
+            Answer::Text(text) => {
+                self.socket.0.outbox().answer(text, call);
+                None
+            }
+            // The call is over: a stop of the process does not wait for its items.
+            Answer::Stream(stream) => Some(stream),
         }
     }
 
-    async fn say_connected(&self, handshake: Handshake) -> Result<(), Refused> {
+    fn conversation<'a>(&'a self, origin: Option<&'a Origin>) -> Conversation<'a> {
+        Conversation { gateway: self.gateway, socket: &self.socket.0, origin }
+    }
+
+    /// Calls the `on_connect` operations, whose values are the connection's.
+    async fn say_connected(&self, mut origin: Origin) -> Result<Option<Box<Origin>>, Refused> {
         let _call = self.gateway.calls.enter();
-        let Handshake { query, headers } = handshake;
+        let Some(Handshake { query, headers }) = origin.handshake.take() else {
+            return Ok(origin.unless_empty());
+        };
         for hook in &self.gateway.table().connect {
             let _flight = hook.info().enter();
-            let mut extensions = Extensions::new();
-            extensions.insert(self.socket.0.clone());
-            let input = RawInput { query: query.clone(), ..RawInput::default() };
-            let context = self.gateway.context_with(hook, headers.clone(), input, extensions);
+            let mut call = self.conversation(None).call(hook);
+            call.metadata = headers.clone();
+            call.input = RawInput { query: query.clone(), ..RawInput::default() };
+            let context = Context::continuing(call, &origin.values);
             let called = hook.call(&context).await;
+            origin.values = context.values();
             called.map_err(|fault| Refused { fault, context })?;
         }
-        Ok(())
+        Ok(origin.unless_empty())
     }
 
     fn refuse(&self, Refused { fault, context }: &Refused) {
@@ -207,19 +227,19 @@ impl Connection<'_> {
         outbox.end(Ending::Close(close_frame(code, fault.message())));
     }
 
-    async fn say_disconnected(&self, closed: Closed) {
+    async fn say_disconnected(&self, closed: Closed, origin: Option<&Origin>) {
         let hooks = &self.gateway.table().disconnect;
         if hooks.is_empty() {
             return;
         }
         let _call = self.gateway.calls.enter();
+        let conversation = self.conversation(origin);
         for hook in hooks {
             let _flight = hook.info().enter();
-            let mut extensions = Extensions::new();
-            extensions.insert(self.socket.0.clone());
-            extensions.insert(closed.clone());
-            let (headers, input) = (HeaderMap::new(), RawInput::default());
-            let context = self.gateway.context_with(hook, headers, input, extensions);
+            let mut call = conversation.call(hook);
+            call.extensions.insert(closed.clone());
+            conversation.add_kept(&mut call.metadata);
+            let context = Context::inheriting(call, conversation.values());
             // Its fault is logged, and there is nobody to tell.
             let _ = hook.call(&context).await;
         }
@@ -272,7 +292,7 @@ struct Refused {
 }
 
 /// Polls what ends only when it is told to.
-async fn never_ending(future: Pin<&mut impl Future<Output = ()>>) {
+async fn never_ending(future: Pin<&mut impl Future>) {
     future.await;
     pending().await
 }

@@ -13,18 +13,22 @@ use hyper::body::Incoming;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
-    operation::Pipeline,
+    operation::{self, Exposure, Pipeline},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, farewell::STOP_GRACE,
-    gateway::Gateway, upgrade::Entrance,
+    PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, adapter,
+    farewell::STOP_GRACE,
+    gateway::Gateway,
+    upgrade::{self, Entrance},
 };
 
 /// The kind of framework whose listener is joined.
 const HOST_KIND: &str = "http";
+/// The module that the entrance belongs to.
+const OWN_MODULE: &str = "polyport";
 /// How much longer than its connections may take to end the framework waits for them.
 const MARGIN: Duration = Duration::from_millis(300);
 
@@ -103,12 +107,14 @@ impl Framework for WebSocketFramework {
             settings.port = settings.port.map(|_| 0);
         }
         let exposures = context.exposures().clone();
+        let own = [upgrade::entry(), adapter::fallback()];
+        exposures.add(own_exposures(&self.name, &own))?;
         let app = WebSocketApp::new(context.core(), exposures, settings.path.clone());
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
         let host = settings.port.map(|_| ListenerHost::new(&context));
-        let gateway = Gateway::new(app.clone(), settings, context.container().clone());
+        let gateway = Gateway::new(app.clone(), settings, own, context.container().clone());
         let transport = WebSocketTransport {
             app: app.clone(),
             gateway: Arc::new(gateway),
@@ -119,6 +125,18 @@ impl Framework for WebSocketFramework {
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
+}
+
+/// What the framework answers by itself, behind what stands around all operations.
+fn own_exposures(framework: &str, [entry, fallback]: &[operation::Endpoint; 2]) -> Vec<Exposure> {
+    let exposure = |route: &str, endpoint: &operation::Endpoint| Exposure {
+        protocol: PROTOCOL,
+        framework: framework.to_owned(),
+        route: route.to_owned(),
+        module: OWN_MODULE.to_owned(),
+        endpoint: endpoint.clone(),
+    };
+    vec![exposure("(connect)", entry), exposure("(fallback)", fallback)]
 }
 
 /// The paths that are joined to each listener: two frameworks on one would hide each other.

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use http::{Extensions, HeaderMap};
+use http::HeaderName;
 use polyport_bootstrap::{
-    Container, Context,
-    operation::{Call as ContextCall, Endpoint, RawInput, RequestId},
+    Container,
+    operation::{Call, Endpoint},
     wire::Envelope,
 };
 use polyport_listener::SharedListener;
@@ -17,8 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    PROTOCOL, Socket, WebSocketApp, WebSocketSettings, calls::Calls, hub::Hub,
-    routes::WebSocketRoutes,
+    PROTOCOL, WebSocketApp, WebSocketSettings, calls::Calls, hub::Hub, routes::WebSocketRoutes,
 };
 
 /// The table of events and what serving them needs. Held by the transport and by connections; the
@@ -29,6 +28,11 @@ pub(crate) struct Gateway {
     pub(crate) settings: WebSocketSettings,
     pub(crate) calls: Arc<Calls>,
     pub(crate) connections: TaskTracker,
+    /// Called before a client is let in.
+    pub(crate) entry: Endpoint,
+    /// Called for events that nobody has.
+    pub(crate) fallback: Endpoint,
+    pub(crate) keep_headers: Box<[HeaderName]>,
     /// Set when the frameworks are linked.
     pub(crate) listener: OnceLock<SharedListener>,
     /// Set when the first of the frameworks on the listener serves.
@@ -62,10 +66,15 @@ impl Gateway {
     pub(crate) fn new(
         app: WebSocketApp,
         settings: WebSocketSettings,
+        [entry, fallback]: [Endpoint; 2],
         container: Container,
     ) -> Self {
+        let name = |name: &String| HeaderName::from_bytes(name.as_bytes()).ok();
         Self {
             app,
+            entry,
+            fallback,
+            keep_headers: settings.keep_headers.iter().filter_map(name).collect(),
             envelope: settings.envelope.envelope(),
             settings,
             calls: Arc::default(),
@@ -89,31 +98,16 @@ impl Gateway {
         Arc::clone(&self.envelope)
     }
 
-    /// The context of an event.
-    pub(crate) fn context(&self, endpoint: &Endpoint, socket: &Socket, input: RawInput) -> Context {
-        let mut extensions = Extensions::new();
-        extensions.insert(socket.clone());
-        self.context_with(endpoint, HeaderMap::new(), input, extensions)
+    pub(crate) fn is_fallback(&self, endpoint: &Endpoint) -> bool {
+        Arc::ptr_eq(endpoint.info(), self.fallback.info())
     }
 
-    pub(crate) fn context_with(
-        &self,
-        endpoint: &Endpoint,
-        metadata: HeaderMap,
-        input: RawInput,
-        extensions: Extensions,
-    ) -> Context {
+    /// A call that may take as long as the settings say.
+    pub(crate) fn call(&self, endpoint: &Endpoint) -> Call {
         let timeout = Some(self.settings.timeout).filter(|timeout| !timeout.is_zero());
-        Context::new(ContextCall {
-            protocol: PROTOCOL,
-            operation: Arc::clone(endpoint.info()),
-            container: self.container.clone(),
-            request_id: RequestId::new(),
-            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            metadata,
-            input,
-            extensions,
-        })
+        let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
+        call.deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        call
     }
 
     /// How tungstenite is to speak on each connection.

@@ -42,6 +42,7 @@ mod adapter;
 mod app;
 mod calls;
 mod connection;
+mod conversation;
 mod farewell;
 mod framework;
 mod gateway;
@@ -52,6 +53,7 @@ mod pulse;
 mod routes;
 mod settings;
 mod socket;
+mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upgrade;

@@ -137,6 +137,24 @@ impl Outbox {
         .await;
     }
 
+    /// Resolves when an item of a stream may be queued; false where the connection is at its end.
+    /// Streams leave half of the queue to answers and to what rooms push, so that a client that
+    /// reads its stream slowly is not given up for it. Polled by the connection's own task, before
+    /// the writer.
+    pub(crate) async fn room_for_item(&self) -> bool {
+        poll_fn(|_| {
+            let state = self.state();
+            if state.is_ending() {
+                Poll::Ready(false)
+            } else if state.is_crowded(self.capacity) {
+                Poll::Pending
+            } else {
+                Poll::Ready(true)
+            }
+        })
+        .await
+    }
+
     /// Whether nothing waits to be written.
     pub(crate) fn is_empty(&self) -> bool {
         self.state().queue.is_empty()
@@ -159,9 +177,9 @@ impl Outbox {
         if std::mem::take(&mut state.ping) {
             return Poll::Ready(Next::Ping);
         }
-        let was_full = state.is_full(self.capacity);
+        let was_crowded = state.is_crowded(self.capacity);
         if let Some(outgoing) = state.pop() {
-            if was_full {
+            if was_crowded {
                 cx.waker().wake_by_ref();
             }
             return Poll::Ready(Next::Text(outgoing));
@@ -205,6 +223,10 @@ impl State {
 
     fn is_full(&self, capacity: usize) -> bool {
         self.queue.len() >= capacity || self.bytes >= MOST_BYTES
+    }
+
+    fn is_crowded(&self, capacity: usize) -> bool {
+        self.queue.len() >= (capacity / 2).max(1) || self.bytes >= MOST_BYTES
     }
 
     fn is_ending(&self) -> bool {
@@ -265,6 +287,21 @@ mod tests {
         assert!(outbox.push("a".into()), "only their number counts");
         assert!(matches!(next(&outbox), Some(Next::Text(_))));
         assert!(outbox.room().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_stream_leaves_half_of_the_queue_to_others() {
+        let outbox = Outbox::new(4);
+        let room = || outbox.room_for_item().now_or_never();
+        assert_eq!(room(), Some(true));
+        outbox.answer("a".into(), None);
+        outbox.answer("b".into(), None);
+        assert_eq!(room(), None);
+        assert!(outbox.push("c".into()) && outbox.room().now_or_never().is_some());
+        assert!(next(&outbox).is_some() && next(&outbox).is_some());
+        assert_eq!(room(), Some(true));
+        outbox.end(close());
+        assert_eq!(room(), Some(false));
     }
 
     #[test]

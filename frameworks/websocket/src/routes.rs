@@ -4,7 +4,9 @@ use std::fmt;
 
 use polyport_bootstrap::{
     DEFAULT_NAME, ModuleBuilder, RouteSet, exposures,
-    operation::{Bind, Endpoint, Exposure, IntoReply, NoInput, Operation, Protocol},
+    operation::{
+        Bind, Endpoint, Exposure, IntoReply, NoInput, Operation, OperationExt, Protocol, StageScope,
+    },
 };
 
 /// The protocol that operations are served on by this framework.
@@ -40,27 +42,33 @@ impl WebSocketRoutes {
     /// Calls `operation` when a client has connected, before its first event is handled. Its
     /// input is the query of the URL that the client connected to, the context's metadata are the
     /// headers. A fault is sent to the client as the event `exception`, and closes the connection:
-    /// with 1011 where it is internal, else with 1008.
+    /// with 1011 where it is internal, else with 1008. What it leaves in the context
+    /// ([`Context::set`](polyport_bootstrap::Context::set)) each event of the connection finds
+    /// there.
+    ///
+    /// Guards of the application and of the framework decide before, while there is an HTTP
+    /// response to refuse with; those of the module and its own stand around it.
     #[must_use]
     pub fn on_connect<M: 'static, Op>(mut self, operation: Op) -> Self
     where
         Op: Operation<M, Output = ()>,
         Op::Input: Bind,
     {
-        self.connect.push(Endpoint::json(operation));
+        self.connect.push(Endpoint::json(operation.within(StageScope::Module)));
         self
     }
 
     /// Calls `operation` when a connection has ended and all its events are handled;
     /// [`Closed`](crate::Closed) is an argument of it that says how. The connection is in no room
     /// any more. Not called for those that the process closes when it stops: what the operation
-    /// needs is disposed of by then; use the hook `before_close`.
+    /// needs is disposed of by then; use the hook `before_close`. Only what the operation itself
+    /// was declared with stands around it: a guard is not asked whether a client may leave.
     #[must_use]
     pub fn on_disconnect<M: 'static, Op>(mut self, operation: Op) -> Self
     where
         Op: Operation<M, Input = NoInput, Output = ()>,
     {
-        self.disconnect.push(Endpoint::json(operation));
+        self.disconnect.push(Endpoint::json(operation.within(StageScope::Operation)));
         self
     }
 }

@@ -36,7 +36,9 @@ pub struct WebSocketSettings {
     pub listener: String,
     /// What stands around answers and faults; default `plain`.
     pub envelope: EnvelopeStyle,
-    /// How long the handling of one event may take; default 30 s, `0s` for no limit.
+    /// How long the handling of one event may take; default 30 s, `0s` for no limit. A frame may ask
+    /// for less, by `x-request-timeout-ms` among its metadata. Answers of many items have only that
+    /// limit.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// The largest message that a client may send, in bytes, all its fragments together; a larger
@@ -48,6 +50,15 @@ pub struct WebSocketSettings {
     /// Default 256.
     #[garde(range(min = 1))]
     pub send_queue: usize,
+    /// How many replies of many items a client may be sent at once; default 16. The next one is
+    /// refused, with RESOURCE_EXHAUSTED.
+    #[garde(range(min = 1))]
+    pub max_streams: usize,
+    /// Which headers of the handshake events see among their metadata, so that guards find in each
+    /// event what the client said when it connected; default `["authorization", "cookie"]`. They
+    /// are copied for each connection, so that it costs what they are long.
+    #[garde(inner(custom(is_header)))]
+    pub keep_headers: Vec<String>,
     /// How long a client may be silent before it is sent a ping; default 30 s, `0s` for never.
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
@@ -84,6 +95,8 @@ impl Default for WebSocketSettings {
             timeout: Duration::from_secs(30),
             max_message_size: 1 << 20,
             send_queue: 256,
+            max_streams: 16,
+            keep_headers: ["authorization", "cookie"].map(str::to_owned).to_vec(),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
@@ -108,6 +121,13 @@ fn is_path(path: &str, _: &()) -> garde::Result {
     if plain { Ok(()) } else { Err(garde::Error::new(advice)) }
 }
 
+fn is_header(name: &str, _: &()) -> garde::Result {
+    match http::HeaderName::from_bytes(name.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(garde::Error::new("not the name of a header")),
+    }
+}
+
 fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
     let advice = "no time is left for an answer; to send no pings, set ping_interval to \"0s\"";
     if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
@@ -128,12 +148,22 @@ mod tests {
             path: "ws?x".to_owned(),
             max_message_size: 0,
             send_queue: 0,
+            max_streams: 0,
+            keep_headers: vec!["no header".to_owned()],
             pong_timeout: Duration::ZERO,
             close_jitter: Duration::from_secs(2),
             ..WebSocketSettings::default()
         };
-        let report = settings.validate().expect_err("five faults").to_string();
-        for key in ["path", "max_message_size", "send_queue", "pong_timeout", "close_jitter"] {
+        let report = settings.validate().expect_err("seven faults").to_string();
+        for key in [
+            "path",
+            "max_message_size",
+            "send_queue",
+            "max_streams",
+            "keep_headers[0]",
+            "pong_timeout",
+            "close_jitter",
+        ] {
             assert!(report.contains(&format!("{key}: ")), "{report}");
         }
         assert!(WebSocketSettings::default().validate().is_ok());

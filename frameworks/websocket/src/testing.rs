@@ -15,7 +15,7 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use polyport_bootstrap::testing::TestApp;
+use polyport_bootstrap::{testing::TestApp, wire::EXCEPTION_EVENT};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Bytes, Error, Message},
+    tungstenite::{Bytes, Error, Message, client::IntoClientRequest},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -121,15 +121,34 @@ impl WebSocketClient {
     /// # Panics
     /// If the connection is refused.
     pub async fn connect(address: SocketAddr, path: &str) -> Self {
+        match Self::try_connect(address, path, &[]).await {
+            Ok(client) => client,
+            Err(error) => panic!("cannot connect to ws://{address}{path}: {error}"),
+        }
+    }
+
+    /// Connects to `path` at `address` with further headers.
+    ///
+    /// # Errors
+    /// Returns the refusal: [`Error::Http`] holds the response.
+    ///
+    /// # Panics
+    /// If nobody answers.
+    pub async fn try_connect(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Box<Error>> {
         let connecting = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            Ok::<_, Error>(client_async(format!("ws://{address}{path}"), stream).await?.0)
+            let mut request = format!("ws://{address}{path}").into_client_request()?;
+            for (name, value) in headers {
+                request.headers_mut().append(*name, value.parse().map_err(http::Error::from)?);
+            }
+            Ok(client_async(request, stream).await?.0)
         };
-        match within("the handshake", connecting).await {
-            Ok(stream) => Self::of(stream),
-            Err(error) => panic!("cannot connect to ws://{address}{path}: {error}"),
-        }
+        within("the handshake", connecting).await.map(Self::of).map_err(Box::new)
     }
 
     fn of(stream: Stream) -> Self {
@@ -182,6 +201,22 @@ impl WebSocketClient {
         }
         self.send_text(&frame.to_string()).await;
         self.expect(&format!("the answer to {event:?}"), |frame| frame["id"] == id).await
+    }
+
+    /// Sends an event with a new id and waits for an answer of many items: the frames up to the one
+    /// that ends it, which is the last of them.
+    ///
+    /// # Panics
+    /// If the connection ends, or the answer does not.
+    pub async fn items(&mut self, event: &str, data: &(impl Serialize + ?Sized)) -> Vec<Value> {
+        let mut frames = vec![self.call(event, data).await];
+        let id = self.last_id;
+        let is_last = |frame: &Value| frame["done"] == true || frame["event"] == EXCEPTION_EVENT;
+        while frames.last().is_some_and(|frame| !is_last(frame)) {
+            let what = format!("an item of the answer to {event:?}");
+            frames.push(self.expect(&what, |frame| frame["id"] == id).await);
+        }
+        frames
     }
 
     /// The first frame of this event, kept or to come. Others are kept.

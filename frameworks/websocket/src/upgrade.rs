@@ -1,10 +1,8 @@
 //! From an HTTP request to a WebSocket connection (RFC 6455, section 4).
 
-use std::{
-    future::{Future, ready},
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
+use futures_util::{FutureExt, future::ready};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
@@ -13,19 +11,31 @@ use http::{
     },
 };
 use hyper::body::Incoming;
-use polyport_bootstrap::{Fault, operation::RequestId};
+use polyport_bootstrap::{
+    Context, Fault,
+    operation::{Endpoint, Reply, ReplyBody, RequestId},
+};
 use polyport_listener::{Handler, PeerAddr, ResponseBody};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    connection::{self, Handshake},
+    connection,
+    conversation::{Handshake, Origin},
     gateway::Gateway,
 };
+
+const REQUEST_ID: &str = "x-request-id";
 
 /// The one version of the protocol (RFC 6455, section 4.1).
 const VERSION: &str = "13";
 /// The length of 16 bytes in base64.
 const KEY_LENGTH: usize = 24;
+
+/// What is called before a client is let in. Nothing happens in it: guards, middleware and
+/// interceptors of the application and of the framework stand around it.
+pub(crate) fn entry() -> Endpoint {
+    Endpoint::native("connect", |_| ready(Ok(Reply::new(ReplyBody::Native))).boxed())
+}
 
 /// Answers the requests at the gateway's path, and on a port of its own all others with 404.
 ///
@@ -38,37 +48,89 @@ pub(crate) struct Entrance(pub(crate) Weak<Gateway>);
 struct Refusal(Fault, Vec<(HeaderName, &'static str)>);
 
 impl Handler for Entrance {
-    fn handle(
-        &self,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        ready(match self.0.upgrade() {
-            Some(gateway) => answer(&gateway, request),
+    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        match self.0.upgrade() {
+            Some(gateway) => answer(&gateway, request).await,
             None => status(StatusCode::SERVICE_UNAVAILABLE),
-        })
+        }
     }
 }
 
-fn answer(gateway: &Arc<Gateway>, mut request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
     match check(&gateway.settings.path, gateway.calls.is_stopped(), &request) {
-        Ok(accept) => {
-            begin(gateway, &mut request);
-            switching(accept)
+        Ok(accept) => enter(gateway, request, accept).await,
+        Err(Refusal(fault, headers)) => {
+            let request_id = RequestId::new();
+            tracing::debug!(%request_id, %fault, "handshake refused");
+            refused(gateway, &fault, &request_id, &headers)
         }
-        Err(refusal) => refused(gateway, &refusal),
     }
+}
+
+/// Asks the guards, and whatever else stands around connecting, while there is an HTTP response to
+/// refuse with.
+async fn enter(
+    gateway: &Arc<Gateway>,
+    mut request: Request<Incoming>,
+    accept: HeaderValue,
+) -> Response<ResponseBody> {
+    let _flight = gateway.entry.info().enter();
+    let context = entry_context(gateway, &mut request);
+    match gateway.entry.call(&context).await {
+        Ok(reply) if matches!(reply.body(), ReplyBody::Native) => {
+            let mut response = switching(accept);
+            let (_, headers, _) = reply.into_parts();
+            response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
+            begin(gateway, request, &context);
+            response
+        }
+        Ok(reply) => {
+            let written = instead(gateway, &context, reply).await;
+            written.unwrap_or_else(|fault| refused(gateway, &fault, &context.request_id, &[]))
+        }
+        Err(fault) => refused(gateway, &fault, &context.request_id, &[]),
+    }
+}
+
+/// The call that connecting is.
+fn entry_context(gateway: &Gateway, request: &mut Request<Incoming>) -> Context {
+    let mut call = gateway.call(&gateway.entry);
+    call.metadata = std::mem::take(request.headers_mut());
+    let id = call.metadata.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    call.request_id = RequestId::from_peer(id);
+    call.input.query = request.uri().path_and_query().cloned();
+    if let Some(peer) = request.extensions().get::<PeerAddr>() {
+        call.extensions.insert(*peer);
+    }
+    Context::new(call)
+}
+
+/// A middleware has an answer of its own: the client gets it, and no connection.
+async fn instead(
+    gateway: &Gateway,
+    context: &Context,
+    reply: Reply,
+) -> Result<Response<ResponseBody>, Fault> {
+    let (code, headers, body) = reply.into_parts();
+    let body = body.collected(context, gateway.settings.max_message_size).await?;
+    let mut out = Vec::new();
+    body.write_json(&*gateway.envelope(), context.request_id.as_str(), &mut out)?;
+    let mut response = Response::new(ResponseBody::from(out));
+    *response.status_mut() = code.unwrap_or_default();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
+    Ok(response)
 }
 
 /// Lets the connection begin as soon as hyper hands it over.
-fn begin(gateway: &Arc<Gateway>, request: &mut Request<Incoming>) {
-    let upgrade = hyper::upgrade::on(&mut *request);
+fn begin(gateway: &Arc<Gateway>, mut request: Request<Incoming>, context: &Context) {
+    let upgrade = hyper::upgrade::on(&mut request);
     let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
-    let handshake = (!gateway.table().connect.is_empty()).then(|| {
-        let query = request.uri().path_and_query().cloned();
-        Box::new(Handshake { query, headers: std::mem::take(request.headers_mut()) })
-    });
+    let handshake =
+        || Handshake { query: context.input.query.clone(), headers: context.metadata.clone() };
+    let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     if let Some(listener) = gateway.listener.get() {
-        let connection = connection::serve(Arc::clone(gateway), upgrade, peer, handshake);
+        let connection = connection::serve(Arc::clone(gateway), upgrade, peer, origin);
         // Boxed, so that the tasks around it do not hold it twice.
         listener.spawn(Box::pin(gateway.connections.track_future(connection)));
     }
@@ -149,9 +211,12 @@ fn switching(accept: HeaderValue) -> Response<ResponseBody> {
     response
 }
 
-fn refused(gateway: &Gateway, Refusal(fault, headers): &Refusal) -> Response<ResponseBody> {
-    let request_id = RequestId::new();
-    tracing::debug!(%request_id, %fault, "handshake refused");
+fn refused(
+    gateway: &Gateway,
+    fault: &Fault,
+    request_id: &RequestId,
+    headers: &[(HeaderName, &'static str)],
+) -> Response<ResponseBody> {
     let envelope = gateway.envelope();
     let mut body = Vec::new();
     envelope.write_fault(&mut body, &fault.view(request_id.as_str()));
@@ -160,6 +225,9 @@ fn refused(gateway: &Gateway, Refusal(fault, headers): &Refusal) -> Response<Res
         StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = HeaderValue::from_static(envelope.fault_content_type());
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

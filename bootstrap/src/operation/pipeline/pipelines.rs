@@ -160,7 +160,11 @@ fn innermost_of_each_name(stages: Vec<Stage>) -> Vec<Stage> {
 
 /// Whether a stage has anything to do around what this is.
 fn fits(stage: &Stage, exposure: &Exposure) -> bool {
-    match exposure.operation().kind() {
+    let operation = exposure.operation();
+    if stage.scope() < operation.outermost() {
+        return false;
+    }
+    match operation.kind() {
         OperationKind::Operation => true,
         OperationKind::Native => stage.kind() != StageKind::Aspect,
         OperationKind::Fallback => matches!(stage.kind(), StageKind::Middleware(_)),

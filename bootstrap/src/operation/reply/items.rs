@@ -1,12 +1,14 @@
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt, stream::BoxStream};
+use tokio::time::{Instant, timeout_at};
 
-use crate::operation::Fault;
+use crate::operation::{Context as Call, Fault, endpoint::log};
 
 /// Values one after the other, as they come; a fault is the last of them.
 ///
@@ -45,6 +47,44 @@ impl<T: Send + 'static> Items<T> {
     }
 }
 
+impl<T> Items<T> {
+    /// The next item of the reply to this call. A panic and a deadline that passes are faults;
+    /// every fault is logged, and is the last item.
+    ///
+    /// # Cancel safety
+    /// Where the future is dropped, nothing is lost.
+    pub async fn next_of(
+        &mut self,
+        call: &Call,
+        deadline: Option<Instant>,
+    ) -> Option<Result<T, Fault>> {
+        let item = match guarded(deadline, self.0.next()).await {
+            Ok(next) => next?,
+            Err(fault) => Err(fault),
+        };
+        Some(item.inspect_err(|fault| log(call, fault)))
+    }
+}
+
+/// Turns a panic, and a deadline that passes, into a fault.
+pub(super) async fn guarded<T>(
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    let within = async {
+        match deadline {
+            Some(deadline) => timeout_at(deadline, future).await.map_err(|_| too_late()),
+            None => Ok(future.await),
+        }
+    };
+    let caught = AssertUnwindSafe(within).catch_unwind().await;
+    caught.unwrap_or_else(|panic| Err(Fault::panicked(&*panic)))
+}
+
+fn too_late() -> Fault {
+    Fault::deadline_exceeded("DEADLINE_EXCEEDED", "the stream took longer than its deadline")
+}
+
 impl<T> Stream for Items<T> {
     type Item = Result<T, Fault>;
 
@@ -60,5 +100,38 @@ impl<T> Stream for Items<T> {
 impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Items")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+    use crate::operation::{Call as Parts, OperationInfo, Protocol};
+
+    async fn end_of(items: impl Stream<Item = Result<u8, Fault>> + Send + 'static) -> String {
+        let info = std::sync::Arc::new(OperationInfo::named("count"));
+        let container = crate::container::ContainerBuilder::new().build().expect("empty");
+        let call = Call::new(Parts::new(Protocol::new("test"), info, container));
+        let mut items = Items::new(items);
+        let soon = Instant::now() + std::time::Duration::from_millis(10);
+        assert_eq!(items.next_of(&call, Some(soon)).await.expect("one").expect("an item"), 1);
+        match items.next_of(&call, Some(soon)).await {
+            Some(Ok(item)) => item.to_string(),
+            Some(Err(fault)) => fault.reason().to_owned(),
+            None => "the end".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_ends_the_items_is_told() {
+        let first = || stream::iter([Ok(1)]);
+        assert_eq!(end_of(first()).await, "the end");
+        let fault = Fault::unavailable("GONE", "it left");
+        assert_eq!(end_of(first().chain(stream::iter([Err(fault)]))).await, "GONE");
+        assert_eq!(end_of(first().chain(stream::pending())).await, "DEADLINE_EXCEEDED");
+        let panics = stream::once(async { panic!("on purpose") });
+        assert_eq!(end_of(first().chain(panics)).await, "INTERNAL");
     }
 }

@@ -2,8 +2,11 @@
 
 use polyport_wire::Envelope;
 
-use super::{Raw, ReplyBody};
-use crate::{Error, operation::Fault};
+use super::{Raw, ReplyBody, items::guarded};
+use crate::{
+    Error,
+    operation::{Context, Fault, endpoint::log},
+};
 
 impl ReplyBody {
     /// Appends what is one value to `out`, as JSON in `envelope`: bytes that are JSON as they are,
@@ -26,6 +29,17 @@ impl ReplyBody {
         written.map_err(|error| {
             Error::other("the answer cannot be written as JSON").caused_by(error).into()
         })
+    }
+
+    /// Collects what comes bit by bit, up to `limit` bytes, within the call's deadline: for protocols
+    /// that send one message. A panic is a fault; every fault is logged.
+    ///
+    /// # Errors
+    /// Returns the fault of the bytes, and an internal one where there are more.
+    pub async fn collected(self, call: &Context, limit: usize) -> Result<Self, Fault> {
+        let Self::Stream(bytes) = self else { return Ok(self) };
+        let collected = guarded(call.deadline, bytes.collect(limit)).await.flatten();
+        collected.map(Self::Raw).inspect_err(|fault| log(call, fault))
     }
 
     /// Whether there is something to send at all: an operation that returns `()` has no value.

@@ -38,6 +38,10 @@ pub struct Frame<'a> {
     /// What stands for headers.
     #[serde(borrow, default)]
     pub metadata: Metadata<'a>,
+    /// Whether this ends an answer of many items, each of which was a frame with the same event and
+    /// id.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// Why a text is no frame.
@@ -111,6 +115,21 @@ pub fn begin_frame_with<'m>(
 fn string(out: &mut Vec<u8>, text: &str) {
     let written = serde_json::to_writer(out, text);
     debug_assert!(written.is_ok(), "a string is always JSON");
+}
+
+/// Appends the frame that ends an answer of many items.
+///
+/// # Examples
+/// ```
+/// let mut out = Vec::new();
+/// polyport_wire::done_frame(&mut out, "count", None);
+/// assert_eq!(out, br#"{"event":"count","data":null,"done":true}"#);
+/// assert!(polyport_wire::Frame::parse(std::str::from_utf8(&out).unwrap()).unwrap().done);
+/// ```
+pub fn done_frame(out: &mut Vec<u8>, event: &str, id: Option<&RawValue>) {
+    begin_frame(out, event, id);
+    out.extend_from_slice(br#"null,"done":true"#);
+    end_frame(out);
 }
 
 /// Appends the tail of a frame.

@@ -1,18 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::Channel;
-use polyport_bootstrap::{
-    Fault, FaultKind,
-    operation::{Reply, RequestId},
-    wire::QueueDecision,
-};
+use polyport_bootstrap::{Fault, FaultKind, operation::RequestId, wire::QueueDecision};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Consumer, Incoming, ack, moves, requeue};
-use crate::{
-    adapter::reply,
-    publisher::{Outgoing, PublishError},
-};
+use crate::publisher::Outgoing;
 
 /// How long a message that can neither be handled nor put aside is held before it goes back, so
 /// that it does not spin.
@@ -20,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the broker is told about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settle {
+pub(super) enum Settle {
     Ack,
     Requeue,
 }
@@ -53,7 +46,8 @@ impl Consumer {
         let outcome = self.endpoint.call(&context).await;
         let wanted = incoming.delivery.reply_to().is_some();
         match outcome {
-            Ok(reply) if wanted => self.answer_reply(incoming, &request_id, reply).await,
+            Ok(reply) if wanted => self.answer_reply(incoming, &context, reply).await,
+            // Nobody reads it: neither bytes nor items are made.
             Ok(_) => Settle::Ack,
             Err(fault) if self.is_interrupted(&fault) => Settle::Requeue,
             Err(fault) if wanted => self.answer_fault(incoming, &request_id, &fault).await,
@@ -112,38 +106,6 @@ impl Consumer {
         let stop = &self.shared.stop;
         let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
         Settle::Requeue
-    }
-
-    async fn answer_reply(&self, incoming: &Incoming, id: &RequestId, value: Reply) -> Settle {
-        let (_, _, body) = value.into_parts();
-        let mut out = Vec::new();
-        match body.write_json(&*self.shared.adapter.envelope, id.as_str(), &mut out) {
-            Ok(()) => self.answer(id, reply(&incoming.delivery, id, "application/json", out)).await,
-            Err(fault) => self.answer_fault(incoming, id, &fault).await,
-        }
-    }
-
-    async fn answer_fault(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
-        let envelope = &self.shared.adapter.envelope;
-        let mut body = Vec::new();
-        envelope.write_fault(&mut body, &fault.view(id.as_str()));
-        let reply = reply(&incoming.delivery, id, envelope.fault_content_type(), body);
-        self.answer(id, reply.map(|reply| moves::tell(reply, fault))).await
-    }
-
-    /// Replies, and acknowledges the request. Where the broker is the trouble, it is handled again
-    /// when that is over; a reply that can never be sent is given up.
-    async fn answer(&self, id: &RequestId, reply: Option<Outgoing>) -> Settle {
-        let Some(reply) = reply else { return Settle::Ack };
-        match self.shared.publisher.publish(reply).await {
-            Ok(()) => Settle::Ack,
-            Err(PublishError::NotConnected { .. }) => Settle::Requeue,
-            Err(error) => {
-                let queue = &*self.queue;
-                tracing::error!(queue, request_id = id.as_str(), %error, "a reply was not sent");
-                Settle::Ack
-            }
-        }
     }
 
     fn give_up(&self, incoming: &Incoming) -> Settle {

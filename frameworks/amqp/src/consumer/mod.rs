@@ -1,8 +1,9 @@
 //! Consumers: one operation on one queue, over as many connections as it takes.
 
+mod answers;
 mod handle;
 mod intake;
-mod moves;
+pub(crate) mod moves;
 
 use std::{sync::Arc, time::Duration};
 

@@ -39,21 +39,19 @@ pub(crate) fn park(
         (headers::ATTEMPT, AMQPValue::LongLongInt(delivery.attempt().into())),
         (headers::ORIGINAL_QUEUE, headers::string(delivery.queue())),
         (headers::REQUEST_ID, headers::string(request_id.as_str())),
-        (headers::FAULT_KIND, headers::string(fault.kind().as_str())),
-        (headers::FAULT_REASON, headers::string(shortened(fault.reason()))),
         ("x-exception-message", headers::string(shortened(fault.message()))),
         ("x-exception-time", timestamp()),
     ]);
+    marks.extend(marks_of(fault));
     moved(incoming, queue, marks, frame_max)
 }
 
-/// The reply, marked as the fault that it is: not every envelope says so.
-pub(crate) fn tell(mut reply: Outgoing, fault: &Fault) -> Outgoing {
-    let mut table = reply.properties.headers().clone().unwrap_or_default();
-    table.insert(headers::FAULT_KIND.into(), headers::string(fault.kind().as_str()));
-    table.insert(headers::FAULT_REASON.into(), headers::string(shortened(fault.reason())));
-    reply.properties = reply.properties.with_headers(table);
-    reply
+/// What says that a message tells of a fault, and of which.
+pub(crate) fn marks_of(fault: &Fault) -> [(&'static str, AMQPValue); 2] {
+    [
+        (headers::FAULT_KIND, headers::string(fault.kind().as_str())),
+        (headers::FAULT_REASON, headers::string(shortened(fault.reason()))),
+    ]
 }
 
 fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {

@@ -23,6 +23,8 @@ macro_rules! on_both_brokers {
 }
 
 mod consuming;
+mod guards;
+mod items;
 mod proxy;
 mod publishing;
 mod recovery;

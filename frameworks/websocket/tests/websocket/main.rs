@@ -4,6 +4,7 @@
 
 mod close;
 mod events;
+mod guards;
 mod handshake;
 mod hooks;
 mod joined;
@@ -12,4 +13,5 @@ mod random;
 mod rooms;
 mod start;
 mod stop;
+mod streams;
 mod support;

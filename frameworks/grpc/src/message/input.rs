@@ -1,10 +1,9 @@
-//! How gRPC messages become an operation's types and the other way round.
+//! From a message to an operation's input.
 
-use futures_util::{Stream, StreamExt};
 use garde::Validate;
 use polyport_bootstrap::{
     Fault,
-    operation::{Items, NoInput, Value, validated},
+    operation::{NoInput, validated},
 };
 
 /// The input of an operation that can be made from the gRPC message `Req`: whatever is
@@ -25,7 +24,7 @@ pub trait FromMessage<Req, How>: Sized {
     fn from_message(message: Req) -> Result<Self, Fault>;
 }
 
-/// Says that an input is made by `From` and validated.
+/// Says that an input is made by `From` and validated, or that a message is made by `From`.
 #[derive(Debug, Clone, Copy)]
 pub struct Converted;
 
@@ -42,32 +41,5 @@ impl<Req, T: From<Req> + Validate<Context = ()>> FromMessage<Req, Converted> for
 impl<Req> FromMessage<Req, Ignored> for NoInput {
     fn from_message(_: Req) -> Result<Self, Fault> {
         Ok(Self)
-    }
-}
-
-/// The value of an operation that can be served as a stream of messages: any
-/// `Stream<Item = Result<T, E>>` with `E: Into<Fault>`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a stream of an operation's items",
-    note = "return `Result<impl Stream<Item = Result<T, Fault>> + Send + 'static, Fault>`"
-)]
-pub trait ItemStream: Sized + Send + 'static {
-    /// What each item holds.
-    type Value: Send + 'static;
-
-    /// The stream, its values not written yet.
-    fn into_items(self) -> Items<Value>;
-}
-
-impl<S, T, E> ItemStream for S
-where
-    S: Stream<Item = Result<T, E>> + Send + 'static,
-    T: Send + 'static,
-    E: Into<Fault> + 'static,
-{
-    type Value = T;
-
-    fn into_items(self) -> Items<Value> {
-        Items::new(self.map(|item| item.map(Value::opaque)))
     }
 }

@@ -1,0 +1,94 @@
+//! Replies of many items, on their way to the client beside everything else.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context as Polled, Poll},
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use polyport_bootstrap::{
+    Context, Fault,
+    operation::{Items, ReplyBody, Value},
+};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::{Socket, adapter, gateway::Gateway};
+
+/// The streams of one connection. The connection's own task polls them, so that they need no
+/// waking when there is room for an item.
+#[derive(Default)]
+pub(crate) struct Streams(Vec<BoxFuture<'static, ()>>);
+
+impl Streams {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn begin(&mut self, stream: ItemStream) {
+        self.0.push(stream.send_all().boxed());
+    }
+
+    /// Waits for `future`, and lets the streams go on meanwhile.
+    pub(crate) async fn beside<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let ready = future.as_mut().poll(cx);
+            if ready.is_pending() {
+                self.poll_all(cx);
+            }
+            ready
+        })
+        .await
+    }
+
+    fn poll_all(&mut self, cx: &mut Polled<'_>) {
+        self.0.retain_mut(|stream| stream.poll_unpin(cx) == Poll::Pending);
+    }
+}
+
+/// The items that a call is answered with.
+pub(crate) struct ItemStream {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) socket: Socket,
+    pub(crate) context: Context,
+    pub(crate) event: Box<str>,
+    pub(crate) id: Option<Box<RawValue>>,
+    pub(crate) items: Items<Value>,
+    /// When the client no longer waits.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl ItemStream {
+    /// Sends each item when there is room for it, and then the end, or the fault that ends it.
+    async fn send_all(mut self) {
+        let socket = self.socket.clone();
+        let outbox = socket.outbox();
+        while outbox.room_for_item().await {
+            let item = self.items.next_of(&self.context, self.deadline).await;
+            let item = item.map(|item| item.and_then(|value| self.frame(value)));
+            let (text, last) = match item {
+                Some(Ok(text)) => (text, false),
+                Some(Err(fault)) => (self.exception(&fault), true),
+                None => (adapter::done(&self.event, self.id.as_deref()), true),
+            };
+            outbox.answer(text, None);
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn frame(&self, value: Value) -> Result<Utf8Bytes, Fault> {
+        let (event, id) = (&self.event, self.id.as_deref());
+        adapter::value_text(&self.gateway, &self.context, event, id, &ReplyBody::Value(value))
+    }
+
+    fn exception(&self, fault: &Fault) -> Utf8Bytes {
+        let envelope = self.gateway.envelope();
+        adapter::exception(&*envelope, fault, &self.context.request_id, self.id.as_deref())
+    }
+}
