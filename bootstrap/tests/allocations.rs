@@ -1,6 +1,6 @@
 //! What the chain adds to a call, in allocations and in time: the same work by hand beside it.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the figures are for whoever looks at them")]
 #![cfg(feature = "testing")]
 
