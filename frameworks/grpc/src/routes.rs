@@ -100,6 +100,27 @@ impl RouteSet for GrpcRoutes {
         let service = |route: &ServiceRoute| (format!("{}/*", route.name), route.endpoint.clone());
         self.operations.iter().map(entry).chain(self.services.iter().map(service)).collect()
     }
+
+    fn find(routes: &[&str], asked: &str) -> Result<usize, String> {
+        find(routes, asked.strip_prefix('/').unwrap_or(asked))
+    }
+}
+
+/// An operation answers before the service that its method belongs to.
+fn find(routes: &[&str], asked: &str) -> Result<usize, String> {
+    let service = asked.split_once('/').map_or(asked, |(service, _)| service);
+    let whole = format!("{service}/*");
+    let position = |wanted: &str| routes.iter().position(|route| *route == wanted);
+    let found = position(asked).or_else(|| position(&whole));
+    found.ok_or_else(|| {
+        let is_of_service =
+            |route: &&&str| route.split_once('/').is_some_and(|(of, _)| of == service);
+        let methods: Vec<_> = routes.iter().filter(is_of_service).copied().collect();
+        match methods.as_slice() {
+            [] => format!("there is no service {service:?}"),
+            methods => format!("there is no {asked:?}, but {}", methods.join(", ")),
+        }
+    })
 }
 
 /// Registers operations as methods. All types that a call does not name are inferred:
@@ -256,5 +277,19 @@ impl GrpcModule for ModuleBuilder<'_> {
 
     fn grpc_on(&mut self, name: &str, routes: impl FnOnce(GrpcRoutes) -> GrpcRoutes) -> &mut Self {
         self.register(name, routes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_found_as_an_operation_and_else_in_its_service() {
+        let routes = ["a.A/*", "a.A/Own", "b.B/One"];
+        let find = |asked| GrpcRoutes::find(&routes, asked);
+        assert_eq!((find("/a.A/Own"), find("a.A/Other"), find("b.B/One")), (Ok(1), Ok(0), Ok(2)));
+        assert_eq!(find("b.B/Two"), Err(r#"there is no "b.B/Two", but b.B/One"#.to_owned()));
+        assert_eq!(find("c.C/One"), Err(r#"there is no service "c.C""#.to_owned()));
     }
 }
