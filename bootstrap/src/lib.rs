@@ -55,7 +55,7 @@ pub use lifecycle::{
 };
 pub use module::{Controller, Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
-pub use polyport_macros::{Fault, Provide, Settings, controller, main, operation, provide};
+pub use polyport_macros::{Provide, Settings, controller, main, operation, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
 pub use systemd::HandedOver;

@@ -65,7 +65,7 @@ pub use pipeline::{
     injected,
 };
 pub(crate) use pipeline::{Chain, Invoke, MadeOnce, MiddlewareSettings, Pipelines, Target};
-pub use polyport_macros::{Input, operation};
+pub use polyport_macros::{Fault, Input, operation};
 pub use reply::{
     Answer, ByteStream, File, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value,
 };

@@ -58,6 +58,7 @@
 mod adapter;
 mod app;
 mod codec;
+mod dynamic;
 mod ending;
 mod framework;
 mod handler;

@@ -37,9 +37,14 @@ type OfReply<Res> = fn(ReplyBody) -> Result<Res, Fault>;
 /// Makes the message of an item.
 type OfItem<Res> = fn(Value) -> Result<Res, Fault>;
 
+/// Makes the body of a call of its message.
+type ReadMessage = fn(Bytes) -> Result<Bytes, Fault>;
+
 /// One message in, one out.
 pub(crate) struct Unary<Res> {
     pub(crate) endpoint: Endpoint,
+    /// None where the message is the body as it is.
+    pub(crate) read: Option<ReadMessage>,
     pub(crate) message: OfReply<Res>,
 }
 
@@ -79,6 +84,14 @@ impl<Res: Message + 'static> Unary<Res> {
         deadline: Option<Instant>,
         request: tonic::Request<Bytes>,
     ) -> Result<Response<Res>, Status> {
+        let request = match self.read {
+            None => request,
+            Some(read) => {
+                let (metadata, extensions, message) = request.into_parts();
+                let body = read(message).map_err(|fault| shared.status(&fault, id))?;
+                tonic::Request::from_parts(metadata, extensions, body)
+            }
+        };
         let context = shared.context(&self.endpoint, id, deadline, request);
         let answer = match self.endpoint.call(&context).await {
             Ok(reply) => caught(&context, self.response(shared, reply)).await,

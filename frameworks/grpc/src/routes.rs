@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use polyport_bootstrap::{
     Context, DEFAULT_NAME, Fault, ModuleBuilder, RouteSet,
-    operation::{Endpoint, Operation, Protocol},
+    operation::{Bind, Endpoint, IntoReply, Operation, Protocol, ReplyBody},
+    wire::Plain,
 };
 use polyport_listener::BoxError;
 use prost::Message;
@@ -14,6 +15,7 @@ use tonic::{body::Body, server::NamedService};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
+    dynamic,
     message::{FromMessage, GrpcInput, GrpcOutput, IntoMessage, IntoMessages},
     method::{Method, ServerStreaming, Unary},
     service,
@@ -68,6 +70,27 @@ impl GrpcRoutes {
         let endpoint = service::endpoint(S::NAME, BoxCloneSyncService::new(service));
         self.services.push(ServiceRoute { name: S::NAME, endpoint });
         self
+    }
+
+    /// Serves an operation whose types no .proto file describes: it takes a
+    /// `google.protobuf.Struct`, and answers with a `google.protobuf.Value`. Both are JSON, so input
+    /// and value are what they are on HTTP: fields may come from metadata, faults name the field.
+    /// Numbers are doubles there; whole ones up to 2⁵³ are read as integers.
+    #[must_use]
+    pub fn unary_struct<M: 'static, Op>(self, path: &str, operation: Op) -> Self
+    where
+        Op: Operation<M>,
+        Op::Input: Bind,
+        Op::Output: IntoReply,
+    {
+        let endpoint = Endpoint::json(operation);
+        let message = |body: ReplyBody| {
+            let mut json = Vec::new();
+            body.write_json(&Plain, "", &mut json)?;
+            dynamic::from_json(&json)
+        };
+        let method = Unary { endpoint: endpoint.clone(), read: Some(dynamic::to_json), message };
+        self.operation(path, endpoint, Box::new(method))
     }
 
     /// The services of which there is a method here.
@@ -227,7 +250,7 @@ impl GrpcRoutes {
         let encode = |_: &Context, value| <Op::Output as IntoMessage<Res, Out>>::into_reply(value);
         let endpoint = Endpoint::new(operation, decode::<Req, In, Op::Input>, encode);
         let message = <Op::Output as IntoMessage<Res, Out>>::message;
-        let method = Unary::<Res> { endpoint: endpoint.clone(), message };
+        let method = Unary::<Res> { endpoint: endpoint.clone(), read: None, message };
         self.operation(path, endpoint, Box::new(method))
     }
 

@@ -99,9 +99,8 @@ impl Route {
         };
         let method = match (&arguments.stream, &messages) {
             (None, Some(_)) => quote!(unary),
-            (None, None) => quote!(unary_of),
+            (_, None) => quote!(method),
             (Some(_), Some(_)) => quote!(server_streaming),
-            (Some(_), None) => quote!(server_streaming_of),
         };
         quote! {{
             #[allow(unused_imports)]
