@@ -457,10 +457,10 @@ fn of_framework(pipeline: polyport::operation::Pipeline) -> polyport::operation:
 
 pub(crate) fn bootstrap() -> Bootstrap {
     let settings = json!({
-        "http": { "timeout": "700ms" },
-        "websocket": { "timeout": "700ms" },
-        "grpc": { "timeout": "700ms" },
-        "amqp": { "timeout": "700ms" },
+        "http": { "timeout": "2s" },
+        "websocket": { "timeout": "2s" },
+        "grpc": { "timeout": "2s" },
+        "amqp": { "timeout": "2s", "concurrency": 64 },
     });
     Bootstrap::new()
         .load(HttpFramework::new().pipeline(of_framework))

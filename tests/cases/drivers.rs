@@ -1,16 +1,17 @@
 //! How a call is made on each protocol, and what came of it is read back.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use polyport::{
     FaultKind,
     amqp::Message,
     grpc::fault_from_status,
+    prelude::{Application as _, HttpApp},
     testing::{TestApp, *},
 };
 use prost_types::{Struct, Value as PbValue, value::Kind};
 use serde_json::{Map, Number, Value};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::time::timeout;
 use tonic::{
     client::Grpc,
     codegen::http::uri::PathAndQuery,
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum Driver {
     Http(HttpClient),
-    WebSocket(Box<Mutex<WebSocketClient>>),
+    WebSocket(SocketAddr),
     Grpc(Channel),
     Amqp(AmqpClient),
 }
@@ -37,7 +38,7 @@ pub(crate) enum Driver {
 pub(crate) async fn drivers(app: &TestApp) -> Vec<Driver> {
     vec![
         Driver::Http(app.http()),
-        Driver::WebSocket(Box::new(Mutex::new(app.websocket("/ws").await))),
+        Driver::WebSocket(app.app::<HttpApp>().expect("is loaded").local_addr().expect("listens")),
         Driver::Grpc(app.grpc().await),
         Driver::Amqp(app.amqp()),
     ]
@@ -57,7 +58,7 @@ impl Driver {
         let call = async {
             match self {
                 Self::Http(client) => over_http(client, case).await,
-                Self::WebSocket(client) => over_websocket(&mut *client.lock().await, case).await,
+                Self::WebSocket(address) => over_websocket(*address, case).await,
                 Self::Grpc(channel) => over_grpc(channel.clone(), case).await,
                 Self::Amqp(client) => over_amqp(client, case).await,
             }
@@ -85,7 +86,9 @@ async fn over_http(client: &HttpClient, case: &Case) -> Outcome {
     }
 }
 
-async fn over_websocket(client: &mut WebSocketClient, case: &Case) -> Outcome {
+async fn over_websocket(address: SocketAddr, case: &Case) -> Outcome {
+    // A connection of its own: events of one are handled one after the other.
+    let mut client = WebSocketClient::connect(address, "/ws").await;
     let answer = client.call_with(case.operation, &case.input, &case.metadata).await;
     match answer["event"].as_str() {
         Some("exception") => Err(problem(&answer["data"])),
@@ -125,6 +128,9 @@ async fn over_amqp(client: &AmqpClient, case: &Case) -> Outcome {
     let reply = client.request_message(message).await;
     match reply.content_type().as_deref() {
         Some("application/problem+json") => Err(problem(&reply.json())),
+        Some(kind) if kind.starts_with("text/") => {
+            Ok(String::from_utf8_lossy(reply.body()).into_owned().into())
+        }
         _ => Ok(reply.json()),
     }
 }

@@ -45,11 +45,13 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// The fields that its details name, in order.
+    /// The fields that its details name, by name.
     fn fields(&self) -> Vec<&str> {
         let details = self.details.as_ref().and_then(Value::as_array);
         let fields = details.into_iter().flatten().filter_map(|detail| detail["field"].as_str());
-        fields.collect()
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort_unstable();
+        fields
     }
 }
 
