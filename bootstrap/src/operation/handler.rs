@@ -17,8 +17,8 @@ use super::{Context, Fault, InputSlot, OperationInfo, extract::Extract, extract:
 ///     Ok(context.request_id.to_string())
 /// }
 ///
-/// fn name_of<M>(operation: impl Operation<M>) -> &'static str {
-///     operation.info().name()
+/// fn name_of<M>(operation: impl Operation<M>) -> String {
+///     operation.info().name().to_owned()
 /// }
 /// assert_eq!(name_of(ping), "ping");
 /// ```
