@@ -189,9 +189,8 @@ async fn an_operation_with_its_own_chain_is_a_service_of_any_tower_program() {
             false => Ok(()),
         })
     });
-    let config = app.container().try_get::<polyport::Config>().unwrap();
     let endpoint = Endpoint::json(guarded);
-    let endpoint = endpoint.standalone(mine, app.container(), &config).await.unwrap();
+    let endpoint = endpoint.standalone(mine, app.container()).await.unwrap();
     let new_call = || Call::new(mine, Arc::clone(endpoint.info()), app.container().clone());
     let service =
         ServiceBuilder::new().concurrency_limit(5).service(endpoint.clone().into_service());

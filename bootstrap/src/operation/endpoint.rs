@@ -12,7 +12,10 @@ use super::{
     Invocation, Invoke, MadeOnce, Operation, OperationInfo, OperationKind, Pipelines, Protocol,
     Reply, Target, Unbound, scope::EndOfCall,
 };
-use crate::{Config, Container, DEFAULT_NAME, Error, Result as StartResult, container::Root};
+use crate::{
+    Config, Container, DEFAULT_NAME, Environment, Error, Result as StartResult,
+    config::ConfigBuilder, container::Root,
+};
 
 /// An operation made callable by a framework: a call in, a reply out.
 ///
@@ -139,13 +142,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// Returns an error where it cannot be served on this protocol, where `container` does not
-    /// provide what it or a stage takes, or where the section `middleware` of `config` does not fit.
-    pub async fn standalone(
-        &self,
-        protocol: Protocol,
-        container: &Container,
-        config: &Config,
-    ) -> StartResult<Self> {
+    /// provide what it or a stage takes, or where the section `middleware` of the configuration in
+    /// `container`, if there is one, does not fit.
+    pub async fn standalone(&self, protocol: Protocol, container: &Container) -> StartResult<Self> {
+        let config = match container.try_get::<Config>() {
+            Some(config) => config,
+            // A container that was made by hand has none, and no folder is below this one.
+            None => Arc::new(ConfigBuilder::new(Environment::production(), "/dev/null").build()?),
+        };
         if let Some(refusal) = self.info().refusal_on(protocol) {
             return Err(Error::wiring(refusal));
         }
@@ -159,12 +163,12 @@ impl Endpoint {
             endpoint: alone.clone(),
         };
         let mut pipelines = Pipelines::default();
-        pipelines.learn(config, std::slice::from_ref(&exposure))?;
+        pipelines.learn(&config, std::slice::from_ref(&exposure))?;
         let (plan, made) = (pipelines.plan(&exposure), MadeOnce::default());
         let dependencies = self.info().dependencies().to_vec();
         let own = Root::new(exposure.title(), dependencies).per_call();
         container.check(&std::iter::once(own).chain(plan.roots()).collect::<Vec<_>>())?;
-        alone.set_chain(plan.assemble(container, config, self.target(), &made).await?);
+        alone.set_chain(plan.assemble(container, &config, self.target(), &made).await?);
         Ok(alone)
     }
 
@@ -174,7 +178,7 @@ impl Endpoint {
     /// # Examples
     /// ```
     /// use polyport_bootstrap::{
-    ///     Config, Container, Context, Fault, Result,
+    ///     Container, Context, Fault, Result,
     ///     operation::{Call, Endpoint, Protocol},
     /// };
     /// use tower::ServiceExt;
@@ -183,9 +187,9 @@ impl Endpoint {
     ///     Ok("Hello")
     /// }
     ///
-    /// async fn serve(container: Container, config: Config) -> Result<()> {
+    /// async fn serve(container: Container) -> Result<()> {
     ///     let protocol = Protocol::new("mine");
-    ///     let endpoint = Endpoint::json(greet).standalone(protocol, &container, &config).await?;
+    ///     let endpoint = Endpoint::json(greet).standalone(protocol, &container).await?;
     ///     let call = Call::new(protocol, endpoint.info().clone(), container);
     ///     let reply = endpoint.into_service().oneshot(Context::new(call)).await;
     ///     assert_eq!(reply.expect("greets").value(), Some(&"Hello"));

@@ -79,8 +79,7 @@ impl<M: 'static, Op: Operation<M>> IntoService<M> for Op {
         let mut route = Route::new(Method::GET, "", self);
         let redirects = Arc::new(RedirectHosts::new(&settings.redirect_hosts));
         route.place = Arc::new(Place { route: String::new(), redirects });
-        let config = container.config();
-        route.endpoint = route.endpoint.standalone(PROTOCOL, container, &config).await?;
+        route.endpoint = route.endpoint.standalone(PROTOCOL, container).await?;
         let core = Core::new(
             container.clone(),
             settings,
