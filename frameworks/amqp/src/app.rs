@@ -56,6 +56,10 @@ impl AmqpApp {
     /// While the connection is down it waits, up to `publish_timeout`. A message whose connection
     /// is lost before its confirmation is sent again, with the same id.
     ///
+    /// In a call ([`Context::current`](polyport_bootstrap::Context::current)) the message carries
+    /// the call's request id, trace and baggage; one with `reply_to` also how long the call still
+    /// waits (`x-request-timeout-ms`). What a message says of these itself stands.
+    ///
     /// # Cancel safety
     /// Where the future is dropped, the message may or may not be published.
     ///
@@ -67,7 +71,7 @@ impl AmqpApp {
         routing_key: &str,
         value: &T,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<T> {
-        let message = Message::json(exchange, routing_key, value);
+        let message = Message::json(exchange, routing_key, value).map(Message::in_current_call);
         let publisher = self.0.publisher.clone();
         async move { publisher.publish(message?.into_outgoing()?).await }
     }
@@ -83,7 +87,7 @@ impl AmqpApp {
         &self,
         message: Message,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
-        let publisher = self.0.publisher.clone();
+        let (message, publisher) = (message.in_current_call(), self.0.publisher.clone());
         async move { publisher.publish(message.into_outgoing()?).await }
     }
 

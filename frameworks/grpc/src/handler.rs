@@ -55,14 +55,19 @@ impl GrpcHandler {
     }
 }
 
-fn request_id(headers: &HeaderMap) -> RequestId {
+pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
     RequestId::from_peer(headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
 }
 
-fn finish(mut response: Response<Body>, id: &RequestId) -> Response<ResponseBody> {
+/// Lets the answer say which call it belongs to.
+pub(crate) fn identify(response: &mut Response<Body>, id: &RequestId) {
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+}
+
+fn finish(mut response: Response<Body>, id: &RequestId) -> Response<ResponseBody> {
+    identify(&mut response, id);
     response.map(|body| match http_body::Body::is_end_stream(&body) {
         true => ResponseBody::empty(),
         false => ResponseBody::boxed(body),

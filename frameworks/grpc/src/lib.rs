@@ -60,6 +60,7 @@ mod app;
 mod codec;
 mod dynamic;
 mod ending;
+mod foreign;
 mod framework;
 mod handler;
 mod health;
@@ -80,6 +81,7 @@ mod unknown;
 pub use self::{
     adapter::{fault_from_status, status_from_fault},
     app::GrpcApp,
+    foreign::GrpcService,
     framework::GrpcFramework,
     message::{
         Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, GrpcInput, GrpcOutput,

@@ -10,7 +10,7 @@ use polyport_bootstrap::{
     Context, Fault,
     operation::{Endpoint, Reply, ReplyBody, RequestId, Value},
 };
-use polyport_listener::LongLived;
+use polyport_listener::{BoxError, LongLived};
 use prost::Message;
 use tokio::time::Instant;
 use tonic::{Response, Status, body::Body, server::Grpc};
@@ -23,13 +23,64 @@ use crate::{
 
 /// A method, whatever its messages are.
 pub(crate) trait Method: Send + Sync {
-    /// Answers one call.
+    /// Answers one call of the framework's listener.
     fn serve<'a>(
         &'a self,
         shared: &'a Arc<Shared>,
         request_id: &'a RequestId,
         request: Request<Incoming>,
     ) -> BoxFuture<'a, http::Response<Body>>;
+
+    /// Answers one call of another program.
+    fn serve_foreign<'a>(
+        &'a self,
+        shared: &'a Arc<Shared>,
+        request_id: &'a RequestId,
+        request: Request<Body>,
+    ) -> BoxFuture<'a, http::Response<Body>>;
+
+    /// The operation, to have another chain put around it.
+    fn endpoint_mut(&mut self) -> &mut Endpoint;
+}
+
+/// The body of a request, of whatever server.
+pub(crate) trait RequestBody:
+    http_body::Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + 'static
+{
+}
+
+impl<B> RequestBody for B
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+}
+
+/// Both ways to be called, by one function.
+macro_rules! serve {
+    () => {
+        fn serve<'a>(
+            &'a self,
+            shared: &'a Arc<Shared>,
+            id: &'a RequestId,
+            request: Request<Incoming>,
+        ) -> BoxFuture<'a, http::Response<Body>> {
+            self.answer(shared, id, request).boxed()
+        }
+
+        fn serve_foreign<'a>(
+            &'a self,
+            shared: &'a Arc<Shared>,
+            id: &'a RequestId,
+            request: Request<Body>,
+        ) -> BoxFuture<'a, http::Response<Body>> {
+            self.answer(shared, id, request).boxed()
+        }
+
+        fn endpoint_mut(&mut self) -> &mut Endpoint {
+            &mut self.endpoint
+        }
+    };
 }
 
 /// Makes the message of a reply.
@@ -55,28 +106,27 @@ pub(crate) struct ServerStreaming<Res> {
 }
 
 impl<Res: Message + 'static> Method for Unary<Res> {
-    fn serve<'a>(
-        &'a self,
-        shared: &'a Arc<Shared>,
-        id: &'a RequestId,
-        request: Request<Incoming>,
-    ) -> BoxFuture<'a, http::Response<Body>> {
-        let serve = async move {
-            let _flight = self.endpoint.info().enter();
-            let deadline = match timeout::deadline(request.headers(), shared.timeout) {
-                Ok(deadline) => deadline,
-                Err(fault) => return shared.refuse(&fault, id),
-            };
-            let service = service_fn(|request| self.call(shared, id, deadline, request));
-            let mut grpc = grpc::<Res>(shared);
-            let answer = grpc.unary(service, request);
-            finish(answer, deadline, shared, id).await
-        };
-        serve.boxed()
-    }
+    serve!();
 }
 
 impl<Res: Message + 'static> Unary<Res> {
+    async fn answer<B: RequestBody>(
+        &self,
+        shared: &Arc<Shared>,
+        id: &RequestId,
+        request: Request<B>,
+    ) -> http::Response<Body> {
+        let _flight = self.endpoint.info().enter();
+        let deadline = match timeout::deadline(request.headers(), shared.timeout) {
+            Ok(deadline) => deadline,
+            Err(fault) => return shared.refuse(&fault, id),
+        };
+        let service = service_fn(|request| self.call(shared, id, deadline, request));
+        let mut grpc = grpc::<Res>(shared);
+        let answer = grpc.unary(service, request);
+        finish(answer, deadline, shared, id).await
+    }
+
     async fn call(
         &self,
         shared: &Shared,
@@ -115,30 +165,29 @@ impl<Res: Message + 'static> Unary<Res> {
 }
 
 impl<Res: Message + 'static> Method for ServerStreaming<Res> {
-    fn serve<'a>(
-        &'a self,
-        shared: &'a Arc<Shared>,
-        id: &'a RequestId,
-        request: Request<Incoming>,
-    ) -> BoxFuture<'a, http::Response<Body>> {
-        let serve = async move {
-            let _flight = self.endpoint.info().enter();
-            let deadline = match timeout::deadline(request.headers(), None) {
-                Ok(deadline) => deadline,
-                Err(fault) => return shared.refuse(&fault, id),
-            };
-            let service = service_fn(|request| self.call(shared, id, deadline, request));
-            let mut grpc = grpc::<Res>(shared);
-            let answer = grpc.server_streaming(service, request);
-            let mut response = finish(answer, deadline, shared, id).await;
-            response.extensions_mut().insert(LongLived);
-            response
-        };
-        serve.boxed()
-    }
+    serve!();
 }
 
 impl<Res: Message + 'static> ServerStreaming<Res> {
+    async fn answer<B: RequestBody>(
+        &self,
+        shared: &Arc<Shared>,
+        id: &RequestId,
+        request: Request<B>,
+    ) -> http::Response<Body> {
+        let _flight = self.endpoint.info().enter();
+        let deadline = match timeout::deadline(request.headers(), None) {
+            Ok(deadline) => deadline,
+            Err(fault) => return shared.refuse(&fault, id),
+        };
+        let service = service_fn(|request| self.call(shared, id, deadline, request));
+        let mut grpc = grpc::<Res>(shared);
+        let answer = grpc.server_streaming(service, request);
+        let mut response = finish(answer, deadline, shared, id).await;
+        response.extensions_mut().insert(LongLived);
+        response
+    }
+
     async fn call(
         &self,
         shared: &Arc<Shared>,

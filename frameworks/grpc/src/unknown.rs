@@ -31,7 +31,7 @@ impl Unknown {
         Self { reason: "UNKNOWN_SERVICE", message: message.into() }
     }
 
-    fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         Fault::unimplemented(self.reason, self.message.to_string())
     }
 }

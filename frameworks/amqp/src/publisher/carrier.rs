@@ -1,6 +1,9 @@
 //! A message carries a trace in its headers, as strings.
 
-use polyport_bootstrap::operation::trace::Carrier;
+use polyport_bootstrap::{
+    Context,
+    operation::{TIMEOUT_HEADER, trace::Carrier},
+};
 use serde_json::Value;
 
 use super::Message;
@@ -31,6 +34,26 @@ impl Carrier for Message {
 
     fn keys(&self) -> Vec<&str> {
         self.headers.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+impl Message {
+    /// Adds what the call passes on that this is published in: its request id, its trace and
+    /// baggage, and where a reply is asked for, how long it waits for that. What the message says of
+    /// these itself stands.
+    pub(crate) fn in_current_call(mut self) -> Self {
+        let Some(context) = Context::current() else { return self };
+        let own = std::mem::take(&mut self.headers);
+        context.inject(&mut self);
+        let says = |name: &str| own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let (is_asked, is_traced) = (self.reply_to.is_some(), says("traceparent"));
+        self.headers.retain(|(name, _)| match name.as_str() {
+            TIMEOUT_HEADER if !is_asked => false,
+            "tracestate" if is_traced => false,
+            name => !says(name),
+        });
+        self.headers.extend(own);
+        self
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Message {
     pub(super) headers: Vec<(String, Value)>,
     message_id: Option<String>,
     correlation_id: Option<String>,
-    reply_to: Option<String>,
+    pub(super) reply_to: Option<String>,
     expiration: Option<Duration>,
     priority: Option<u8>,
     mode: u8,

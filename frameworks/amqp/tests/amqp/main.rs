@@ -25,6 +25,7 @@ macro_rules! on_both_brokers {
 mod consuming;
 mod guards;
 mod items;
+mod passing_on;
 mod proxy;
 mod publishing;
 mod recovery;
