@@ -73,6 +73,18 @@ pub mod prelude {
 #[doc = include_str!("../docs/health.md")]
 mod health_guide {}
 
+/// As above.
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "websocket",
+    feature = "grpc",
+    feature = "amqp",
+    feature = "testing"
+))]
+#[doc = include_str!("../docs/operations.md")]
+mod operations_guide {}
+
 /// The examples of the guide are compiled.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/http.md")]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use garde::Validate;
-use polyport::{Bootstrap, prelude::*, testing::*};
+use polyport::{Bootstrap, amqp::Message, prelude::*, testing::*};
 use polyport_proto::im::v1::{self as pb, user_service_client::UserServiceClient};
+use prost::Message as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -67,6 +68,12 @@ impl UserController {
         Ok(format!("{} is gone by {}", query.user_id, context.operation().name()))
     }
 
+    #[post("/find")]
+    #[amqp("users.find")]
+    async fn find(&self, Input(query): Input<GetUser>) -> Result<User, Fault> {
+        Ok(self.user(query.user_id))
+    }
+
     fn user(&self, user_id: String) -> User {
         User { user_id, age: self.ages.of_all }
     }
@@ -92,6 +99,7 @@ fn bootstrap() -> Bootstrap {
         .load(AmqpFramework::new())
         .module(module("users", |m| {
             m.provide::<Ages>().controller::<UserController>();
+            m.protobuf::<pb::GetUserRequest, GetUser>();
             Ok(())
         }))
 }
@@ -126,6 +134,32 @@ async fn what_a_method_declares_stands_closer_than_what_its_controller_does() {
     app.close().await.expect("stops");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_read_by_its_content_type_over_http_and_amqp() {
+    let app = app().await;
+    let protobuf =
+        |user_id: &str| pb::GetUserRequest { user_id: user_id.to_owned() }.encode_to_vec();
+    let post = async |content_type: &str, body: Vec<u8>| {
+        let reply = app.http().post("/users/find").body(content_type, body).await;
+        (reply.status().as_u16(), reply.json::<Value>())
+    };
+    let tom = json!({ "userId": "tom", "age": 7 });
+    assert_eq!(post("application/protobuf", protobuf("tom")).await, (200, tom.clone()));
+    assert_eq!(post("application/x-www-form-urlencoded", b"userId=tom".to_vec()).await.0, 200);
+    assert_eq!(post("application/protobuf", protobuf("")).await.1["reason"], "INVALID_INPUT");
+    assert_eq!(post("application/protobuf", vec![7; 9]).await.1["reason"], "MALFORMED_MESSAGE");
+    assert_eq!(post("application/x-unknown", b"tom".to_vec()).await.0, 415);
+
+    let request = async |content_type: &str, body: Vec<u8>| {
+        let message = Message::new("", "users.find", body).content_type(content_type);
+        app.amqp().request_message(message).await.json::<Value>()
+    };
+    assert_eq!(request("application/protobuf", protobuf("tom")).await, tom);
+    let unknown = request("application/x-unknown", b"tom".to_vec()).await;
+    assert_eq!(unknown["reason"], "UNSUPPORTED_MEDIA_TYPE");
+    app.close().await.expect("stops");
+}
+
 #[tokio::test]
 async fn the_catalog_knows_every_route_of_a_controller() {
     let catalog = bootstrap().root("no/such/folder").catalog().await;
@@ -144,9 +178,11 @@ async fn the_catalog_knows_every_route_of_a_controller() {
         [
             ("http", "GET /users/{userId}", "UserController::get"),
             ("http", "DELETE /users/{userId}", "users.delete"),
+            ("http", "POST /users/find", "UserController::find"),
             ("websocket", "users.get", "UserController::get"),
             ("grpc", "im.v1.UserService/GetUser", "UserController::get"),
             ("amqp", "users.get", "UserController::get"),
+            ("amqp", "users.find", "UserController::find"),
         ]
     );
     let get = catalog.of_protocol("amqp").next().expect("is there");

@@ -10,7 +10,10 @@ use lapin::{
 };
 use polyport_bootstrap::{
     Container, Fault, FaultKind,
-    operation::{Call, Context, Endpoint, Raw, RawInput, ReplyBody, RequestId, peer_timeout},
+    operation::{
+        BodyFormat, Call, Codecs, Context, Endpoint, Raw, RawInput, ReplyBody, RequestId,
+        peer_timeout,
+    },
     wire::Envelope,
 };
 use tokio::time::Instant;
@@ -30,6 +33,8 @@ const JSON: &str = "application/json";
 pub(crate) struct Adapter {
     pub(crate) container: Container,
     pub(crate) envelope: Arc<dyn Envelope>,
+    /// The formats in which bodies are understood.
+    pub(crate) codecs: Arc<Codecs>,
     /// How long an operation may take; zero is no limit.
     pub(crate) timeout: Duration,
     /// The longest body of a reply.
@@ -37,15 +42,32 @@ pub(crate) struct Adapter {
 }
 
 impl Adapter {
+    /// How the body of a message is written; JSON where it does not say.
+    ///
+    /// # Errors
+    /// Returns a fault for a content type that nobody reads.
+    pub(crate) fn format(&self, delivery: &Delivery) -> Result<BodyFormat, Fault> {
+        match delivery.properties().content_type() {
+            None => Ok(BodyFormat::Json),
+            Some(content_type) => self.codecs.format(content_type.as_str().as_bytes()),
+        }
+    }
+
     /// The call that a message is.
-    pub(crate) fn context(&self, endpoint: &Endpoint, delivery: &Delivery, body: Bytes) -> Context {
+    pub(crate) fn context(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &Delivery,
+        body: Bytes,
+        format: BodyFormat,
+    ) -> Context {
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         call.request_id = RequestId::from_peer(id);
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
         let limit = patience(self.timeout, delivery, &call.metadata);
         call.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        call.input = RawInput::json(body);
+        call.input = RawInput { body, format, ..RawInput::default() };
         call.extensions.insert(delivery.clone());
         Context::new(call)
     }

@@ -155,6 +155,7 @@ fn shared(
         adapter: Adapter {
             container: context.container().clone(),
             envelope: settings.envelope.envelope(),
+            codecs: context.codecs(),
             timeout: settings.timeout,
             max_body: settings.max_message_size,
         },

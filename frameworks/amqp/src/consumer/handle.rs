@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::Channel;
-use polyport_bootstrap::{Fault, FaultKind, operation::RequestId, wire::QueueDecision};
+use polyport_bootstrap::{
+    Fault, FaultKind,
+    operation::{BodyFormat, RequestId},
+    wire::QueueDecision,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Consumer, Incoming, ack, moves, requeue};
@@ -41,9 +45,18 @@ impl Consumer {
 
     async fn process(&self, incoming: &Incoming) -> Settle {
         let adapter = &self.shared.adapter;
-        let context = adapter.context(&self.endpoint, &incoming.delivery, incoming.body.clone());
+        let format = adapter.format(&incoming.delivery);
+        let (format, unread) = match format {
+            Ok(format) => (format, None),
+            Err(fault) => (BodyFormat::Json, Some(fault)),
+        };
+        let body = incoming.body.clone();
+        let context = adapter.context(&self.endpoint, &incoming.delivery, body, format);
         let request_id = context.request_id.clone();
-        let outcome = self.endpoint.call(&context).await;
+        let outcome = match unread {
+            None => self.endpoint.call(&context).await,
+            Some(fault) => Err(fault),
+        };
         let wanted = incoming.delivery.reply_to().is_some();
         match outcome {
             Ok(reply) if wanted => self.answer_reply(incoming, &context, reply).await,
