@@ -1,5 +1,7 @@
 //! A controller, served on all four protocols.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use garde::Validate;

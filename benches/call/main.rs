@@ -8,6 +8,7 @@
 extern crate polyport_bootstrap as polyport;
 
 mod calls;
+#[allow(dead_code, reason = "the benchmark of the container takes the rest")]
 #[path = "../container/measure.rs"]
 mod measure;
 

@@ -249,8 +249,9 @@ async fn request_id(Ctx(context): Ctx) -> Result<String, Fault> {
     Ok(context.request_id.to_string())
 }
 
+#[allow(clippy::too_many_arguments, reason = "as many as there can be")]
 async fn twelve(
-    _1: Ctx,
+    _first: Ctx,
     Inject(counter): Inject<Counter>,
     Input(echo): Input<Echo>,
     Header(who): Header<Who>,
@@ -259,9 +260,9 @@ async fn twelve(
     App(grpc): App<GrpcApp>,
     App(amqp): App<AmqpApp>,
     App(websocket): App<WebSocketApp>,
-    _10: Ctx,
+    _tenth: Ctx,
     tenant: Tenant,
-    _12: Inject<Counter>,
+    _last: Inject<Counter>,
 ) -> Result<Value, Fault> {
     let kinds = [http.kind(), grpc.kind(), amqp.kind(), websocket.kind()];
     Ok(json!({

@@ -1,5 +1,7 @@
 //! One table of cases, executed on all four protocols with the same expectations in each.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod app;
 mod drivers;
 mod table;

@@ -30,7 +30,7 @@ impl Case {
         self
     }
 
-    fn is_invalid(self, fields: &[&'static str]) -> Self {
+    fn invalid_at(self, fields: &[&'static str]) -> Self {
         self.names(InvalidArgument, "INVALID_INPUT", fields)
     }
 }
@@ -53,18 +53,18 @@ fn binding() -> Vec<Case> {
             .is(json!({ "text": "hi", "tags": [], "isUrgent": false })),
         echo("other alphabets survive", json!({ "text": "Grüße 你好 🎉" }))
             .is(json!({ "text": "Grüße 你好 🎉", "tags": [], "isUrgent": false })),
-        echo("a missing field is named", json!({})).is_invalid(&["text"]),
-        echo("a field of another type is named", json!({ "text": 5 })).is_invalid(&["text"]),
-        echo("a broken rule is named", json!({ "text": "" })).is_invalid(&["text"]),
+        echo("a missing field is named", json!({})).invalid_at(&["text"]),
+        echo("a field of another type is named", json!({ "text": 5 })).invalid_at(&["text"]),
+        echo("a broken rule is named", json!({ "text": "" })).invalid_at(&["text"]),
         echo("a rule names the field as the caller does", json!({ "text": "a", "howOften": 10 }))
-            .is_invalid(&["howOften"]),
+            .invalid_at(&["howOften"]),
         echo("a number out of its type's range is named", json!({ "text": "a", "howOften": 300 }))
-            .is_invalid(&["howOften"]),
+            .invalid_at(&["howOften"]),
         echo(
             "all faults are told at once, of binding and of rules",
             json!({ "text": "", "howOften": "x", "tags": ["long one"], "isUrgent": 1 }),
         )
-        .is_invalid(&["howOften", "isUrgent", "tags[0]", "text"]),
+        .invalid_at(&["howOften", "isUrgent", "tags[0]", "text"]),
         order(
             "nested structs are bound",
             json!({ "buyer": { "name": "Tom", "kind": "person" }, "items": [{ "id": 1 }] }),
@@ -74,13 +74,13 @@ fn binding() -> Vec<Case> {
             "nested faults have their path",
             json!({ "buyer": { "name": "", "kind": "robot" }, "items": [{ "id": 1 }, { "id": 0 }] }),
         )
-        .is_invalid(&["buyer.kind", "buyer.name", "items[1].id"]),
+        .invalid_at(&["buyer.kind", "buyer.name", "items[1].id"]),
         order("what is missing deep down has its path", json!({ "buyer": {}, "items": [{}] }))
-            .is_invalid(&["buyer.kind", "buyer.name", "items[0].id"]),
+            .invalid_at(&["buyer.kind", "buyer.name", "items[0].id"]),
         order("a list that is empty breaks its rule", json!({
             "buyer": { "name": "Tom", "kind": "company" }, "items": [],
         }))
-        .is_invalid(&["items"]),
+        .invalid_at(&["items"]),
         case("fields come from where they say", "sourced", json!({ "text": "hi", "user": "no" }))
             .with("x-user", "tom")
             .with("x-level", "3")
@@ -98,11 +98,11 @@ fn binding() -> Vec<Case> {
         .with("x-level", "5")
         .is(json!({ "user": "tom", "level": 5, "session": null, "text": "hi" })),
         case("what is missing in every source is named", "sourced", json!({}))
-            .is_invalid(&["text", "user"]),
+            .invalid_at(&["text", "user"]),
         case("faults of all sources are told at once", "sourced", json!({ "text": "" }))
             .with("x-user", "t")
             .with("x-level", "many")
-            .is_invalid(&["level", "text", "user"]),
+            .invalid_at(&["level", "text", "user"]),
     ]
 }
 
@@ -115,14 +115,14 @@ fn extractors() -> Vec<Case> {
         case("a header may be left out", "who", json!({}))
             .with("x-user", "tom")
             .is(json!({ "user": "tom", "age": null })),
-        case("a missing header is named", "who", json!({})).is_invalid(&["x-user"]),
+        case("a missing header is named", "who", json!({})).invalid_at(&["x-user"]),
         case("all faulty headers are named", "who", json!({}))
             .with("x-age", "old")
-            .is_invalid(&["x-age", "x-user"]),
+            .invalid_at(&["x-age", "x-user"]),
         case("cookies are a struct", "session", json!({}))
             .with("cookie", "theme=dark; session=abc")
             .is(json!("abc")),
-        case("a missing cookie is named", "session", json!({})).is_invalid(&["session"]),
+        case("a missing cookie is named", "session", json!({})).invalid_at(&["session"]),
         case("the body is there as bytes", "body", json!({ "a": [1, "b"] }))
             .is(json!({ "a": [1, "b"] })),
         case("the caller's request id is taken", "request_id", json!({}))

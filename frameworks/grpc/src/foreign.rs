@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use polyport_bootstrap::{Config, Container, Error, Result};
+use polyport_bootstrap::{Container, Error, Result};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
@@ -83,10 +83,7 @@ async fn alone<S: NamedService>(
         let message = format!("{path:?} is no method of the gRPC service {}", S::NAME);
         return Err(Error::wiring(message).advise("make a service of its own of it"));
     }
-    let config = container.get::<Config>().await.map_err(|error| {
-        error.advise("take the container of a bootstrap, or provide a polyport Config in yours")
-    })?;
-    *method.endpoint_mut() = endpoint.standalone(PROTOCOL, container, &config).await?;
+    *method.endpoint_mut() = endpoint.standalone(PROTOCOL, container).await?;
     Ok((format!("/{path}"), method))
 }
 
