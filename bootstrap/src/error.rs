@@ -8,7 +8,7 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 pub(crate) use self::sources::Sources;
 
 /// The result of everything that is not a call (a call answers with a
-/// [`Fault`](crate::operation::Fault)).
+/// [`Fault`](struct@crate::operation::Fault)).
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Which part of the process's life an [`Error`] belongs to; decides the exit code.

@@ -4,6 +4,7 @@
 
 mod app;
 mod drivers;
+mod refused;
 mod table;
 
 use futures_util::future::join_all;

@@ -19,7 +19,7 @@ use crate::Error;
 /// The body of a call as it comes in, for what is too large for the memory.
 ///
 /// HTTP gives the bytes as the client sends them, within the limits of body and time; an
-/// [`Input`](super::Input) beside it is bound from path, query and headers. The other protocols
+/// [`Input`](struct@super::Input) beside it is bound from path, query and headers. The other protocols
 /// have read the whole message already: there it is one piece. A stream that ends in a fault was
 /// cut short, too long or too slow.
 ///

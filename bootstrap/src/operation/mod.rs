@@ -2,7 +2,7 @@
 //! same binding, validation and faults.
 //!
 //! A framework turns its protocol's message into a [`Context`] and an input, calls an
-//! [`Endpoint`], and turns the answer or the [`Fault`] into its protocol's bytes.
+//! [`Endpoint`], and turns the answer or the [`struct@Fault`] into its protocol's bytes.
 
 mod active;
 mod attributes;

@@ -1,4 +1,4 @@
-//! [`Fault`] ↔ gRPC status.
+//! [`struct@Fault`] ↔ gRPC status.
 
 use std::{borrow::Cow, collections::HashMap};
 

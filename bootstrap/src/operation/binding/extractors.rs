@@ -15,7 +15,7 @@ use super::{
 use crate::operation::{Context, Fault, FromContext, InputSlot, NoPayload};
 
 /// The parameters of the route, as a struct with their names, as a tuple in their order, or, where
-/// there is one, as its value. They are not validated: [`Input`](crate::operation::Input) is.
+/// there is one, as its value. They are not validated: [`Input`](struct@crate::operation::Input) is.
 ///
 /// # Examples
 /// ```
@@ -30,7 +30,7 @@ use crate::operation::{Context, Fault, FromContext, InputSlot, NoPayload};
 pub struct Path<T>(pub T);
 
 /// The query, as a struct or a map by its fields' names. It is not validated:
-/// [`Input`](crate::operation::Input) is.
+/// [`Input`](struct@crate::operation::Input) is.
 ///
 /// # Examples
 /// ```

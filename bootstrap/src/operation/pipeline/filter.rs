@@ -36,7 +36,7 @@ use crate::operation::{Context, Fault, Reply};
 #[async_trait]
 pub trait FaultFilter: Send + Sync + 'static {
     /// The type of the errors that it is for: a fault that has one of them in the chain of its
-    /// sources is shown to it. [`Fault`] itself is in none: a filter of [`AnyError`] sees all.
+    /// sources is shown to it. [`struct@Fault`] itself is in none: a filter of [`AnyError`] sees all.
     type Error: FilteredError;
 
     /// Answers the call otherwise, or leaves it (`None`) to the next filter.

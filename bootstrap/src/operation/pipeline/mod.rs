@@ -246,7 +246,7 @@ impl Pipeline {
     /// [`ChainCall`] can stand in the chain. It is laid once, so that what it limits it limits for
     /// all operations that it stands around together.
     ///
-    /// Its errors become faults: [`Fault`]s of what is behind it stay what they are, the errors of
+    /// Its errors become faults: [`struct@Fault`]s of what is behind it stay what they are, the errors of
     /// tower's own timeout and load shed get their kind, all others are internal.
     ///
     /// # Examples

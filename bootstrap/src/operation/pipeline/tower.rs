@@ -51,7 +51,7 @@ impl Service<ChainCall> for ChainService {
     }
 }
 
-/// A [`Fault`] as an error: what layers get from [`ChainService`], and may return themselves.
+/// A [`struct@Fault`] as an error: what layers get from [`ChainService`], and may return themselves.
 ///
 /// # Examples
 /// ```
