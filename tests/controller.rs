@@ -76,6 +76,13 @@ impl UserController {
         Ok(self.user(query.user_id))
     }
 
+    /// Is in no build, and so on no route.
+    #[cfg(any())]
+    #[get("/{userId}/never")]
+    async fn never(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn user(&self, user_id: String) -> User {
         User { user_id, age: self.ages.of_all }
     }

@@ -109,10 +109,14 @@ fn serve(
     options.name = Some(name);
     let declared = declared(polyport, controller, method, &options)?;
     let registered = routes.iter().map(|route| route.register(polyport));
-    Ok(Some(quote! {{
-        #declared
-        #(#registered)*
-    }}))
+    let conditions = method.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    Ok(Some(quote! {
+        #(#conditions)*
+        {
+            #declared
+            #(#registered)*
+        }
+    }))
 }
 
 fn is_operation(attribute: &Attribute) -> bool {
