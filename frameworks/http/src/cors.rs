@@ -42,8 +42,8 @@ pub struct CorsSettings {
     /// `x-request-id`.
     #[garde(inner(custom(is_token)))]
     pub expose: Vec<String>,
-    /// Whether requests may carry cookies and client certificates; not together with the origin
-    /// `*`. Default false.
+    /// Whether requests may carry cookies and client certificates; not together with an
+    /// origin that any page can have: `*`, `null`, `https://*`. Default false.
     pub credentials: bool,
     /// How long browsers may keep the answer to a preflight; default 10 min.
     #[serde(with = "humantime_serde")]
@@ -87,10 +87,19 @@ fn is_origin(origin: &str) -> bool {
 
 /// Any page of any origin could act in the user's name.
 fn are_named(credentials: bool) -> impl FnOnce(&[String], &()) -> garde::Result {
-    move |origins, ()| match credentials && origins.iter().any(|origin| origin == "*") {
-        true => Err(garde::Error::new("name the origins that may send credentials, instead of *")),
-        false => Ok(()),
+    move |origins, ()| match origins.iter().find(|origin| credentials && is_anybody(origin)) {
+        Some(origin) => {
+            let fault = format!("name the origins that may send credentials, instead of {origin}");
+            Err(garde::Error::new(fault))
+        }
+        None => Ok(()),
     }
+}
+
+/// Whether any page can be of this origin: one in a sandboxed frame has the origin `null`.
+fn is_anybody(origin: &str) -> bool {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    matches!(host, "null" | "*") || host.starts_with("*:")
 }
 
 fn is_token(name: &str, _: &()) -> garde::Result {
@@ -284,7 +293,10 @@ mod tests {
         for origins in [&["*"][..], &["https://a.example", "http://localhost:*"], &["null"], &[]] {
             assert!(with(origins, false).is_ok(), "{origins:?}");
         }
-        assert!(with(&["*"], true).is_err());
+        for anybody in ["*", "null", "https://*", "https://*:8443", "*://*"] {
+            assert!(with(&[anybody], true).is_err(), "{anybody}");
+        }
+        assert!(with(&["https://*.a.example", "http://localhost:*"], true).is_ok());
         for origin in ["a.example", "https://a.example/", "https://*.*", "*://a", "https://", "**"]
         {
             assert!(with(&[origin], false).is_err(), "{origin}");

@@ -233,11 +233,13 @@ async fn answers_and_faults_say_who_may_read_them() {
 
 #[tokio::test]
 async fn any_origin_with_credentials_does_not_start() {
-    let app = create_bootstrap(bootstrap(|r| r))
-        .config("http.cors.origins", json!(["*"]))
-        .config("http.cors.credentials", true);
-    let error = app.await.expect_err("anybody could act for the user");
-    assert!(format!("{error:?}").contains("name the origins"), "{error:?}");
+    for anybody in ["*", "null", "https://*"] {
+        let app = create_bootstrap(bootstrap(|r| r))
+            .config("http.cors.origins", json!([anybody]))
+            .config("http.cors.credentials", true);
+        let error = app.await.expect_err("anybody could act for the user");
+        assert!(format!("{error:?}").contains("name the origins"), "{error:?}");
+    }
 }
 
 #[tokio::test]
