@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use http_body::Body;
-use polyport_bootstrap::operation::{Fault, RequestId};
+use polyport_bootstrap::operation::{Fault, RequestId, peer_timeout};
 use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,32 +30,18 @@ impl Identity {
     }
 }
 
-const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
-
 /// When the call is to be answered: after the framework's time, or sooner where the client asks for
 /// that. What is no number of milliseconds is refused, since the client would rely on it.
 pub(crate) fn deadline(
     headers: &HeaderMap,
     limit: Option<Duration>,
 ) -> Result<Option<Instant>, Fault> {
-    let asked = headers.get(X_REQUEST_TIMEOUT_MS).map(milliseconds).transpose()?;
+    let asked = peer_timeout(headers)?;
     let timeout = match (asked, limit) {
         (Some(asked), Some(limit)) => Some(asked.min(limit)),
         (asked, limit) => asked.or(limit),
     };
     Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
-}
-
-fn milliseconds(value: &HeaderValue) -> Result<Duration, Fault> {
-    let text = value.to_str().unwrap_or_default();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse() {
-        Ok(milliseconds) if is_number => Ok(Duration::from_millis(milliseconds)),
-        _ => Err(Fault::invalid_argument(
-            "INVALID_TIMEOUT",
-            "the header x-request-timeout-ms is no number of milliseconds",
-        )),
-    }
 }
 
 /// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or

@@ -126,13 +126,18 @@ async fn a_client_shortens_the_time_of_a_call_and_does_not_lengthen_it() {
         let ask = |path, ms| app.http().get(path).header("x-request-timeout-ms", ms);
         let reply = ask("/never", "10").await;
         assert_eq!(reply.status(), 504);
+        let over = ask("/left", "0").await;
+        assert_eq!(
+            (over.status(), &over.json::<Value>()["reason"]),
+            (http::StatusCode::GATEWAY_TIMEOUT, &json!("DEADLINE_EXCEEDED"))
+        );
         let left = ask("/left", "99999999").await.json::<u64>();
         assert!(left <= 30_000, "{left}");
         assert!(ask("/left", "5000").await.json::<u64>() <= 5000);
         for invalid in ["", "-1", "1s", "+1", "99999999999999999999999"] {
             let reply = ask("/left", invalid).await;
             assert_eq!(reply.status(), 400, "{invalid:?}");
-            assert_eq!(reply.json::<Value>()["reason"], "INVALID_TIMEOUT");
+            assert_eq!(reply.json::<Value>()["reason"], "MALFORMED_TIMEOUT");
         }
     })
     .await;
