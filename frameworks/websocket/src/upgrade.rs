@@ -6,8 +6,8 @@ use futures_util::{FutureExt, future::ready};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
+        SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
     },
 };
 use hyper::body::Incoming;
@@ -60,7 +60,7 @@ async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<
     match check(&gateway.settings.path, gateway.calls.is_stopped(), &request) {
         Ok(accept) => enter(gateway, request, accept).await,
         Err(Refusal(fault, headers)) => {
-            let request_id = RequestId::new();
+            let request_id = request_id(request.headers());
             tracing::debug!(%request_id, %fault, "handshake refused");
             refused(gateway, &fault, &request_id, &headers)
         }
@@ -81,6 +81,7 @@ async fn enter(
             let mut response = switching(accept);
             let (_, headers, _) = reply.into_parts();
             response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
+            identify(&mut response, &context.request_id);
             begin(gateway, request, &context);
             response
         }
@@ -96,13 +97,16 @@ async fn enter(
 fn entry_context(gateway: &Gateway, request: &mut Request<Incoming>) -> Context {
     let mut call = gateway.call(&gateway.entry);
     call.metadata = std::mem::take(request.headers_mut());
-    let id = call.metadata.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    call.request_id = RequestId::from_peer(id);
+    call.request_id = request_id(&call.metadata);
     call.input.query = request.uri().path_and_query().cloned();
     if let Some(peer) = request.extensions().get::<PeerAddr>() {
         call.extensions.insert(*peer);
     }
     Context::new(call)
+}
+
+fn request_id(headers: &HeaderMap) -> RequestId {
+    RequestId::from_peer(headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
 }
 
 /// A middleware has an answer of its own: the client gets it, and no connection.
@@ -119,6 +123,7 @@ async fn instead(
     *response.status_mut() = code.unwrap_or_default();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
+    identify(&mut response, &context.request_id);
     Ok(response)
 }
 
@@ -225,13 +230,27 @@ fn refused(
         StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = HeaderValue::from_static(envelope.fault_content_type());
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    for (name, value) in fault.headers().iter().filter(|(name, _)| !is_ours(name)) {
+        response.headers_mut().append(name, value.clone());
     }
+    identify(&mut response, request_id);
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Whether a header says what the body is, or what becomes of the connection.
+fn is_ours(name: &HeaderName) -> bool {
+    [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING, CONNECTION, UPGRADE]
+        .contains(name)
+}
+
+/// Tells the client by which id its request is known here.
+fn identify(response: &mut Response<ResponseBody>, request_id: &RequestId) {
+    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 }
 
 fn status(status: StatusCode) -> Response<ResponseBody> {

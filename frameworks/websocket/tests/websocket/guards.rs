@@ -1,7 +1,7 @@
 //! Guards and middleware, before a client is let in and around its events.
 
 use async_trait::async_trait;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use polyport_bootstrap::{
     Bootstrap, Context, Fault, Module, ModuleBuilder, Result,
     operation::{Answer, Ctx, Interceptor, Next, OperationExt, Reply},
@@ -30,7 +30,10 @@ fn logged_in(context: &Context) -> std::result::Result<(), Fault> {
     match named(context, "authorization").as_deref() {
         Some("tom") => context.set(User("tom".to_owned())),
         Some(_) => return Err(Fault::permission_denied("NOT_YOU", "not you")),
-        None => return Err(Fault::unauthenticated("NO_USER", "who are you?")),
+        None => {
+            let fault = Fault::unauthenticated("NO_USER", "who are you?");
+            return Err(fault.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
     }
     Ok(())
 }
@@ -140,6 +143,8 @@ async fn refused(app: &TestApp, headers: Headers<'_>) -> Response<Option<Vec<u8>
 #[tokio::test]
 async fn a_guard_refuses_before_the_upgrade_in_the_envelope() {
     let app = start().await;
+    let named = refused(&app, &[("x-request-id", "r-1")]).await;
+    assert_eq!(named.headers()["x-request-id"], "r-1");
     for (headers, status, reason) in
         [(&[][..], 401, "NO_USER"), (&[("authorization", "eve")], 403, "NOT_YOU")]
     {
@@ -147,6 +152,7 @@ async fn a_guard_refuses_before_the_upgrade_in_the_envelope() {
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert!(response.headers().contains_key("x-request-id"));
+        assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401);
         let body = String::from_utf8(response.into_body().unwrap_or_default()).unwrap();
         assert!(body.contains(reason), "{body}");
     }
