@@ -13,7 +13,7 @@ use polyport::{
     Bootstrap, Context, Fault, Reloader,
     config::Effect,
     module,
-    operation::{Band, Interceptor, Next, OperationExt, Reply},
+    operation::{Band, Interceptor, Next, OperationExt, Protocol, Reply},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -207,6 +207,30 @@ async fn of_one_name_the_middleware_closest_to_the_operation_stands() {
     assert_eq!(text(&call(&app, "plain").await), "hello");
     let entered = log.entries().into_iter().filter(|entry| entry.starts_with('>'));
     assert_eq!(entered.collect::<Vec<_>>(), ["> mine", "> own", "> mine", "> outer"]);
+    soon(app.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_middlewares_of_one_name_at_one_place_do_not_start() {
+    let log = Log::default();
+    let (one, other) = (Note("one", log.clone()), Note("other", log.clone()));
+    let served = |bootstrap: Bootstrap| {
+        bootstrap.module(module("m", |m| {
+            answer(m, "default", "hello", hello);
+            Ok(())
+        }))
+    };
+    let twice =
+        served(fake().pipeline(|p| p.middleware("audit", one).core_middleware("audit", other)));
+    let report = format!("{:?}", soon(alone(twice)).await.expect_err("one would vanish"));
+    assert!(report.contains("two middlewares of one application are called audit"), "{report}");
+
+    let (one, other) = (Note("one", log.clone()), Note("other", log));
+    let apart = served(fake().pipeline(|p| {
+        let p = p.middleware("audit", one).only_on(&[Protocol::new("elsewhere")]);
+        p.middleware("audit", other)
+    }));
+    let app = soon(alone(apart)).await.expect("only one of them is for this protocol");
     soon(app.close()).await.unwrap();
 }
 

@@ -149,7 +149,7 @@ impl Framework for HttpFramework {
         mut settings: HttpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
-        context.add_pipeline(own_middleware(&settings));
+        context.add_pipeline(own_middleware(&settings, &self.pipeline));
         context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = 0;
@@ -173,13 +173,15 @@ impl Framework for HttpFramework {
     }
 }
 
-/// The middleware that the settings ask for.
-fn own_middleware(settings: &HttpSettings) -> Pipeline {
+/// The middleware that the settings ask for, unless the user's own has its name.
+fn own_middleware(settings: &HttpSettings, users: &Pipeline) -> Pipeline {
+    let is_free = |name| users.stages().iter().all(|stage| stage.name() != name);
     let mut pipeline = Pipeline::new();
-    if let Some(headers) = SecurityHeaders::new(&settings.security_headers) {
+    let headers = SecurityHeaders::new(&settings.security_headers);
+    if let Some(headers) = headers.filter(|_| is_free("security-headers")) {
         pipeline = pipeline.core_middleware("security-headers", headers).only_on(&[PROTOCOL]);
     }
-    if let Some(cors) = Cors::new(&settings.cors) {
+    if let Some(cors) = Cors::new(&settings.cors).filter(|_| is_free("cors")) {
         pipeline = pipeline.core_middleware("cors", cors).only_on(&[PROTOCOL]);
     }
     pipeline

@@ -1,4 +1,8 @@
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use super::{Band, Pipeline, Plan, Stage, StageKind, StageScope, rules::Rules};
 use crate::{
@@ -76,8 +80,29 @@ impl Pipelines {
         let learnt = self.learn(config, operations).err();
         let rules = self.rules.as_ref();
         let named = rules.and_then(|rules| rules.check_names(&self.middleware(operations)).err());
-        let faults = [learnt, named].into_iter().flatten().flat_map(Error::into_parts).collect();
+        let doubled = self.check_doubles(operations).err();
+        let faults =
+            [learnt, named, doubled].into_iter().flatten().flat_map(Error::into_parts).collect();
         Error::all("middleware is configured wrongly", faults)
+    }
+
+    /// Finds middleware that would vanish without a word: of two of one name, added at one place,
+    /// only the later stands.
+    fn check_doubles(&self, operations: &[Exposure]) -> Result<()> {
+        let mut doubles = BTreeSet::new();
+        for exposure in operations {
+            let mut known = HashSet::new();
+            let stands = |stage: &&Stage| fits(stage, exposure) && stage.is_meant_for(exposure);
+            let stages = self.stages_around(exposure).filter(stands).filter(is_middleware);
+            let places = stages.map(|stage| (stage.scope(), stage.name()));
+            doubles.extend(places.filter(|place| !known.insert(*place)));
+        }
+        let error = |(scope, name): &(StageScope, &str)| {
+            let scope = scope.as_str();
+            Error::wiring(format!("two middlewares of one {scope} are called {name}"))
+                .advise("give one of them another name: only the one added last would stand")
+        };
+        Error::all("middleware does not fit", doubles.iter().map(error).collect())
     }
 
     /// As [`configure`](Self::configure), where the configuration may speak of middleware that is
@@ -148,14 +173,17 @@ impl Pipelines {
 
 /// Of several middlewares of one name the one that was added closest to the operation stands.
 fn innermost_of_each_name(stages: Vec<Stage>) -> Vec<Stage> {
-    let is_middleware = |stage: &Stage| matches!(stage.kind(), StageKind::Middleware(_));
     let is_covered = |at: usize, stage: &Stage| {
-        let further = stages[at + 1..].iter().filter(|other| is_middleware(other));
-        is_middleware(stage) && further.into_iter().any(|other| other.name() == stage.name())
+        let further = stages[at + 1..].iter().filter(is_middleware);
+        is_middleware(&stage) && further.into_iter().any(|other| other.name() == stage.name())
     };
     let kept: Vec<bool> =
         stages.iter().enumerate().map(|(at, stage)| !is_covered(at, stage)).collect();
     stages.into_iter().zip(kept).filter_map(|(stage, kept)| kept.then_some(stage)).collect()
+}
+
+fn is_middleware(stage: &&Stage) -> bool {
+    matches!(stage.kind(), StageKind::Middleware(_))
 }
 
 /// Whether a stage has anything to do around what this is.
