@@ -33,12 +33,20 @@ pub(crate) fn check(path: &str) -> Result<(), Error> {
         "does not begin with /"
     } else if path.contains(['?', '#']) {
         "has a query or a fragment, which is no part of a path"
+    } else if !path.split('/').all(is_sendable) {
+        "has characters that stand in no request, or only percent-encoded"
     } else if repeats_a_parameter(path) {
         "names two parameters alike"
     } else {
         return Ok(());
     };
     Err(malformed(path, fault))
+}
+
+/// Whether a client can send what is literal in a segment: paths are compared as they come.
+fn is_sendable(segment: &str) -> bool {
+    let literal = segment.split_once('{').map_or(segment, |(before, _)| before);
+    literal.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`".contains(&byte))
 }
 
 fn repeats_a_parameter(path: &str) -> bool {
@@ -88,10 +96,12 @@ mod tests {
 
     #[test]
     fn malformed_paths_are_named() {
-        for path in ["", "users", "/users?x=1", "/a#b", "/{a}/{a}", "/{a}/{*a}"] {
+        for path in ["", "users", "/users?x=1", "/a#b", "/{a}/{a}", "/{a}/{*a}", "/a b", "/ü"] {
             let error = check(path).expect_err(path);
             assert!(error.to_string().contains(&format!("{path:?}")), "{error}");
         }
-        check("/{a}/{b}/{*c}").expect("a path");
+        for path in ["/{a}/{b}/{*c}", "/%C3%BC/{größe}", "/{{a}}", "/~a|b"] {
+            check(path).expect(path);
+        }
     }
 }
