@@ -32,7 +32,7 @@ pub struct RateLimitOptions {
     #[garde(custom(is_not_zero))]
     pub per: Duration,
     /// How many calls may come at once after a pause; default as many as `calls`.
-    #[garde(inner(range(min = 1)))]
+    #[garde(inner(range(min = 1)), custom(has_rate(self.calls)))]
     pub burst: Option<u32>,
     /// What calls are counted by; default `peer`.
     pub by: RateLimitBy,
@@ -51,6 +51,13 @@ impl Default for RateLimitOptions {
             by: RateLimitBy::Peer,
             remember: 10_000,
         }
+    }
+}
+
+fn has_rate(calls: Option<u32>) -> impl FnOnce(&Option<u32>, &()) -> garde::Result {
+    move |burst, ()| match burst.is_some() && calls.is_none() {
+        true => Err(garde::Error::new("without calls nothing is limited")),
+        false => Ok(()),
     }
 }
 
