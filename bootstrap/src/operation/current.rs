@@ -13,8 +13,8 @@ tokio::task_local! {
 const INTERNAL: Protocol = Protocol::new("internal");
 
 impl Context {
-    /// The call that the running code belongs to: within an operation and all that stands around
-    /// it, and within a background task ([`Tasks`](crate::Tasks)) that task's own. None in a task
+    /// The call that the running code belongs to: within an operation, all that stands around it
+    /// and the stream that it returns, and within a background task ([`Tasks`](crate::Tasks)) that task's own. None in a task
     /// that was spawned otherwise, unless it runs in [`within`](Self::within).
     ///
     /// It is meant for code that cannot be given the context, and costs some nanoseconds for each
@@ -56,6 +56,11 @@ impl Context {
     /// spawns and that are a part of it.
     pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), future)
+    }
+
+    /// Runs `function` with this as its current call.
+    pub(super) fn enter<T>(&self, function: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), function)
     }
 
     /// Runs `future` as all of this call: with it as its [`current`](Self::current) one, and at the

@@ -133,7 +133,8 @@ impl Endpoint {
     /// # Errors
     /// Returns the fault that the call ends in.
     pub async fn call(&self, context: &Context) -> Result<Reply, Fault> {
-        context.within(answered(context, async { self.chain().run(context).await })).await
+        let answer = answered(context, async { self.chain().run(context).await });
+        Ok(context.within(answer).await?.belonging_to(context))
     }
 
     /// The same operation, with what its own declaration says to stand around it, for a program

@@ -1,6 +1,6 @@
 //! A frame ↔ the neutral call, and a fault → the frame `exception`.
 
-use std::sync::Arc;
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::ready};
@@ -88,13 +88,24 @@ async fn call(
         Ok(context) => context,
         Err(fault) => return Answer::Text(refusal(gateway, &fault, frame.id)),
     };
-    let answer = match endpoint.call(&context).await {
-        Ok(reply) => replied(connection, frame, &context, patience, reply, streams).await,
-        Err(fault) => Err(fault),
+    let answer = async {
+        let reply = endpoint.call(&context).await?;
+        replied(connection, frame, &context, patience, reply, streams).await
     };
+    // A value that panics when it is dropped must not take the connection along.
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
+    let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic, &context)));
     answer.unwrap_or_else(|fault| {
         Answer::Text(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
     })
+}
+
+fn panicked(panic: &(dyn Any + Send), context: &Context) -> Fault {
+    let fault = Fault::panicked(panic);
+    let (operation, request_id) = (context.operation.name(), context.request_id.as_str());
+    let source = fault.source_text();
+    tracing::error!(protocol = "websocket", operation, request_id, source, "answer failed");
+    fault
 }
 
 /// What a reply becomes: its headers and its status have no place in a frame.

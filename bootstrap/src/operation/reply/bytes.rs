@@ -1,10 +1,14 @@
 use std::{fmt, ops::Range, time::SystemTime};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use http::HeaderValue;
 
-use crate::operation::Fault;
+use super::belonging::belonging;
+use crate::operation::{Context, Fault};
 
 /// Bytes as they are, in no envelope, with their content type.
 ///
@@ -149,6 +153,16 @@ impl ByteStream {
         self.stream = part;
         self.length = Some(range.end.saturating_sub(range.start));
         self
+    }
+
+    pub(super) fn belong_to(&mut self, call: &Context) {
+        let stream = std::mem::replace(&mut self.stream, stream::empty().boxed());
+        self.stream = belonging(stream, call);
+        let open = self.source.as_mut().and_then(|source| source.open.as_mut());
+        let Some(open) = open else { return };
+        let (inner, call) =
+            (std::mem::replace(open, Box::new(|_| stream::empty().boxed())), call.clone());
+        *open = Box::new(move |range| belonging(call.enter(|| inner(range)), &call));
     }
 
     fn source(&mut self) -> &mut Source {

@@ -5,9 +5,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{FutureExt, Stream, StreamExt, stream::BoxStream};
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::time::{Instant, timeout_at};
 
+use super::belonging::belonging;
 use crate::operation::{Context as Call, Fault, endpoint::log};
 
 /// Values one after the other, as they come; a fault is the last of them.
@@ -85,6 +89,13 @@ fn too_late() -> Fault {
     Fault::deadline_exceeded("DEADLINE_EXCEEDED", "the stream took longer than its deadline")
 }
 
+impl<T: Send + 'static> Items<T> {
+    pub(super) fn belong_to(&mut self, call: &Call) {
+        let stream = std::mem::replace(&mut self.0, stream::empty().boxed());
+        self.0 = belonging(stream, call);
+    }
+}
+
 impl<T> Stream for Items<T> {
     type Item = Result<T, Fault>;
 
@@ -105,8 +116,6 @@ impl<T> fmt::Debug for Items<T> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
-
     use super::*;
     use crate::operation::{Call as Parts, OperationInfo, Protocol};
 

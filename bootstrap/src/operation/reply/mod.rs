@@ -1,6 +1,7 @@
 //! What a call is answered with, before a protocol writes it.
 
 mod answer;
+mod belonging;
 mod bytes;
 mod file;
 mod into;

@@ -1,8 +1,12 @@
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, panics};
 
 /// What an operation returned, before anything of it is written: interceptors and aspects can look
 /// at it by its type, and the protocol writes it straight to its place at the very end.
@@ -60,7 +64,12 @@ impl Value {
     /// Returns an error where its `Serialize` fails, or where it cannot be JSON; `out` then holds
     /// half of it.
     pub fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        self.0.write_json(out)
+        // Outside of the call that made it, a panic would take more along than this one answer.
+        let written = catch_unwind(AssertUnwindSafe(|| self.0.write_json(out)));
+        written.unwrap_or_else(|panic| {
+            let text = panics::text(&*panic);
+            Err(serde::ser::Error::custom(format_args!("{} panicked: {text}", self.0.type_name())))
+        })
     }
 
     /// It as a `T`, if it is one.

@@ -27,6 +27,7 @@ impl ReplyBody {
             _ => serde_json::to_writer(out, &()),
         });
         written.map_err(|error| {
+            tracing::error!(request_id, source = %error, "the answer cannot be written as JSON");
             Error::other("the answer cannot be written as JSON").caused_by(error).into()
         })
     }

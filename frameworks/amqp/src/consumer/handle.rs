@@ -1,9 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use lapin::Channel;
 use polyport_bootstrap::{
     Fault, FaultKind,
-    operation::{BodyFormat, RequestId},
+    operation::{BodyFormat, Context, RequestId},
     wire::QueueDecision,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,7 +34,7 @@ impl Consumer {
         let _flight = self.endpoint.info().enter();
         let settle = tokio::select! {
             biased;
-            settle = self.process(&incoming) => settle,
+            settle = self.process_whatever_happens(&incoming) => settle,
             () = self.shared.cut.cancelled() => self.give_up(&incoming),
         };
         match settle {
@@ -43,7 +44,9 @@ impl Consumer {
         drop(slot);
     }
 
-    async fn process(&self, incoming: &Incoming) -> Settle {
+    /// A reply that panics when it is written or dropped is a fault like that of its operation: a
+    /// message that nobody settles would hold its place for as long as the connection lives.
+    async fn process_whatever_happens(&self, incoming: &Incoming) -> Settle {
         let adapter = &self.shared.adapter;
         let format = adapter.format(&incoming.delivery);
         let (format, unread) = match format {
@@ -52,6 +55,30 @@ impl Consumer {
         };
         let body = incoming.body.clone();
         let context = adapter.context(&self.endpoint, &incoming.delivery, body, format);
+        let id = context.request_id.clone();
+        let processed =
+            AssertUnwindSafe(self.process(incoming, context, unread)).catch_unwind().await;
+        match processed.map_err(|panic| Fault::panicked(&*panic)) {
+            Ok(settle) => settle,
+            Err(fault) => self.answer_panic(incoming, &id, &fault).await,
+        }
+    }
+
+    async fn answer_panic(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
+        let source = fault.source_text();
+        tracing::error!(queue = &*self.queue, request_id = id.as_str(), source, "call failed");
+        match incoming.delivery.reply_to() {
+            Some(_) => self.answer_fault(incoming, id, fault).await,
+            None => self.decide(incoming, id, fault).await,
+        }
+    }
+
+    async fn process(
+        &self,
+        incoming: &Incoming,
+        context: Context,
+        unread: Option<Fault>,
+    ) -> Settle {
         let request_id = context.request_id.clone();
         let outcome = match unread {
             None => self.endpoint.call(&context).await,
