@@ -1,19 +1,24 @@
 //! The framework: from its description to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
 use polyport_bootstrap::{
     Application, Container, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
     operation::{self, Exposure, Pipeline},
 };
-use polyport_listener::{ListenerHost, ListenerSettings};
+use polyport_listener::{BoxError, ListenerHost, ListenerSettings};
+use tonic::body::Body;
+use tower::{Layer, Service};
 
 use crate::{
     GrpcApp, GrpcRoutes, GrpcSettings, PROTOCOL,
-    handler::GrpcHandler,
+    handler::{Calls, GrpcHandler},
     health::{self, ServiceHealth},
+    layers::{self, GrpcLayered, Layers, Wrap},
     shared::Shared,
     unknown,
 };
@@ -37,11 +42,11 @@ const OWN_MODULE: &str = "polyport";
 ///     .load(GrpcFramework::named("admin").configure(GrpcSettings { port: 0, ..Default::default() }));
 /// # let _ = bootstrap;
 /// ```
-#[derive(Debug)]
 #[must_use = "a framework does nothing until it is loaded"]
 pub struct GrpcFramework {
     name: String,
     pipeline: Pipeline,
+    layers: Vec<Wrap>,
     settings: Option<SettingsSource<GrpcSettings>>,
 }
 
@@ -53,7 +58,7 @@ impl GrpcFramework {
 
     /// One more framework, with a name of its own and the settings of section `grpc_{name}`.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), pipeline: Pipeline::new(), settings: None }
+        Self { name: name.into(), pipeline: Pipeline::new(), layers: Vec::new(), settings: None }
     }
 
     /// Adds guards and whatever else is to stand around all operations that it serves.
@@ -62,10 +67,49 @@ impl GrpcFramework {
         self
     }
 
+    /// Adds a tower layer around everything that it serves: operations, services and calls of what
+    /// is not there. The one that is added last stands outermost. tonic's interceptors are layers,
+    /// too: `layer(tonic::service::InterceptorLayer::new(…))`.
+    ///
+    /// What is not about gRPC itself should rather be a middleware, which is the same on all
+    /// protocols: [`pipeline`](Self::pipeline).
+    ///
+    /// # Examples
+    /// ```
+    /// use http::Request;
+    /// use polyport_grpc::GrpcFramework;
+    /// use tonic::body::Body;
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// let grpc = GrpcFramework::new().layer(MapRequestLayer::new(|mut request: Request<Body>| {
+    ///     request.headers_mut().remove("x-internal");
+    ///     request
+    /// }));
+    /// # let _ = grpc;
+    /// ```
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<GrpcLayered> + Send + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
+        <L::Service as Service<Request<Body>>>::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.layers.push(layers::wrap(layer));
+        self
+    }
+
     /// Takes the settings from here: a [`GrpcSettings`], or a section of the configuration.
     pub fn configure(mut self, settings: impl Into<SettingsSource<GrpcSettings>>) -> Self {
         self.settings = Some(settings.into());
         self
+    }
+}
+
+impl fmt::Debug for GrpcFramework {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcFramework").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +160,14 @@ impl Framework for GrpcFramework {
         }
         Error::all("gRPC routes do not fit", errors)?;
         let (container, host) = (context.container().clone(), ListenerHost::new(&context));
-        let transport = GrpcTransport { app: app.clone(), settings, fallback, container, host };
+        let transport = GrpcTransport {
+            app: app.clone(),
+            settings,
+            fallback,
+            layers: self.layers,
+            container,
+            host,
+        };
         Ok(Built { app, transport: Box::new(transport) })
     }
 }
@@ -126,22 +177,25 @@ struct GrpcTransport {
     app: GrpcApp,
     settings: GrpcSettings,
     fallback: operation::Endpoint,
+    layers: Vec<Wrap>,
     container: Container,
     host: ListenerHost,
 }
 
 impl GrpcTransport {
-    fn handler(&self) -> GrpcHandler {
+    fn handler(&mut self) -> GrpcHandler {
         let shared = Shared::new(
             self.settings.clone(),
             self.container.clone(),
             self.host.listener().closing(),
         );
-        GrpcHandler {
+        let calls = Arc::new(Calls {
             table: self.app.seal(),
             fallback: self.fallback.clone(),
             shared: Arc::new(shared),
-        }
+        });
+        let layers = Layers::around(&calls, std::mem::take(&mut self.layers));
+        GrpcHandler { calls, layers }
     }
 }
 
@@ -157,7 +211,8 @@ impl Transport for GrpcTransport {
     }
 
     async fn serve(&mut self) -> Result<()> {
-        self.host.serve(Arc::new(self.handler()), ListenerSettings::default())
+        let handler = Arc::new(self.handler());
+        self.host.serve(handler, ListenerSettings::default())
     }
 
     async fn failed(&mut self) -> Error {

@@ -12,6 +12,7 @@ use polyport_listener::{Handler, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
+    layers::Layers,
     service,
     shared::Shared,
     table::{Found, Table},
@@ -20,38 +21,80 @@ use crate::{
 
 const REQUEST_ID: &str = "x-request-id";
 
-/// Tells gRPC from what is not, finds who answers, and gives every answer its request id.
+/// Tells gRPC from what is not, and gives every answer its request id.
 pub(crate) struct GrpcHandler {
+    pub(crate) calls: Arc<Calls>,
+    /// None where there are none, which is free.
+    pub(crate) layers: Option<Layers>,
+}
+
+/// Finds who answers a call.
+pub(crate) struct Calls {
     pub(crate) table: Table,
     /// Answers calls of what is not there.
     pub(crate) fallback: Endpoint,
     pub(crate) shared: Arc<Shared>,
 }
 
+/// A request, as it came or as a layer has passed it on.
+pub(crate) enum Asked {
+    Own(Request<Incoming>),
+    Layered(Request<Body>),
+}
+
 impl Handler for GrpcHandler {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        match format_of(&request) {
-            Ok(format) => self.answer(request, format).await,
-            Err(refusal) => refusal.into(),
+        let format = match format_of(&request) {
+            Ok(format) => format,
+            Err(refusal) => return refusal.into(),
+        };
+        if format == Format::Other
+            && matches!(self.calls.table.find(request.uri().path()), Ok(Found::Method(_)))
+        {
+            return Refusal::NotProtobuf.into();
+        }
+        let id = request_id(request.headers());
+        let response = match &self.layers {
+            None => self.calls.answer(Asked::Own(request), &id).await,
+            Some(layers) => layers.answer(&self.calls, request.map(Body::new), &id).await,
+        };
+        finish(response, &id)
+    }
+}
+
+impl Calls {
+    pub(crate) async fn answer(&self, asked: Asked, id: &RequestId) -> Response<Body> {
+        match (self.table.find(asked.path()), asked) {
+            (Ok(Found::Method(method)), Asked::Own(request)) => {
+                method.serve(&self.shared, id, request).await
+            }
+            (Ok(Found::Method(method)), Asked::Layered(request)) => {
+                method.serve_foreign(&self.shared, id, request).await
+            }
+            (Ok(Found::Service(found)), asked) => {
+                service::serve(found, &self.shared, id, asked.boxed()).await
+            }
+            (Err(unknown), asked) => {
+                let headers = asked.boxed().headers().clone();
+                unknown::refuse(&self.fallback, &self.shared, id, headers, unknown).await
+            }
         }
     }
 }
 
-impl GrpcHandler {
-    async fn answer(&self, request: Request<Incoming>, format: Format) -> Response<ResponseBody> {
-        let id = request_id(request.headers());
-        let response = match self.table.find(request.uri().path()) {
-            Ok(Found::Method(_)) if format == Format::Other => {
-                return Refusal::NotProtobuf.into();
-            }
-            Ok(Found::Method(method)) => method.serve(&self.shared, &id, request).await,
-            Ok(Found::Service(found)) => service::serve(found, &self.shared, &id, request).await,
-            Err(unknown) => {
-                let (headers, fallback) = (request.headers().clone(), &self.fallback);
-                unknown::refuse(fallback, &self.shared, &id, headers, unknown).await
-            }
-        };
-        finish(response, &id)
+impl Asked {
+    fn path(&self) -> &str {
+        match self {
+            Self::Own(request) => request.uri().path(),
+            Self::Layered(request) => request.uri().path(),
+        }
+    }
+
+    fn boxed(self) -> Request<Body> {
+        match self {
+            Self::Own(request) => request.map(Body::new),
+            Self::Layered(request) => request,
+        }
     }
 }
 

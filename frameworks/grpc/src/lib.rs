@@ -64,6 +64,7 @@ mod foreign;
 mod framework;
 mod handler;
 mod health;
+mod layers;
 mod message;
 mod metadata;
 mod method;
@@ -83,6 +84,7 @@ pub use self::{
     app::GrpcApp,
     foreign::GrpcService,
     framework::GrpcFramework,
+    layers::GrpcLayered,
     message::{
         Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, GrpcInput, GrpcOutput,
         GrpcType, Ignored, IntoMessage, IntoMessages, Streamed,

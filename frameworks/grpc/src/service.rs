@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use polyport_bootstrap::{
     Error, Fault,
     operation::{Endpoint, Reply, ReplyBody, RequestId},
@@ -100,7 +99,7 @@ pub(crate) async fn serve(
     endpoint: &Endpoint,
     shared: &Arc<Shared>,
     id: &RequestId,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let _flight = endpoint.info().enter();
     let deadline = match timeout::deadline(request.headers(), None) {
@@ -108,7 +107,7 @@ pub(crate) async fn serve(
         Err(fault) => return shared.refuse(&fault, id),
     };
     let (head, extensions) = (request.headers().clone(), request.extensions().clone());
-    let slot = Slot::new(request.map(Body::new));
+    let slot = Slot::new(request);
     let mut call = shared.call(endpoint, id, deadline);
     (call.metadata, call.extensions) = (head, extensions);
     call.extensions.insert(slot.clone());

@@ -166,3 +166,50 @@ fn metadata_are_refused_on_other_protocols_at_start() {
     let refusal = refusal(who.named("who")).expect("a refusal");
     assert_eq!(refusal, "operation who takes GrpcMetadata, which exists on grpc only");
 }
+
+#[tokio::test]
+async fn native_layers_stand_around_operations_services_and_what_is_not_there() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tonic::{body::Body, service::InterceptorLayer};
+    use tower::util::MapRequestLayer;
+
+    soon(async {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        let framework = GrpcFramework::new()
+            .layer(MapRequestLayer::new(move |mut request: http::Request<Body>| {
+                count.fetch_add(1, Ordering::SeqCst);
+                let user = HeaderValue::from_static("layer");
+                request.headers_mut().insert("x-user", user);
+                request
+            }))
+            .layer(InterceptorLayer::new(|request: Request<()>| {
+                match request.metadata().get("x-stop") {
+                    Some(_) => Err(Status::permission_denied("stopped by a layer")),
+                    None => Ok(request),
+                }
+            }));
+        let module = polyport_bootstrap::module("hello", |m| {
+            m.pipeline(|p| p.guard(logged_in));
+            m.grpc(|s| s.unary::<HelloRequest, HelloReply>(SAY_HELLO, say_hello));
+            Ok(())
+        });
+        let app: TestApp = create_bootstrap(Bootstrap::new().load(framework).module(module))
+            .await
+            .expect("starts");
+        let mut greeter = GreeterClient::new(app.grpc().await);
+        let reply = greeter.say_hello(HelloRequest { name: "x".to_owned() }).await;
+        assert!(reply.expect("answers").into_inner().message.contains("layer"));
+        let mut stopped = Request::new(HelloRequest { name: "x".to_owned() });
+        stopped.metadata_mut().insert("x-stop", "1".parse().expect("ASCII"));
+        let status = greeter.say_hello(stopped).await.expect_err("is stopped");
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::PermissionDenied, "stopped by a layer")
+        );
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "the last layer stands outermost");
+        app.close().await.expect("stops");
+    })
+    .await;
+}

@@ -1,8 +1,9 @@
-//! The health routes, which are operations like any other.
+//! The health routes: operations that nothing of the application stands around, so that whoever
+//! watches the process reaches them in any case.
 
 use polyport_bootstrap::{
     Health, Liveness, Readiness, Startup,
-    operation::{Fault, Inject},
+    operation::{Fault, Inject, OperationExt, StageScope},
 };
 
 use crate::{HealthSettings, HttpRoutes};
@@ -11,10 +12,11 @@ pub(crate) fn routes(settings: &HealthSettings) -> HttpRoutes {
     if !settings.enabled {
         return HttpRoutes::default();
     }
+    let alone = StageScope::Operation;
     HttpRoutes::default()
-        .get(&settings.live, live)
-        .get(&settings.ready, ready)
-        .get(&settings.started, started)
+        .get(&settings.live, live.within(alone))
+        .get(&settings.ready, ready.within(alone))
+        .get(&settings.started, started.within(alone))
 }
 
 async fn live(health: Inject<Health>) -> Result<Liveness, Fault> {
