@@ -1,5 +1,7 @@
 //! A value that panics when it is written costs its caller the value, and nobody anything else.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{future::Future, time::Duration};
 
 use futures_util::stream;
