@@ -458,7 +458,7 @@ fn of_framework(pipeline: polyport::operation::Pipeline) -> polyport::operation:
 
 pub(crate) fn bootstrap() -> Bootstrap {
     let settings = json!({
-        "http": { "timeout": "2s" },
+        "http": { "timeout": "2s", "body_limit": 65536 },
         "websocket": { "timeout": "2s" },
         "grpc": { "timeout": "2s" },
         "amqp": { "timeout": "2s", "concurrency": 64 },
