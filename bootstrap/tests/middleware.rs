@@ -40,8 +40,8 @@ fn served() -> Bootstrap {
     fake().module(module("m", |m| {
         answer(m, "default", "hello", hello);
         answer(m, "default", "slow", slow);
-        answer(m, "default", "patient", slow.attr(Timeout(15 * SECOND)));
-        answer(m, "default", "alone", slow.attr(ConcurrencyLimit(1)));
+        answer(m, "default", "patient", slow.attr(Timeout::new(15 * SECOND)));
+        answer(m, "default", "alone", slow.attr(ConcurrencyLimit::new(1)));
         answer(m, "default", "rare", hello.attr(RateLimit::new(1, 60 * SECOND)));
         answer(m, "default", "refuses", async || {
             Err::<(), _>(Fault::not_found("NOBODY", "nobody"))

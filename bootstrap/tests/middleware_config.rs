@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use support::{
     Folder, Log,
     calls::{Note, alone, answer, call, fake, soon, stages, text, unwrapped},
+    lines::Lines,
 };
 
 async fn hello() -> Result<&'static str, Fault> {
@@ -116,6 +117,20 @@ async fn what_contradicts_itself_or_is_no_pattern_is_told_by_its_key() {
     ] {
         assert!(report.contains(part), "{part}\n{report}");
     }
+}
+
+#[tokio::test]
+async fn what_is_said_to_no_effect_is_warned_of() {
+    let (lines, _guard) = Lines::catch();
+    standing(json!({
+        "c1": { "match": ["/api", "/apj"] },
+        "rate-limit": { "enable": true },
+        "concurrency-limit": { "enable": true, "max": 9 },
+    }))
+    .await;
+    let said = lines.lines();
+    let said: Vec<_> = said.iter().map(|line| (line.get("key"), line.get("pattern"))).collect();
+    assert_eq!(said, [("middleware.rate-limit.enable", ""), ("middleware.c1.match", "/apj")]);
 }
 
 #[derive(Debug, Default, Deserialize, Validate)]

@@ -67,12 +67,24 @@ pub enum LimitScope {
 ///     Ok(())
 /// }
 ///
-/// let operation = render.attr(ConcurrencyLimit(2));
+/// let operation = render.attr(ConcurrencyLimit::new(2));
 /// # fn is<M>(_: impl Operation<M>) {}
 /// # is(operation);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConcurrencyLimit(pub usize);
+pub struct ConcurrencyLimit(usize);
+
+impl ConcurrencyLimit {
+    /// So many calls at once.
+    ///
+    /// # Panics
+    /// Panics where none may run.
+    #[must_use]
+    pub const fn new(calls: usize) -> Self {
+        assert!(calls > 0, "one call at least has to be let in");
+        Self(calls)
+    }
+}
 
 pub(super) fn add(pipeline: Pipeline) -> Pipeline {
     let all = ForAll::default();

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv6Addr},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -74,7 +75,8 @@ fn is_not_zero(per: &Duration, (): &()) -> garde::Result {
 pub enum RateLimitBy {
     /// `all`: all calls together.
     All,
-    /// `peer`: the peer's IP address ([`PeerAddr`]); messages of a broker have none.
+    /// `peer`: the peer's IP address ([`PeerAddr`]), of IPv6 the first 64 bits, since whoever has
+    /// one such address has all of its network; messages of a broker have none.
     #[default]
     Peer,
     /// `header:x-api-key`: the value of a header, or of what stands for headers.
@@ -182,10 +184,18 @@ impl Limited {
             RateLimitBy::All => self.buckets.take(()),
             RateLimitBy::Peer => {
                 let peer = context.extension::<PeerAddr>();
-                self.buckets.take(peer.map(|PeerAddr(address)| address.ip()))
+                self.buckets.take(peer.map(|PeerAddr(address)| network(address.ip())))
             }
             RateLimitBy::Header(name) => self.buckets.take(context.metadata.get(name)),
         }
+    }
+}
+
+/// What one peer can call from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::from(Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64))),
+        v4 => v4,
     }
 }
 
@@ -280,6 +290,14 @@ mod tests {
         assert_eq!([1, 1].map(passes), [true, false]);
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!([1, 1, 1, 1].map(passes), [true, true, true, false], "it is full, not more");
+    }
+
+    #[test]
+    fn a_peer_is_counted_by_the_network_that_it_can_call_from() {
+        let of = |text: &str| network(text.parse().expect("an address")).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 
     #[tokio::test(start_paused = true)]

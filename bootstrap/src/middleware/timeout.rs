@@ -34,12 +34,24 @@ pub struct TimeoutOptions {
 ///     Ok("slowly computed".to_owned())
 /// }
 ///
-/// let operation = report.attr(Timeout(Duration::from_secs(60)));
+/// let operation = report.attr(Timeout::new(Duration::from_secs(60)));
 /// # fn is<M>(_: impl Operation<M>) {}
 /// # is(operation);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeout(pub Duration);
+pub struct Timeout(Duration);
+
+impl Timeout {
+    /// Ends it after this time.
+    ///
+    /// # Panics
+    /// Panics where it is no time at all.
+    #[must_use]
+    pub const fn new(after: Duration) -> Self {
+        assert!(!after.is_zero(), "no call can be answered in no time");
+        Self(after)
+    }
+}
 
 fn is_not_zero(after: &Option<Duration>, (): &()) -> garde::Result {
     match after {

@@ -2,7 +2,9 @@
 
 mod builder;
 mod controller;
+mod providing;
 mod registrations;
+mod serving;
 
 pub(crate) use self::registrations::Registrations;
 pub use self::{

@@ -13,7 +13,7 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 
-/// What was logged under one target, and all spans.
+/// What middleware logged, and all spans.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Caught>>);
 
@@ -73,7 +73,8 @@ impl Lines {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() || metadata.target() == "polyport::traffic"
+        metadata.is_span()
+            || ["polyport::traffic", "polyport::middleware"].contains(&metadata.target())
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {

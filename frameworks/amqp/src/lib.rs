@@ -13,7 +13,7 @@
 //! | a value or a fault, and the message has `reply_to` | answered there, and acknowledged |
 //! | a fault that another attempt cannot mend (a body that does not bind, too) | parked in `<queue>.dead`, with the reason in its headers |
 //! | a fault that may pass by itself (`INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`) | comes again after each delay of `amqp.retry.delays`, then parked |
-//! | cancelled, or cut at the end of a stop | goes back to its queue |
+//! | cancelled, or cut at the end of a stop | goes back to its queue; after a second, unless the process stops |
 //!
 //! A message is acknowledged only when that is done: it is handled at least once, and twice where
 //! the connection is lost before the broker has read the acknowledgement. Its message id tells

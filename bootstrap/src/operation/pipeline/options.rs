@@ -114,6 +114,7 @@ impl Selection {
             patterns.as_ref().map(|patterns| patterns.compile().unwrap_or_default())
         };
         Rule {
+            is_asked_for: self.enable == Some(true),
             is_on: self.enable.unwrap_or(is_on_by_default),
             matches: compiled(&self.matches),
             ignores: compiled(&self.ignores).unwrap_or_default(),
@@ -124,6 +125,8 @@ impl Selection {
 
 /// Where a middleware stands, ready to be asked.
 pub(crate) struct Rule {
+    /// Whether the configuration itself switches it on.
+    is_asked_for: bool,
     is_on: bool,
     matches: Option<Vec<Pattern>>,
     ignores: Vec<Pattern>,
@@ -141,6 +144,19 @@ impl Rule {
             && self.matches.as_deref().is_none_or(covers)
             && !covers(&self.ignores)
             && self.stands.as_ref().is_none_or(|stands| stands(exposure))
+    }
+
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.is_asked_for
+    }
+
+    /// The patterns of `match` that cover none of these.
+    pub(super) fn idle_patterns<'r>(
+        &'r self,
+        operations: &'r [Exposure],
+    ) -> impl Iterator<Item = &'r str> {
+        let idle = |pattern: &&Pattern| !operations.iter().any(|one| pattern.covers(one));
+        self.matches.iter().flatten().filter(idle).map(Pattern::text)
     }
 }
 

@@ -30,6 +30,8 @@ impl Patterns {
 /// One pattern.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
+    /// As it stands in the configuration.
+    text: String,
     form: Form,
     /// It names the method, too: `GET /users`.
     with_method: bool,
@@ -52,7 +54,12 @@ impl Pattern {
             None if text.contains(['*', '?']) => Form::Expression(compiled(&glob(text))?),
             None => Form::Prefix(text.to_owned()),
         };
-        Ok(Self { form, with_method })
+        Ok(Self { text: text.to_owned(), form, with_method })
+    }
+
+    /// As it stands in the configuration.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether this route is one of those.

@@ -4,6 +4,8 @@ use std::{
     sync::Arc,
 };
 
+use tracing::warn;
+
 use super::{Band, Pipeline, Plan, Stage, StageKind, StageScope, rules::Rules};
 use crate::{
     Error, Result,
@@ -24,6 +26,9 @@ pub(crate) struct Pipelines {
     /// Set when the configuration is complete.
     rules: Option<Arc<Rules>>,
 }
+
+/// What the log calls this.
+const TARGET: &str = "polyport::middleware";
 
 /// Changes the plans of operations.
 type Orchestrator = Arc<dyn Fn(&mut Plan) + Send + Sync>;
@@ -81,9 +86,35 @@ impl Pipelines {
         let rules = self.rules.as_ref();
         let named = rules.and_then(|rules| rules.check_names(&self.middleware(operations)).err());
         let doubled = self.check_doubles(operations).err();
+        self.tell_idle(operations);
         let faults =
             [learnt, named, doubled].into_iter().flatten().flat_map(Error::into_parts).collect();
         Error::all("middleware is configured wrongly", faults)
+    }
+
+    /// Tells what the configuration says to no effect, as far as routes are known by now.
+    fn tell_idle(&self, operations: &[Exposure]) {
+        let Some(rules) = &self.rules else { return };
+        let mut told = BTreeSet::new();
+        for stage in self.all_stages(operations) {
+            let name = stage.name();
+            let Some(rule) = rules.of(stage).filter(|_| told.insert(name)) else { continue };
+            for pattern in rule.idle_patterns(operations) {
+                let key = format_args!("middleware.{name}.match");
+                warn!(target: TARGET, %key, pattern, "covers no route of a module");
+            }
+            if rule.is_asked_for() && !self.stands_anywhere(name, operations) {
+                let key = format_args!("middleware.{name}.enable");
+                warn!(target: TARGET, %key, "stands around nothing: give it a limit, or a route");
+            }
+        }
+    }
+
+    fn stands_anywhere(&self, name: &str, operations: &[Exposure]) -> bool {
+        operations.iter().any(|exposure| {
+            let mut around = self.stages_around(exposure).filter(|stage| stage.name() == name);
+            around.any(|stage| stage.is_meant_for(exposure) && self.admits(stage, exposure))
+        })
     }
 
     /// Finds middleware that would vanish without a word: of two of one name, added at one place,

@@ -118,8 +118,11 @@ impl Rules {
 
     /// Whether the stage stands around this operation.
     pub(super) fn admits(&self, stage: &Stage, exposure: &Exposure) -> bool {
-        let rule = address(stage).and_then(|address| self.rules.get(&address));
-        rule.is_none_or(|rule| rule.admits(exposure))
+        self.of(stage).is_none_or(|rule| rule.admits(exposure))
+    }
+
+    pub(super) fn of(&self, stage: &Stage) -> Option<&Rule> {
+        address(stage).and_then(|address| self.rules.get(&address))
     }
 
     /// Its place among the middleware of its band; those that are not named follow.

@@ -12,8 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Consumer, Incoming, ack, moves, requeue};
 use crate::publisher::Outgoing;
 
-/// How long a message that can neither be handled nor put aside is held before it goes back, so
-/// that it does not spin.
+/// How long a message is held before it goes back to its queue, so that it does not spin.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the broker is told about a message.
@@ -104,8 +103,15 @@ impl Consumer {
         match fault.kind().queue_decision() {
             QueueDecision::Reject => self.park(incoming, id, fault).await,
             QueueDecision::Retry => self.retry(incoming, id, fault).await,
-            QueueDecision::Requeue => Settle::Requeue,
+            QueueDecision::Requeue => {
+                self.pause().await;
+                Settle::Requeue
+            }
         }
+    }
+
+    async fn pause(&self) {
+        let _ = tokio::time::timeout(PAUSE, self.shared.stop.cancelled()).await;
     }
 
     async fn retry(&self, incoming: &Incoming, id: &RequestId, fault: &Fault) -> Settle {
@@ -143,8 +149,7 @@ impl Consumer {
             %error,
             "a message cannot be put aside in {queue}; it goes back to its queue",
         );
-        let stop = &self.shared.stop;
-        let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
+        self.pause().await;
         Settle::Requeue
     }
 
