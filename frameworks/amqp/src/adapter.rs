@@ -43,30 +43,22 @@ pub(crate) struct Adapter {
 
 impl Adapter {
     /// How the body of a message is written; JSON where it does not say.
-    ///
-    /// # Errors
-    /// Returns a fault for a content type that nobody reads.
-    pub(crate) fn format(&self, delivery: &Delivery) -> Result<BodyFormat, Fault> {
+    fn format(&self, delivery: &Delivery) -> BodyFormat {
         match delivery.properties().content_type() {
-            None => Ok(BodyFormat::Json),
-            Some(content_type) => self.codecs.format(content_type.as_str().as_bytes()),
+            None => BodyFormat::Json,
+            Some(content_type) => self.codecs.format_or_unknown(content_type.as_str().as_bytes()),
         }
     }
 
     /// The call that a message is.
-    pub(crate) fn context(
-        &self,
-        endpoint: &Endpoint,
-        delivery: &Delivery,
-        body: Bytes,
-        format: BodyFormat,
-    ) -> Context {
+    pub(crate) fn context(&self, endpoint: &Endpoint, delivery: &Delivery, body: Bytes) -> Context {
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         call.request_id = RequestId::from_peer(id);
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
         let limit = patience(self.timeout, delivery, &call.metadata);
         call.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let format = self.format(delivery);
         call.input = RawInput { body, format, ..RawInput::default() };
         call.extensions.insert(delivery.clone());
         Context::new(call)

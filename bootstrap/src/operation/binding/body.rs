@@ -36,6 +36,7 @@ impl<'a> Body<'a> {
                 Self::Parts(multipart::parts(&input.body, boundary)?)
             }
             BodyFormat::Added(format) => Self::Json(format.to_json(&input.body)?.into()),
+            BodyFormat::Unknown(format) => return Err(format.fault()),
         })
     }
 

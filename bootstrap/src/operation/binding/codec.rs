@@ -69,6 +69,18 @@ pub enum BodyFormat {
     },
     /// A format that a module added.
     Added(AddedFormat),
+    /// None that is read here: binding refuses it, behind the guards.
+    Unknown(UnknownFormat),
+}
+
+/// What is said of a body that nobody reads.
+#[derive(Debug, Clone)]
+pub struct UnknownFormat(Box<str>);
+
+impl UnknownFormat {
+    pub(super) fn fault(&self) -> Fault {
+        unsupported(self.0.clone().into_string())
+    }
 }
 
 /// A format that a module added: one [`Codec`], or decoders by type. A cheap handle.
@@ -204,6 +216,13 @@ impl Codecs {
             essence if has_json_suffix(essence) => Ok(BodyFormat::Json),
             _ => Err(self.unknown()),
         }
+    }
+
+    /// As [`format`](Self::format), where the fault is left to binding.
+    #[must_use]
+    pub fn format_or_unknown(&self, content_type: &[u8]) -> BodyFormat {
+        let format = self.format(content_type);
+        format.unwrap_or_else(|fault| BodyFormat::Unknown(UnknownFormat(fault.message().into())))
     }
 
     fn unknown(&self) -> Fault {

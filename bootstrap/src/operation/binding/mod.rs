@@ -33,7 +33,7 @@ use serde::{
 pub use self::sourced::{InputField, InputFields, InputSource, Rules, bind_fields};
 use self::{body::Body as BodyParts, collect::collect, merge::Merged};
 pub use self::{
-    codec::{AddedFormat, BodyFormat, Codec, Codecs},
+    codec::{AddedFormat, BodyFormat, Codec, Codecs, UnknownFormat},
     extractors::{Body, Cookie, Header, Path, Query},
     file::FilePart,
     params::{ParamNames, PathParams},

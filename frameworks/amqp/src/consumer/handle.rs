@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use lapin::Channel;
 use polyport_bootstrap::{
     Fault, FaultKind,
-    operation::{BodyFormat, Context, RequestId},
+    operation::{Context, RequestId},
     wire::QueueDecision,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -47,16 +47,10 @@ impl Consumer {
     /// message that nobody settles would hold its place for as long as the connection lives.
     async fn process_whatever_happens(&self, incoming: &Incoming) -> Settle {
         let adapter = &self.shared.adapter;
-        let format = adapter.format(&incoming.delivery);
-        let (format, unread) = match format {
-            Ok(format) => (format, None),
-            Err(fault) => (BodyFormat::Json, Some(fault)),
-        };
         let body = incoming.body.clone();
-        let context = adapter.context(&self.endpoint, &incoming.delivery, body, format);
+        let context = adapter.context(&self.endpoint, &incoming.delivery, body);
         let id = context.request_id.clone();
-        let processed =
-            AssertUnwindSafe(self.process(incoming, context, unread)).catch_unwind().await;
+        let processed = AssertUnwindSafe(self.process(incoming, context)).catch_unwind().await;
         match processed.map_err(|panic| Fault::panicked(&*panic)) {
             Ok(settle) => settle,
             Err(fault) => self.answer_panic(incoming, &id, &fault).await,
@@ -72,19 +66,10 @@ impl Consumer {
         }
     }
 
-    async fn process(
-        &self,
-        incoming: &Incoming,
-        context: Context,
-        unread: Option<Fault>,
-    ) -> Settle {
+    async fn process(&self, incoming: &Incoming, context: Context) -> Settle {
         let request_id = context.request_id.clone();
-        let outcome = match unread {
-            None => self.endpoint.call(&context).await,
-            Some(fault) => Err(fault),
-        };
         let wanted = incoming.delivery.reply_to().is_some();
-        match outcome {
+        match self.endpoint.call(&context).await {
             Ok(reply) if wanted => self.answer_reply(incoming, &context, reply).await,
             // Nobody reads it: neither bytes nor items are made.
             Ok(_) => Settle::Ack,

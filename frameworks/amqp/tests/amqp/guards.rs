@@ -5,14 +5,15 @@ use std::sync::Arc;
 use polyport_amqp::Message;
 use polyport_bootstrap::{
     Context, Fault, FaultKind,
-    operation::{Ctx, OperationExt},
+    operation::{Ctx, Input, OperationExt},
 };
 
-use crate::support::{Probe, TestBroker, text};
+use crate::support::{Probe, TestBroker, Text, text};
 
 on_both_brokers! {
     a_message_that_a_guard_refuses_is_parked_with_the_reason,
     a_request_that_a_guard_refuses_is_answered_with_its_fault,
+    guards_are_asked_before_a_body_of_an_unknown_content_type_is_refused,
 }
 
 struct User(String);
@@ -55,5 +56,28 @@ async fn a_request_that_a_guard_refuses_is_answered_with_its_fault(broker: Arc<T
     assert_eq!(broker.client.request_message(message).await.json::<String>(), "tom");
     app.close().await.expect("a clean stop");
     assert_eq!(broker.client.queue_depth(&format!("{queue}.dead")).await, 0);
+    broker.delete(&queue).await;
+}
+
+async fn echo(Input(text): Input<Text>) -> Result<String, Fault> {
+    Ok(text.text)
+}
+
+async fn guards_are_asked_before_a_body_of_an_unknown_content_type_is_refused(
+    broker: Arc<TestBroker>,
+) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let consumed = queue.clone();
+    let guarded = echo.pipeline(|p| p.guard(logged_in));
+    let app = broker.app(&probe, move |routes| routes.consume(&consumed, guarded.clone())).await;
+    let app = app.expect("starts");
+    let unknown = Message::new("", &queue, "hi").content_type("application/x-unknown");
+    let reason = async |message| {
+        let fault = broker.client.request_message(message).await.fault().expect("a fault");
+        fault.reason().to_owned()
+    };
+    assert_eq!(reason(unknown.clone()).await, "NO_USER");
+    assert_eq!(reason(unknown.header("x-user", "tom")).await, "UNSUPPORTED_MEDIA_TYPE");
+    app.close().await.expect("a clean stop");
     broker.delete(&queue).await;
 }
