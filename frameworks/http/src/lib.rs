@@ -47,6 +47,7 @@ mod head;
 mod health;
 mod layers;
 mod mount;
+mod normal;
 mod pattern;
 mod redirect;
 mod refusal;
