@@ -60,7 +60,7 @@ impl Dispatch {
             }
             Found::WrongMethod(path) => {
                 let answer = wrong_method(request.method(), path.allow()).map_err(Refusal::from);
-                let early = Early { operation: None, is_known: true, answer };
+                let early = Early { operation: None, answer };
                 self.refuse(request, identity, early).await
             }
             Found::Nothing => {

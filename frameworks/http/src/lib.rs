@@ -48,6 +48,7 @@ mod health;
 mod layers;
 mod mount;
 mod normal;
+mod outermost;
 mod pattern;
 mod redirect;
 mod refusal;
