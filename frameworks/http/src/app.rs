@@ -75,7 +75,9 @@ impl HttpApp {
         let exposed = self.0.exposures.add(exposures(&routes, module, self.name()));
         let mut errors = Vec::from_iter(exposed.err());
         match self.table().as_mut() {
-            Some(table) => errors.extend(table.add(module, routes, &self.0.redirects)),
+            Some(table) => {
+                errors.extend(table.add(module, routes, &self.0.redirects, self.base_dir()))
+            }
             None if errors.is_empty() => errors.push(Error::wiring("the table is sealed")),
             None => {}
         }

@@ -46,12 +46,8 @@ pub(crate) struct Core {
     pub(crate) nowhere: Arc<Place>,
 }
 
-/// As an extension of a call: it is answered before it reaches any operation.
-pub(crate) struct Settled {
-    /// Whether something is served at the path.
-    pub(crate) is_known: bool,
-    answer: Mutex<Option<Result<Reply, Fault>>>,
-}
+/// As an extension of a call: what it is answered with before it reaches any operation.
+struct Settled(Mutex<Option<Result<Reply, Fault>>>);
 
 /// Answers what is settled, and stands at the end of a chain of middleware.
 pub(crate) fn fallback() -> Endpoint {
@@ -64,7 +60,7 @@ pub(crate) fn fallback() -> Endpoint {
 
 impl Settled {
     fn take(&self) -> Option<Result<Reply, Fault>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -72,14 +68,13 @@ impl Settled {
 pub(crate) struct Early<'a> {
     /// The operation that it is for, where that is known.
     pub(crate) operation: Option<&'a Arc<OperationInfo>>,
-    pub(crate) is_known: bool,
     pub(crate) answer: Result<Reply, Refusal>,
 }
 
 impl Early<'_> {
     /// Refuses a call.
     pub(crate) fn refused(refusal: impl Into<Refusal>) -> Self {
-        Self { operation: None, is_known: false, answer: Err(refusal.into()) }
+        Self { operation: None, answer: Err(refusal.into()) }
     }
 }
 
@@ -87,7 +82,6 @@ impl<'a> Early<'a> {
     /// Says which operation it is for.
     pub(crate) fn of(mut self, operation: &'a Arc<OperationInfo>) -> Self {
         self.operation = Some(operation);
-        self.is_known = true;
         self
     }
 }
@@ -126,7 +120,7 @@ impl Core {
             Ok(reply) => (Ok(reply), false),
             Err(Refusal { fault, close }) => (Err(fault), close),
         };
-        let settled = Settled { is_known: early.is_known, answer: Mutex::new(Some(answer)) };
+        let settled = Settled(Mutex::new(Some(answer)));
         let is_head = parts.method == Method::HEAD;
         let operation = early.operation.unwrap_or(self.fallback.info());
         let mut call = self.parts(operation, parts, &self.nowhere, identity, deadline);

@@ -1,6 +1,6 @@
 //! From a request to whoever answers it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body as AxumBody;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -15,6 +15,7 @@ use crate::{
     core::{Core, Early, Outcome, peer_of},
     head::{self, Identity, X_REQUEST_ID},
     mount::{Mounted, NativeCall},
+    normal,
     refusal::Refusal,
     reply,
     table::{Found, Path, Table},
@@ -31,7 +32,7 @@ impl Dispatch {
     /// middleware as well.
     pub(crate) async fn answer<B: RequestBody>(
         &self,
-        request: Request<B>,
+        mut request: Request<B>,
         identity: &Identity,
     ) -> Outcome {
         let checked = head::check(&request);
@@ -40,7 +41,8 @@ impl Dispatch {
             Ok(deadline) => deadline,
             Err(fault) => return self.refuse(request, identity, Early::refused(fault)).await,
         };
-        match self.table.find(request.method(), request.uri().path()) {
+        let path = normal::path(request.uri().path());
+        match self.table.find(request.method(), &path) {
             Found::Route(route, params) => match adapter::parameters(route, &params) {
                 Ok(path) => {
                     adapter::call(&self.core, route, path, request, identity, deadline).await
@@ -51,11 +53,14 @@ impl Dispatch {
                 }
             },
             Found::Mount(mounted, known) => {
+                if let Cow::Owned(path) = &path {
+                    normal::rewrite(request.uri_mut(), path);
+                }
                 Box::pin(self.call_mount(mounted, known, request, identity, deadline)).await
             }
             Found::WrongMethod(path) => {
                 let answer = wrong_method(request.method(), path.allow()).map_err(Refusal::from);
-                let early = Early { operation: None, is_known: true, answer };
+                let early = Early { operation: None, answer };
                 self.refuse(request, identity, early).await
             }
             Found::Nothing => {

@@ -16,13 +16,12 @@ use polyport_listener::{BoxError, ListenerHost, ListenerRegistry, ListenerSettin
 use tower::{Layer, Service};
 
 use crate::{
-    HttpApp, HttpRoutes, HttpService, HttpSettings, PROTOCOL,
+    HttpApp, HttpRoutes, HttpService, HttpSettings,
     core::{self, Core},
-    cors::Cors,
     dispatch::Dispatch,
     health,
     layers::{self, Layers, Wrap},
-    security_headers::SecurityHeaders,
+    outermost::Outermost,
     shell::Shell,
 };
 
@@ -149,7 +148,6 @@ impl Framework for HttpFramework {
         mut settings: HttpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
-        context.add_pipeline(own_middleware(&settings, &self.pipeline));
         context.add_pipeline(self.pipeline);
         if context.free_ports() {
             settings.port = 0;
@@ -171,20 +169,6 @@ impl Framework for HttpFramework {
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
-}
-
-/// The middleware that the settings ask for, unless the user's own has its name.
-fn own_middleware(settings: &HttpSettings, users: &Pipeline) -> Pipeline {
-    let is_free = |name| users.stages().iter().all(|stage| stage.name() != name);
-    let mut pipeline = Pipeline::new();
-    let headers = SecurityHeaders::new(&settings.security_headers);
-    if let Some(headers) = headers.filter(|_| is_free("security-headers")) {
-        pipeline = pipeline.core_middleware("security-headers", headers).only_on(&[PROTOCOL]);
-    }
-    if let Some(cors) = Cors::new(&settings.cors).filter(|_| is_free("cors")) {
-        pipeline = pipeline.core_middleware("cors", cors).only_on(&[PROTOCOL]);
-    }
-    pipeline
 }
 
 fn add_routes(
@@ -220,7 +204,7 @@ impl HttpTransport {
             Core::new(container, &self.settings, Arc::clone(&self.codecs), fallback, closing);
         let dispatch = Arc::new(Dispatch { core, table: self.app.seal() });
         let layers = Layers::around(&dispatch, std::mem::take(&mut self.layers));
-        Shell { dispatch, layers }
+        Shell { dispatch, layers, outermost: Outermost::new(&self.settings) }
     }
 }
 

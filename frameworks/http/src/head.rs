@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use http_body::Body;
-use polyport_bootstrap::operation::{Fault, RequestId, peer_timeout};
+use polyport_bootstrap::operation::{Context, Fault, RequestId, peer_timeout};
 use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +42,14 @@ pub(crate) fn deadline(
         (asked, limit) => asked.or(limit),
     };
     Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+}
+
+/// When the caller of a call waits no longer for what follows the beginning of its answer, where it
+/// says so; the framework's `limit` ends there.
+pub(crate) fn patience(call: &Context, limit: Option<Duration>) -> Option<Instant> {
+    let asked = peer_timeout(&call.metadata).ok().flatten()?;
+    let beyond = limit.map_or(Duration::ZERO, |limit| asked.saturating_sub(limit));
+    call.deadline?.checked_add(beyond)
 }
 
 /// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or

@@ -1,7 +1,8 @@
-//! Routers of axum, on their way into the table.
+//! Routers of axum and folders of files, on their way into the table.
 
 use std::{
     convert::Infallible,
+    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
 };
@@ -18,9 +19,57 @@ use polyport_bootstrap::{
 };
 use tower::{Layer, Service};
 
-use crate::{dispatch::wrong_method, refusal::Refusal, request::Place, table};
+use crate::{
+    StaticFiles, dispatch::wrong_method, files::MountedFiles, refusal::Refusal, request::Place,
+    table,
+};
 
-/// A router at its place, with what stands around it.
+/// What is registered for all paths below a prefix.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) prefix: String,
+    pub(crate) endpoint: Endpoint,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A router, and where its endpoint looks for it, once it is ready.
+    Router(Router, Arc<OnceLock<Router>>),
+    Files(Arc<MountedFiles>),
+}
+
+impl Mount {
+    pub(crate) fn router(prefix: &str, router: Router) -> Self {
+        let slot = Arc::new(OnceLock::new());
+        let endpoint = endpoint(&slot);
+        Self { prefix: prefix.to_owned(), endpoint, content: Content::Router(router, slot) }
+    }
+
+    pub(crate) fn files(prefix: &str, files: StaticFiles) -> Self {
+        let files = MountedFiles::new(files);
+        let endpoint = files.endpoint();
+        Self { prefix: prefix.to_owned(), endpoint, content: Content::Files(files) }
+    }
+
+    /// The paths that it answers: `/pages/*`.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}/*", self.prefix.trim_end_matches('/'))
+    }
+
+    /// Makes it ready for its place, which fits.
+    pub(crate) fn settle(self, prefix: &str, base: &Path) -> Result<Endpoint, Error> {
+        match self.content {
+            Content::Router(router, slot) => {
+                let _ = slot.set(prepare(prefix, router));
+            }
+            Content::Files(files) => files.settle(prefix, base)?,
+        }
+        Ok(self.endpoint)
+    }
+}
+
+/// A mount at its place, with what stands around it.
 pub(crate) struct Mounted {
     pub(crate) endpoint: Endpoint,
     pub(crate) place: Arc<Place>,
@@ -48,13 +97,28 @@ impl NativeCall {
         self.request.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Whether the table has the path, by other methods.
+    pub(crate) fn is_known(&self) -> bool {
+        self.allow.is_some()
+    }
+
+    /// Answers a call by a method that its path does not have: what is allowed is what the table
+    /// has, and `own`.
+    pub(crate) fn wrong_method(
+        &self,
+        method: &Method,
+        own: Option<&HeaderValue>,
+    ) -> Result<Reply, Fault> {
+        const NONE: HeaderValue = HeaderValue::from_static("");
+        wrong_method(method, table::united(self.allow.as_ref().unwrap_or(&NONE), own))
+    }
+
     /// Keeps the router's response, but where it says that nothing is served.
     fn answer(&self, method: &Method, response: Response<Body>) -> Result<Reply, Fault> {
         let is_unrouted = is_unrouted(&response);
         match &self.allow {
-            Some(allow) if is_unrouted || response.status() == StatusCode::METHOD_NOT_ALLOWED => {
-                let others = response.headers().get(header::ALLOW);
-                wrong_method(method, table::united(allow, others))
+            Some(_) if is_unrouted || response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+                self.wrong_method(method, response.headers().get(header::ALLOW))
             }
             _ if is_unrouted => Err(Refusal::unknown_path()),
             _ => {
@@ -66,7 +130,7 @@ impl NativeCall {
 }
 
 /// The endpoint of a router that is put in `slot` when its place is known.
-pub(crate) fn endpoint(slot: &Arc<OnceLock<Router>>) -> Endpoint {
+fn endpoint(slot: &Arc<OnceLock<Router>>) -> Endpoint {
     let slot = Arc::clone(slot);
     Endpoint::native("axum router", move |context| {
         let router = slot.get().cloned();
@@ -96,7 +160,7 @@ pub(crate) fn patterns(prefix: &str) -> impl Iterator<Item = String> {
 }
 
 /// Nests the router under its prefix, and marks what it does not know.
-pub(crate) fn prepare(prefix: &str, router: Router) -> Router {
+fn prepare(prefix: &str, router: Router) -> Router {
     if !prefix.is_empty() {
         return under(prefix, router);
     }

@@ -3,6 +3,8 @@
 use matchit::InsertError;
 use polyport_bootstrap::Error;
 
+use crate::normal;
+
 /// How specific a path is: one number for each segment, smaller where it says more. Of two paths
 /// that match the same request, the one with the smaller shape is the closer one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,9 @@ pub(crate) fn check(path: &str) -> Result<(), Error> {
         "has a query or a fragment, which is no part of a path"
     } else if !path.split('/').all(is_sendable) {
         "has characters that stand in no request, or only percent-encoded"
+    } else if normal::path(path) != path {
+        "has percent-encodings that requests are not compared by: write them with digits in upper \
+         case, and letters, digits and -._~ as they are"
     } else if repeats_a_parameter(path) {
         "names two parameters alike"
     } else {
@@ -43,7 +48,7 @@ pub(crate) fn check(path: &str) -> Result<(), Error> {
     Err(malformed(path, fault))
 }
 
-/// Whether a client can send what is literal in a segment: paths are compared as they come.
+/// Whether a client can send what is literal in a segment: paths are compared encoded.
 fn is_sendable(segment: &str) -> bool {
     let literal = segment.split_once('{').map_or(segment, |(before, _)| before);
     literal.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`".contains(&byte))
@@ -96,7 +101,18 @@ mod tests {
 
     #[test]
     fn malformed_paths_are_named() {
-        for path in ["", "users", "/users?x=1", "/a#b", "/{a}/{a}", "/{a}/{*a}", "/a b", "/ü"] {
+        for path in [
+            "",
+            "users",
+            "/users?x=1",
+            "/a#b",
+            "/{a}/{a}",
+            "/{a}/{*a}",
+            "/a b",
+            "/ü",
+            "/%61",
+            "/%c3%bc",
+        ] {
             let error = check(path).expect_err(path);
             assert!(error.to_string().contains(&format!("{path:?}")), "{error}");
         }

@@ -11,12 +11,12 @@ use polyport_bootstrap::{
     operation::{Bind, Endpoint, IntoReply, NoInput, Operation, ParamNames, Protocol},
 };
 
-use crate::{find, mount, request::Place};
+use crate::{Resources, StaticFiles, find, mount::Mount, request::Place};
 
 /// HTTP, as operations and reports know it.
 pub const PROTOCOL: Protocol = Protocol::new("http");
 
-/// Operations by method and path, and axum routers by prefix.
+/// Operations by method and path, and axum routers and files by prefix.
 ///
 /// A path is made of literal segments and parameters: `/rooms/{room}/messages`, and at its end
 /// `{*rest}` for everything that is left. `{{` and `}}` are literal braces. Parameters are
@@ -69,23 +69,6 @@ pub(crate) struct Route {
     pub(crate) params: OnceLock<ParamNames>,
     /// Where it is, once the table has it.
     pub(crate) place: Arc<Place>,
-}
-
-/// A router at its place.
-#[derive(Debug)]
-pub(crate) struct Mount {
-    pub(crate) prefix: String,
-    pub(crate) router: axum::Router,
-    /// Where its endpoint looks for it, once it is ready.
-    pub(crate) slot: Arc<OnceLock<axum::Router>>,
-    pub(crate) endpoint: Endpoint,
-}
-
-impl Mount {
-    /// The paths that it answers: `/pages/*`.
-    pub(crate) fn pattern(&self) -> String {
-        format!("{}/*", self.prefix.trim_end_matches('/'))
-    }
 }
 
 impl Route {
@@ -185,10 +168,42 @@ impl HttpRoutes {
     /// ```
     #[must_use]
     pub fn mount(mut self, prefix: &str, router: axum::Router) -> Self {
-        let slot = Arc::new(OnceLock::new());
-        let endpoint = mount::endpoint(&slot);
-        self.mounts.push(Mount { prefix: prefix.to_owned(), router, slot, endpoint });
+        self.mounts.push(Mount::router(prefix, router));
         self
+    }
+
+    /// Serves the files of a folder below a prefix, or at `/` for whatever the table does not know:
+    /// [`StaticFiles`] says how. What stands around operations stands around files, too, aspects
+    /// excepted.
+    #[must_use]
+    pub fn files(mut self, prefix: &str, files: impl Into<StaticFiles>) -> Self {
+        self.mounts.push(Mount::files(prefix, files.into()));
+        self
+    }
+
+    /// Serves the actions of a resource in their usual places ([`Resources`] has the table).
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_bootstrap::operation::{Fault, Path};
+    /// use polyport_http::HttpRoutes;
+    ///
+    /// async fn index() -> Result<Vec<u64>, Fault> {
+    ///     Ok(vec![7])
+    /// }
+    ///
+    /// async fn show(Path(id): Path<u64>) -> Result<u64, Fault> {
+    ///     Ok(id)
+    /// }
+    ///
+    /// // GET /users and GET /users/{id}
+    /// let routes = HttpRoutes::default().resources("/users", |users| users.index(index).show(show));
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn resources(self, path: &str, add: impl FnOnce(Resources) -> Resources) -> Self {
+        let routes = add(Resources::default()).into_routes();
+        self.prefix(path, |_| routes)
     }
 
     /// Puts a prefix before all paths that are added within, those of mounted routers too. `/`

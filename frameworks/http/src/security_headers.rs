@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use garde::Validate;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -11,13 +10,11 @@ use http::{
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use polyport_bootstrap::operation::{Context, Fault, Interceptor, Next, Reply};
 use serde::{Deserialize, Serialize};
 
 /// The section `http.security_headers`: what answers tell browsers. A header that an operation or a
-/// mounted router sets by itself stays as it is; an empty text leaves one out.
-///
-/// It is the middleware `security-headers` of the core band: its headers stand on faults as well.
+/// mounted router sets by itself stays as it is; an empty text leaves one out. They stand on every
+/// answer, whoever gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default)]
 #[garde(allow_unvalidated)]
@@ -67,10 +64,7 @@ fn is_value(text: &str, _: &()) -> garde::Result {
     }
 }
 
-/// How many further headers an answer mostly has: its type and the request's id.
-const ROOM: usize = 3;
-
-/// The middleware `security-headers`.
+/// What all answers tell browsers.
 #[derive(Debug)]
 pub(crate) struct SecurityHeaders(HeaderMap);
 
@@ -99,28 +93,10 @@ impl SecurityHeaders {
         let headers: HeaderMap = all.into_iter().filter_map(value).collect();
         (settings.enabled && !headers.is_empty()).then_some(Self(headers))
     }
-}
-
-#[async_trait]
-impl Interceptor for SecurityHeaders {
-    async fn intercept(&self, context: &Context, next: Next<'_>) -> Result<Reply, Fault> {
-        match next.run(context).await {
-            Ok(mut reply) => {
-                let headers = reply.headers_mut();
-                headers.reserve(self.0.len() + ROOM);
-                for (name, value) in &self.0 {
-                    headers.entry(name).or_insert_with(|| value.clone());
-                }
-                Ok(reply)
-            }
-            Err(mut fault) => {
-                for (name, value) in &self.0 {
-                    if !fault.headers().contains_key(name) {
-                        fault = fault.with_header(name.clone(), value.clone());
-                    }
-                }
-                Err(fault)
-            }
+    /// Adds them to an answer, whose own ones win.
+    pub(crate) fn write(&self, answer: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            answer.entry(name).or_insert_with(|| value.clone());
         }
     }
 }

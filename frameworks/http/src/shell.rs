@@ -1,4 +1,5 @@
-//! What stands around every request: its id, and an answer whatever happens.
+//! What stands around every request: its id, and an answer whatever happens, with what all answers
+//! say.
 
 use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc};
 
@@ -14,6 +15,7 @@ use crate::{
     dispatch::Dispatch,
     head::{Identity, X_REQUEST_ID},
     layers::Layers,
+    outermost::Outermost,
     refusal::Refusal,
 };
 
@@ -22,19 +24,39 @@ pub(crate) struct Shell {
     pub(crate) dispatch: Arc<Dispatch>,
     /// None where there are none, which is free.
     pub(crate) layers: Option<Layers>,
+    pub(crate) outermost: Outermost,
 }
 
 impl Handler for Shell {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let identity = Identity::of(request.headers());
+        let reader = self.outermost.reader(request.headers());
+        let mut response = match self.outermost.preflight(&request, &self.dispatch.table) {
+            Some(mut response) => {
+                response.headers_mut().insert(X_REQUEST_ID, identity.header);
+                response
+            }
+            None => self.answer(request, &identity).await,
+        };
+        self.outermost.write(reader, response.headers_mut());
+        response
+    }
+}
+
+impl Shell {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        identity: &Identity,
+    ) -> Response<ResponseBody> {
         let is_head = request.method() == Method::HEAD;
         let answer = async {
             match &self.layers {
-                None => self.dispatch.answer(request, &identity).await,
-                Some(layers) => layers.answer(request, &identity).await,
+                None => self.dispatch.answer(request, identity).await,
+                Some(layers) => layers.answer(request, identity).await,
             }
         };
-        whatever_happens(&self.dispatch.core, &identity, is_head, answer).await
+        whatever_happens(&self.dispatch.core, identity, is_head, answer).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The route table: which operation or mounted router answers a request.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::Path as FsPath, sync::Arc};
 
 use http::{HeaderValue, Method};
 use matchit::{InsertError, Params};
@@ -12,7 +12,7 @@ use crate::{
     pattern::{self, Shape},
     redirect::RedirectHosts,
     request::Place,
-    routes::{self, Route},
+    routes::Route,
 };
 
 /// Every route of one framework. Paths and mounts have a tree each, since a prefix may reach over
@@ -76,6 +76,7 @@ impl Table {
         module: &str,
         routes: HttpRoutes,
         redirects: &Arc<RedirectHosts>,
+        base: &FsPath,
     ) -> Vec<Error> {
         let mut errors = routes.misuses;
         let place = |route: &str| {
@@ -87,7 +88,7 @@ impl Table {
         }
         for mount in routes.mounts {
             let place = place(&mount.pattern());
-            errors.extend(self.add_mount(module, mount, place).err());
+            errors.extend(self.add_mount(module, mount, place, base).err());
         }
         errors
     }
@@ -123,10 +124,12 @@ impl Table {
     fn add_mount(
         &mut self,
         module: &str,
-        mount: routes::Mount,
+        mount: mount::Mount,
         place: Arc<Place>,
+        base: &FsPath,
     ) -> Result<(), Error> {
-        let prefix = mount.prefix.as_str();
+        let prefix = mount.prefix.clone();
+        let prefix = prefix.as_str();
         let here = |error: Error| error.context(format!("mount {prefix} (module {module})"));
         pattern::check(prefix).map_err(here)?;
         if prefix.contains("{*") {
@@ -138,8 +141,8 @@ impl Table {
             error => here(pattern::refused(prefix, &error)),
         };
         self.probe(prefix).map_err(refused)?;
-        let _ = mount.slot.set(mount::prepare(prefix, mount.router));
-        let mounted = Arc::new(Mounted { endpoint: mount.endpoint, place });
+        let endpoint = mount.settle(prefix, base).map_err(here)?;
+        let mounted = Arc::new(Mounted { endpoint, place });
         for path in patterns(prefix) {
             let entry = Mount { shape: Shape::of(&path), mounted: Arc::clone(&mounted) };
             self.mounts.insert(&path, entry).map_err(|e| here(pattern::refused(&path, &e)))?;
@@ -163,9 +166,9 @@ impl Table {
             |(known, module)| format!("{known}/ (module {module})"),
         );
         Error::wiring(format!(
-            "two routers are mounted over the same paths: {prefix}/ (module {module}) and {other}"
+            "two are mounted over the same paths: {prefix}/ (module {module}) and {other}"
         ))
-        .advise("merge them into one router, or give one of them another prefix")
+        .advise("merge routers into one, or give one of them another prefix")
     }
 }
 

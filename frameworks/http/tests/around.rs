@@ -15,7 +15,7 @@ use polyport_bootstrap::{
 };
 use polyport_http::{HttpFramework, HttpRequest, HttpRoutes, testing::HttpTest};
 use serde_json::{Value, json};
-use support::{Post, bootstrap, hello, module, post, within};
+use support::{Post, hello, module, post, within};
 use tower::util::MapRequestLayer;
 
 /// Keeps what it has seen, and leaves a header.
@@ -148,125 +148,11 @@ async fn routers_and_the_fallback_stand_in_the_registry() {
             (exposure.operation().kind(), names)
         };
         let (kind, names) = chain("ANY /pages/*");
-        assert_eq!((kind, names.len()), (OperationKind::Native, 3));
+        assert_eq!((kind, names.len()), (OperationKind::Native, 2));
         let (kind, names) = chain("(fallback)");
         assert_eq!(kind, OperationKind::Fallback);
-        assert_eq!(names, ["security-headers", "log"]);
-        assert_eq!(chain("GET /hello").1, names_of_hello());
-    })
-    .await;
-}
-
-fn names_of_hello() -> [&'static str; 3] {
-    ["security-headers", "log", "only_with_a_token"]
-}
-
-const ORIGIN: &str = "https://app.example";
-
-async fn shared(origins: Value) -> TestApp {
-    let routes = |r: HttpRoutes| {
-        r.get("/hello", hello).options("/own", hello).get("/own", hello).mount("/pages", pages())
-    };
-    let guard = |context: &Context| only_with_a_token(context);
-    let bootstrap = bootstrap(routes).pipeline(move |p| p.guard(guard));
-    let credentials = origins != json!(["*"]);
-    let app = create_bootstrap(bootstrap).config("http.cors.origins", origins);
-    app.config("http.cors.credentials", credentials).await.expect("it starts")
-}
-
-#[tokio::test]
-async fn preflights_of_what_is_served_are_answered_before_any_guard() {
-    within(async {
-        let app = shared(json!([ORIGIN])).await;
-        let ask = async |path: &str, origin: &str| {
-            let request = app.http().options(path).header("origin", origin);
-            request.header("access-control-request-method", "PUT").await
-        };
-        for path in ["/hello", "/own", "/pages/who"] {
-            let reply = ask(path, ORIGIN).await;
-            assert_eq!(reply.status(), 204, "{path}");
-            assert_eq!(reply.header("access-control-allow-origin"), Some(ORIGIN));
-            assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
-            assert_eq!(reply.header("access-control-max-age"), Some("600"));
-            let methods = reply.header("access-control-allow-methods");
-            assert_eq!(methods, Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
-            let varies: Vec<_> = reply.headers().get_all("vary").iter().collect();
-            assert!(varies.contains(&&HeaderValue::from_static("origin")), "{varies:?}");
-        }
-        let reply = ask("/hello", "https://evil.example").await;
-        assert_eq!(reply.header("access-control-allow-origin"), None);
-        assert_eq!(reply.header("access-control-allow-methods"), None);
-        let reply = ask("/nothing", ORIGIN).await;
-        assert_eq!(reply.status(), 404);
-        assert_eq!(reply.header("access-control-allow-origin"), Some(ORIGIN), "pages may read it");
-        let reply = app.http().options("/hello").header("origin", ORIGIN).await;
-        assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"), "it is no preflight");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn answers_and_faults_say_who_may_read_them() {
-    within(async {
-        let app = shared(json!([ORIGIN])).await;
-        for (authorization, status) in [("x", 200), ("", 401)] {
-            let mut request = app.http().get("/hello").header("origin", ORIGIN);
-            if !authorization.is_empty() {
-                request = request.header("authorization", authorization);
-            }
-            let reply = request.await;
-            assert_eq!(reply.status(), status);
-            assert_eq!(reply.header("access-control-allow-origin"), Some(ORIGIN));
-            assert_eq!(reply.header("access-control-expose-headers"), Some("x-request-id"));
-        }
-        let reply = app.http().get("/hello").header("origin", "https://evil.example").await;
-        assert_eq!(reply.header("access-control-allow-origin"), None);
-        assert_eq!(reply.header("vary"), Some("origin"));
-        let any = shared(json!(["*"])).await;
-        let reply = any.http().get("/hello").header("origin", "https://evil.example").await;
-        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(reply.header("access-control-allow-credentials"), None);
-        assert_eq!(reply.header("vary"), None);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn any_origin_with_credentials_does_not_start() {
-    for anybody in ["*", "null", "https://*"] {
-        let app = create_bootstrap(bootstrap(|r| r))
-            .config("http.cors.origins", json!([anybody]))
-            .config("http.cors.credentials", true);
-        let error = app.await.expect_err("anybody could act for the user");
-        assert!(format!("{error:?}").contains("name the origins"), "{error:?}");
-    }
-}
-
-#[tokio::test]
-async fn security_headers_are_as_they_are_set() {
-    within(async {
-        let framed = async || {
-            let value = HeaderValue::from_static("DENY");
-            Ok::<_, Fault>(Reply::json(1).with_header(http::header::X_FRAME_OPTIONS, value))
-        };
-        let routes = move |r: HttpRoutes| r.get("/hello", hello).get("/framed", framed);
-        let app = create_bootstrap(bootstrap(routes))
-            .config("http.security_headers.hsts", "1day")
-            .config("http.security_headers.referrer_policy", "")
-            .config("http.security_headers.frame_ancestors", "'none'")
-            .await
-            .expect("it starts");
-        let reply = app.http().get("/hello").await;
-        assert_eq!(reply.header("strict-transport-security"), Some("max-age=86400"));
-        assert_eq!(reply.header("content-security-policy"), Some("frame-ancestors 'none'"));
-        assert_eq!(reply.header("referrer-policy"), None);
-        assert_eq!(reply.header("content-type"), Some("application/json"));
-        let reply = app.http().get("/framed").await;
-        assert_eq!(reply.headers().get_all("x-frame-options").iter().count(), 1);
-        assert_eq!(reply.header("x-frame-options"), Some("DENY"));
-        let off = create_bootstrap(bootstrap(|r| r.get("/hello", hello)));
-        let off = off.config("http.security_headers.enabled", false).await.expect("it starts");
-        assert_eq!(off.http().get("/hello").await.header("x-content-type-options"), None);
+        assert_eq!(names, ["log"]);
+        assert_eq!(chain("GET /hello").1, ["log", "only_with_a_token"]);
     })
     .await;
 }

@@ -241,3 +241,28 @@ async fn the_status_of_success_is_the_routes() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn paths_that_mean_the_same_are_the_same() {
+    within(async {
+        let inner = axum::Router::new().route("/deep", axum::routing::get("axum's"));
+        let app = serve(move |r| {
+            r.get("/fine", me)
+                .get("/%C3%BC", me)
+                .get("/{*rest}", echo_rest)
+                .mount("/in", inner.clone())
+        })
+        .await;
+        for path in ["/fine", "/%66ine", "/%66%69%6e%65", "/%c3%bc", "/%C3%Bc"] {
+            assert_eq!(app.http().get(path).await.json::<String>(), "me", "{path}");
+        }
+        for path in ["/in/deep", "/%69n/deep", "/in/%64eep?x=%61"] {
+            assert_eq!(app.http().get(path).await.text(), "axum's", "{path}");
+        }
+        let encoded = app.http().get("/%2Ffine").await;
+        assert_eq!(encoded.json::<String>(), "/fine", "an encoded slash is data");
+        let reply = app.http().get("/a/../fine").await;
+        assert_eq!(reply.json::<String>(), "a/../fine", "dot segments are the client's");
+    })
+    .await;
+}

@@ -55,6 +55,7 @@ fn routes(r: HttpRoutes) -> HttpRoutes {
         .get("/panics", panics)
         .get("/raw", broken_json)
         .get("/endless", endless)
+        .get("/flood", async || Ok::<_, Fault>(Items::new(stream::repeat(7).map(Ok::<_, Fault>))))
 }
 
 #[tokio::test]
@@ -106,6 +107,28 @@ async fn a_silent_stream_of_events_shows_that_it_lives() {
         raw.until("data: 1\n\n").await;
         raw.until(":\n\n").await;
         raw.until(":\n\n").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_caller_waits_no_longer() {
+    within(async {
+        // The framework's time ends when the answer begins, the caller's does not.
+        let app = create_bootstrap(bootstrap(routes)).config("http.timeout", "20ms").await;
+        let app = app.expect("it starts");
+        let began = std::time::Instant::now();
+        let patient = |path: &str| app.http().get(path).header("x-request-timeout-ms", "60");
+        let reply = patient("/endless").await;
+        let (first, last) = reply.text().split_once('\n').expect("two lines");
+        let last: Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!((first, &last["data"]["reason"]), ("1", &json!("DEADLINE_EXCEEDED")));
+        assert!(began.elapsed() >= Duration::from_millis(60), "{:?}", began.elapsed());
+        let reply = patient("/endless").header("accept", "text/event-stream").await;
+        assert!(reply.text().starts_with("data: 1\n\nevent: exception\ndata: {"), "{reply:?}");
+        assert!(reply.text().contains("DEADLINE_EXCEEDED"), "{reply:?}");
+        // One that always has something comes to its end as well.
+        assert!(patient("/flood").await.text().contains("DEADLINE_EXCEEDED"));
     })
     .await;
 }
