@@ -22,8 +22,10 @@ const DRIP: Duration = Duration::from_secs(1);
 /// One attack, which goes on until what it begins is dropped.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
-    pub(crate) begin: fn(SocketAddr) -> Pin<Box<dyn Future<Output = JoinSet<()>> + Send>>,
+    pub(crate) begin: fn(SocketAddr) -> Begun,
 }
+
+type Begun = Pin<Box<dyn Future<Output = JoinSet<()>> + Send>>;
 
 pub(crate) const ATTACKS: [Attack; 7] = [
     Attack { name: "2,000 slow heads", begin: |at| Box::pin(drip(at, SLOW_HEAD)) },
@@ -128,7 +130,7 @@ async fn rapid_reset(mut stream: TcpStream) -> std::io::Result<()> {
 
 async fn ping_flood(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(&http2::hello()).await?;
-    let pings = http2::ping().repeat(100);
+    let pings = http2::ping(&[0; 8]).repeat(100);
     write_on(stream, async move || pings.clone()).await
 }
 

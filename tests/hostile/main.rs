@@ -11,6 +11,8 @@
 
 mod attacks;
 mod behaved;
+#[allow(dead_code, reason = "the tests of HTTP/2 use the rest")]
+#[path = "../http2/frames.rs"]
 mod http2;
 #[allow(dead_code, reason = "the tests of start and stop use the rest")]
 #[path = "../lifecycle/program.rs"]
