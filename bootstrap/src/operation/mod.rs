@@ -32,7 +32,7 @@ pub use active::ActiveOperation;
 pub(crate) use active::sentence;
 pub use binding::{
     AddedFormat, Bind, Body, BodyFormat, Codec, Codecs, Cookie, FilePart, Header, NoInput,
-    ParamNames, Path, PathParams, Query, RawInput, Unbound, UnknownFormat, validated,
+    ParamNames, Path, PathParams, Query, RawInput, Unbound, UnknownFormat, cookies, validated,
 };
 #[doc(hidden)]
 pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     body::{self, RequestBody},
+    cookies,
     core::{Core, Early, Outcome},
     head::Identity,
     refusal::Refusal,
@@ -53,8 +54,11 @@ pub(crate) async fn call<B: RequestBody>(
     let mut call = core.parts(operation, head, &route.place, identity, deadline);
     (call.input.path, call.input.body, call.input.format) = (path, body, format);
     let context = Context::new(call);
-    let reply = route.endpoint.call(&context).await?;
-    Ok(reply::response(core, &context, route.status, reply, is_head)?)
+    let answered = match route.endpoint.call(&context).await {
+        Ok(reply) => reply::response(core, &context, route.status, reply, is_head),
+        Err(fault) => Err(fault),
+    };
+    Ok(cookies::written(&context, answered)?)
 }
 
 async fn payload<B: RequestBody>(

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,7 +11,7 @@ use polyport_bootstrap::{
     operation::{Endpoint, Exposure, Exposures},
 };
 
-use crate::{HttpRoutes, HttpSettings, PROTOCOL, redirect::RedirectHosts, table::Table};
+use crate::{HttpRoutes, HttpSettings, PROTOCOL, site::Site, table::Table};
 
 /// The HTTP framework's handle: where it listens, and what it serves.
 ///
@@ -37,18 +38,24 @@ struct Inner {
     exposures: Exposures,
     /// Stands before all paths that modules and applications add.
     prefix: String,
-    redirects: Arc<RedirectHosts>,
+    site: Arc<Site>,
     /// None once it serves.
     table: Mutex<Option<Table>>,
 }
 
 impl HttpApp {
-    pub(crate) fn new(core: AppCore, exposures: Exposures, settings: &HttpSettings) -> Self {
+    pub(crate) fn new(
+        core: AppCore,
+        exposures: Exposures,
+        settings: &HttpSettings,
+        base: &Path,
+    ) -> Self {
+        let site = Site::new(settings, base);
         Self(Arc::new(Inner {
             core,
             exposures,
             prefix: settings.prefix.clone(),
-            redirects: Arc::new(RedirectHosts::new(&settings.redirect_hosts)),
+            site,
             table: Mutex::new(Some(Table::default())),
         }))
     }
@@ -75,9 +82,7 @@ impl HttpApp {
         let exposed = self.0.exposures.add(exposures(&routes, module, self.name()));
         let mut errors = Vec::from_iter(exposed.err());
         match self.table().as_mut() {
-            Some(table) => {
-                errors.extend(table.add(module, routes, &self.0.redirects, self.base_dir()))
-            }
+            Some(table) => errors.extend(table.add(module, routes, &self.0.site)),
             None if errors.is_empty() => errors.push(Error::wiring("the table is sealed")),
             None => {}
         }

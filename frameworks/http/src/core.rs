@@ -19,10 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     HttpSettings, PROTOCOL,
+    cookies::{self, NewCookies},
     head::Identity,
     refusal::Refusal,
     reply,
     request::{Head, Place},
+    site::Site,
 };
 
 /// A response, or why there is none.
@@ -104,7 +106,10 @@ impl Core {
             keep_alive: unless_zero(settings.sse_keep_alive),
             closing,
             fallback,
-            nowhere: Arc::default(),
+            nowhere: Arc::new(Place {
+                route: String::new(),
+                site: Site::new(settings, ".".as_ref()),
+            }),
         }
     }
 
@@ -130,7 +135,7 @@ impl Core {
             Ok(reply) => reply::response(self, &context, None, reply, is_head),
             Err(fault) => Err(fault),
         };
-        answered.map_err(|fault| Refusal { fault, close })
+        cookies::written(&context, answered).map_err(|fault| Refusal { fault, close })
     }
 
     /// The parts of a call that come from the head of its request.
@@ -144,7 +149,8 @@ impl Core {
     ) -> Call {
         let Parts { method, uri, version, headers, mut extensions, .. } = parts;
         let query = uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
-        extensions.insert(Head { method, uri, version, place: Arc::clone(place) });
+        let (place, new_cookies) = (Arc::clone(place), NewCookies::default());
+        extensions.insert(Head { method, uri, version, place, new_cookies });
         Call {
             protocol: PROTOCOL,
             operation: Arc::clone(operation),

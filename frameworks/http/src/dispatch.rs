@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::{
     adapter,
     body::{self, RequestBody},
+    cookies,
     core::{Core, Early, Outcome, peer_of},
     head::{self, Identity, X_REQUEST_ID},
     mount::{Mounted, NativeCall},
@@ -116,11 +117,14 @@ impl Dispatch {
         let mut call = self.core.parts(operation, own, &mounted.place, identity, deadline);
         call.extensions.insert(Arc::clone(&native));
         let context = Context::new(call);
-        let reply = mounted.endpoint.call(&context).await?;
-        match (native.response(), reply.body()) {
-            (Some(response), ReplyBody::Native) => Ok(native_response(response, reply)),
-            _ => Ok(reply::response(&self.core, &context, None, reply, is_head)?),
-        }
+        let answered = match mounted.endpoint.call(&context).await {
+            Err(fault) => Err(fault),
+            Ok(reply) => match (native.response(), reply.body()) {
+                (Some(response), ReplyBody::Native) => Ok(native_response(response, reply)),
+                _ => reply::response(&self.core, &context, None, reply, is_head),
+            },
+        };
+        Ok(cookies::written(&context, answered)?)
     }
 }
 

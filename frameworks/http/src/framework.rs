@@ -152,7 +152,12 @@ impl Framework for HttpFramework {
         if context.free_ports() {
             settings.port = 0;
         }
-        let app = HttpApp::new(context.core(), context.exposures().clone(), &settings);
+        let app = HttpApp::new(
+            context.core(),
+            context.exposures().clone(),
+            &settings,
+            context.config().root(),
+        );
         let fallback = core::fallback();
         add_routes(&app, &settings, &fallback, &mut context)?;
         let host = ListenerHost::new(&context);

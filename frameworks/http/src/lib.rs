@@ -38,6 +38,7 @@ mod adapter;
 mod app;
 mod body;
 mod conditional;
+mod cookies;
 mod core;
 mod cors;
 mod dispatch;
@@ -62,12 +63,15 @@ mod security_headers;
 mod service;
 mod settings;
 mod shell;
+mod site;
 mod stream;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use ::cookie;
 pub use app::HttpApp;
+pub use cookies::{CookieSettings, Cookies, SecureCookies};
 pub use cors::CorsSettings;
 pub use files::StaticFiles;
 pub use framework::HttpFramework;

@@ -68,7 +68,7 @@ impl Redirect {
 
 impl IntoReply for Redirect {
     fn into_reply(self, context: &Context) -> Result<Reply, Fault> {
-        let allows = |head: &Head| head.place.redirects.allow(&self.target);
+        let allows = |head: &Head| head.place.site.redirects.allow(&self.target);
         if !self.is_anywhere && !context.extension().is_some_and(allows) {
             return Err(refused());
         }

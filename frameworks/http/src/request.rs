@@ -2,21 +2,21 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, Method, Uri, Version, uri::Scheme};
 use polyport_bootstrap::{
     Error,
     operation::{Context, Fault, FromContext, InputSlot, NoPayload, OperationInfo},
 };
 use polyport_listener::PeerAddr;
 
-use crate::{PROTOCOL, redirect::RedirectHosts};
+use crate::{PROTOCOL, cookies::NewCookies, site::Site};
 
 /// Where a request has been routed to.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     /// The pattern of the path; empty where nothing is served there.
     pub(crate) route: String,
-    pub(crate) redirects: Arc<RedirectHosts>,
+    pub(crate) site: Arc<Site>,
 }
 
 /// The head of a request without its headers, an extension of every call.
@@ -26,6 +26,15 @@ pub(crate) struct Head {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) place: Arc<Place>,
+    /// What the answer is going to set.
+    pub(crate) new_cookies: NewCookies,
+}
+
+impl Head {
+    /// Whether nobody on the way has read the request, as far as that is known.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
 }
 
 /// The request as HTTP knows it, as an argument of an operation; guards and middleware get it by

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
+    path::Path,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -24,16 +25,16 @@ use crate::{
     body::RequestBody,
     core::{self, Core, Early, Outcome},
     head::{self, Identity},
-    redirect::RedirectHosts,
     request::Place,
     routes::Route,
     shell,
+    site::Site,
 };
 
 /// Makes a tower service of an operation, with its own chain, for axum programs and others.
 pub trait IntoService<M: 'static>: Operation<M> {
     /// Makes the service: what the operation injects comes from `container`, and envelope, time,
-    /// body limit and hosts of redirects from `settings`. Around the operation stands what
+    /// body limit, cookies and hosts of redirects from `settings`. Around the operation stands what
     /// [`OperationExt::pipeline`](polyport_bootstrap::operation::OperationExt::pipeline) has added
     /// to it.
     ///
@@ -77,8 +78,8 @@ impl<M: 'static, Op: Operation<M>> IntoService<M> for Op {
         Self::Output: IntoReply,
     {
         let mut route = Route::new(Method::GET, "", self);
-        let redirects = Arc::new(RedirectHosts::new(&settings.redirect_hosts));
-        route.place = Arc::new(Place { route: String::new(), redirects });
+        let site = Site::new(settings, Path::new("."));
+        route.place = Arc::new(Place { route: String::new(), site });
         route.endpoint = route.endpoint.standalone(PROTOCOL, container).await?;
         let core = Core::new(
             container.clone(),

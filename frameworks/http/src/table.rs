@@ -10,9 +10,9 @@ use crate::{
     HttpRoutes,
     mount::{self, Mounted, patterns},
     pattern::{self, Shape},
-    redirect::RedirectHosts,
     request::Place,
     routes::Route,
+    site::Site,
 };
 
 /// Every route of one framework. Paths and mounts have a tree each, since a prefix may reach over
@@ -71,24 +71,17 @@ impl Table {
     }
 
     /// Adds what a module registered, and says what of it does not fit.
-    pub(crate) fn add(
-        &mut self,
-        module: &str,
-        routes: HttpRoutes,
-        redirects: &Arc<RedirectHosts>,
-        base: &FsPath,
-    ) -> Vec<Error> {
+    pub(crate) fn add(&mut self, module: &str, routes: HttpRoutes, site: &Arc<Site>) -> Vec<Error> {
         let mut errors = routes.misuses;
-        let place = |route: &str| {
-            Arc::new(Place { route: route.to_owned(), redirects: Arc::clone(redirects) })
-        };
+        let place =
+            |route: &str| Arc::new(Place { route: route.to_owned(), site: Arc::clone(site) });
         for mut route in routes.routes {
             route.place = place(&route.path);
             errors.extend(self.add_route(module, route).err());
         }
         for mount in routes.mounts {
             let place = place(&mount.pattern());
-            errors.extend(self.add_mount(module, mount, place, base).err());
+            errors.extend(self.add_mount(module, mount, place, &site.base).err());
         }
         errors
     }

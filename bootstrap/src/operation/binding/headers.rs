@@ -35,8 +35,9 @@ pub(super) fn cookie<'a>(metadata: &'a HeaderMap, name: &str) -> Option<Given<'a
     Some(Given::bytes(value))
 }
 
-/// All cookies, in the order in which they came.
-pub(super) fn cookies(metadata: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// All cookies of a call, names and values, in the order in which they came (RFC 6265, section 5.4):
+/// of one name the first counts. Quotes around a value do not belong to it.
+pub fn cookies(metadata: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = metadata.get_all(header::COOKIE).iter();
     lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
         let equals = pair.iter().position(|byte| *byte == b'=')?;

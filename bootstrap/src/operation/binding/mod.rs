@@ -36,6 +36,7 @@ pub use self::{
     codec::{AddedFormat, BodyFormat, Codec, Codecs, UnknownFormat},
     extractors::{Body, Cookie, Header, Path, Query},
     file::FilePart,
+    headers::cookies,
     params::{ParamNames, PathParams},
     raw::{RawInput, Unbound},
 };
