@@ -68,8 +68,9 @@ async fn payload<B: RequestBody>(
     body: B,
     deadline: Option<Instant>,
 ) -> Result<(Bytes, BodyFormat), Refusal> {
+    let limit = route.body_limit.unwrap_or(core.body_limit);
     if route.endpoint.info().streams_body() {
-        return leave(core, head, body, deadline).await;
+        return leave(limit, head, body, deadline).await;
     }
     if body.is_end_stream() {
         return Ok((Bytes::new(), BodyFormat::Json));
@@ -79,22 +80,22 @@ async fn payload<B: RequestBody>(
         false => Ok(BodyFormat::Json),
     };
     match format {
-        Ok(format) => Ok((body::read(head, body, core.body_limit, deadline).await?, format)),
+        Ok(format) => Ok((body::read(head, body, limit, deadline).await?, format)),
         Err(fault) => Err(body::refuse(head, body, fault.into()).await),
     }
 }
 
 /// Leaves the body to the operation.
 async fn leave<B: RequestBody>(
-    core: &Core,
+    limit: usize,
     head: &mut Parts,
     body: B,
     deadline: Option<Instant>,
 ) -> Result<(Bytes, BodyFormat), Refusal> {
-    if let Err(fault) = body::check_length(&body, core.body_limit) {
+    if let Err(fault) = body::check_length(&body, limit) {
         return Err(body::refuse(head, body, fault.into()).await);
     }
-    let stream = body::stream(body, core.body_limit, deadline);
+    let stream = body::stream(body, limit, deadline);
     head.extensions.insert(BodySource::new(stream));
     Ok((Bytes::new(), BodyFormat::Json))
 }

@@ -20,6 +20,24 @@ const DISCARD_LIMIT: u64 = 1024 * 1024;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_millis(500);
 
+/// As an attribute of an operation: the longest body of a request to it in bytes, whatever
+/// `http.body_limit` says.
+///
+/// # Examples
+/// ```
+/// use polyport_bootstrap::operation::{BodyStream, Fault, OperationExt};
+/// use polyport_http::{BodyLimit, HttpRoutes};
+///
+/// async fn import(body: BodyStream) -> Result<usize, Fault> {
+///     Ok(body.collect().await?.len())
+/// }
+///
+/// let routes = HttpRoutes::default().post("/import", import.attr(BodyLimit(64 * 1024 * 1024)));
+/// # drop(routes);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimit(pub usize);
+
 /// The body of a request: hyper's, or that of whichever server an operation is mounted in.
 pub(crate) trait RequestBody:
     Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static

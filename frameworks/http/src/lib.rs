@@ -68,9 +68,11 @@ mod stream;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upload;
 
 pub use ::cookie;
 pub use app::HttpApp;
+pub use body::BodyLimit;
 pub use cookies::{CookieSettings, Cookies, SecureCookies};
 pub use cors::CorsSettings;
 pub use files::StaticFiles;
@@ -84,3 +86,4 @@ pub use routes::{HttpModule, HttpRoutes, PROTOCOL};
 pub use security_headers::SecurityHeaderSettings;
 pub use service::{IntoService, OperationService};
 pub use settings::{HealthSettings, HttpSettings};
+pub use upload::{Upload, UploadSettings, UploadedFile};

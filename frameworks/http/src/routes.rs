@@ -11,7 +11,7 @@ use polyport_bootstrap::{
     operation::{Bind, Endpoint, IntoReply, NoInput, Operation, ParamNames, Protocol},
 };
 
-use crate::{Resources, StaticFiles, find, mount::Mount, request::Place};
+use crate::{BodyLimit, Resources, StaticFiles, find, mount::Mount, request::Place};
 
 /// HTTP, as operations and reports know it.
 pub const PROTOCOL: Protocol = Protocol::new("http");
@@ -65,6 +65,8 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) status: Option<StatusCode>,
     pub(crate) takes_input: bool,
+    /// The operation's own limit.
+    pub(crate) body_limit: Option<usize>,
     /// The names of the path's parameters, once the first call has them.
     pub(crate) params: OnceLock<ParamNames>,
     /// Where it is, once the table has it.
@@ -78,10 +80,12 @@ impl Route {
         Op::Input: Bind,
         Op::Output: IntoReply,
     {
+        let endpoint = Endpoint::json(operation);
         Self {
             method,
             path: path.to_owned(),
-            endpoint: Endpoint::json(operation),
+            body_limit: endpoint.info().attribute().map(|BodyLimit(limit)| *limit),
+            endpoint,
             status: None,
             takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),
             params: OnceLock::new(),

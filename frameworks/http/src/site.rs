@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{HttpSettings, cookies::CookieRules, redirect::RedirectHosts};
+use crate::{HttpSettings, UploadSettings, cookies::CookieRules, redirect::RedirectHosts};
 
 /// What all routes of a framework have in common.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub(crate) struct Site {
     pub(crate) base: PathBuf,
     pub(crate) redirects: RedirectHosts,
     pub(crate) cookies: CookieRules,
+    pub(crate) uploads: UploadSettings,
 }
 
 impl Site {
@@ -22,6 +23,7 @@ impl Site {
             base: base.to_owned(),
             redirects: RedirectHosts::new(&settings.redirect_hosts),
             cookies: CookieRules::new(&settings.cookies),
+            uploads: settings.uploads.clone(),
         })
     }
 }
