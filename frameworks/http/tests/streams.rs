@@ -18,7 +18,7 @@ use polyport_bootstrap::{
     operation::{ByteStream, Items},
     testing::create_bootstrap,
 };
-use polyport_http::{HttpRoutes, testing::HttpTest};
+use polyport_http::{HttpRoutes, LastEventId, ServerEvent, testing::HttpTest};
 use serde_json::{Value, json};
 use support::{Raw, bootstrap, serve, within};
 use tokio::sync::{Notify, mpsc};
@@ -74,6 +74,34 @@ async fn items_are_json_lines_or_events_as_the_client_asks() {
         assert_eq!(reply.text(), "data: { \"a\":  1}\n\n", "an event is one line");
         let reply = app.http().head("/count").await;
         assert_eq!((reply.header("content-type"), reply.text()), (Some("application/jsonl"), ""));
+    })
+    .await;
+}
+
+async fn ticks(LastEventId(last): LastEventId) -> Result<Items<ServerEvent>, Fault> {
+    let first = last.map_or(1, |last| last.parse::<u32>().map_or(99, |last| last + 1));
+    let tick = |n: u32| Ok::<_, Fault>(ServerEvent::json(&json!({ "n": n }))?.event("tick").id(n));
+    let bye = ServerEvent::text("good\nbye").retry(Duration::from_secs(3));
+    Ok(Items::new(stream::iter([tick(first), Ok(bye)])))
+}
+
+#[tokio::test]
+async fn events_have_names_ids_and_times_and_go_on_where_the_client_was() {
+    within(async {
+        let app = serve(|r| r.get("/ticks", ticks)).await;
+        let events = async |last: &str| {
+            let request = app.http().get("/ticks").header("accept", "text/event-stream");
+            request.header("last-event-id", last).await.text().to_owned()
+        };
+        let bye = "retry: 3000\ndata: good\ndata: bye\n\n";
+        let first = "event: tick\nid: 1\ndata: {\"n\":1}\n\n";
+        assert_eq!(events("").await, format!("{first}{bye}"));
+        let eighth = "event: tick\nid: 8\ndata: {\"n\":8}\n\n";
+        assert_eq!(events("7").await, format!("{eighth}{bye}"));
+        let lines = app.http().get("/ticks").await;
+        let tick = r#"{"event":"tick","id":"1","data":{"n":1}}"#;
+        let bye = r#"{"retry":3000,"data":"good\nbye"}"#;
+        assert_eq!(lines.text(), format!("{tick}\n{bye}\n"));
     })
     .await;
 }

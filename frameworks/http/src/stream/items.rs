@@ -20,7 +20,7 @@ use polyport_listener::BoxError;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{Format, source::Source};
-use crate::{core::Core, head};
+use crate::{ServerEvent, core::Core, head};
 
 /// Items that are there already are sent together, up to this many bytes.
 const TOGETHER: usize = 16 * 1024;
@@ -64,6 +64,9 @@ impl ItemsBody {
     }
 
     fn write(&mut self, item: &Value, out: &mut Vec<u8>) {
+        if let (Format::Events, Some(event)) = (self.format, item.downcast_ref::<ServerEvent>()) {
+            return event.write(out);
+        }
         let begin = out.len();
         if self.format == Format::Events {
             out.extend_from_slice(b"data: ");
