@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use crate::{
     body::{self, RequestBody},
-    cookies,
+    compression, cookies,
     core::{Core, Early, Outcome},
+    encoding::Coding,
     head::Identity,
     refusal::Refusal,
     reply,
@@ -69,6 +70,17 @@ async fn payload<B: RequestBody>(
     deadline: Option<Instant>,
 ) -> Result<(Bytes, BodyFormat), Refusal> {
     let limit = route.body_limit.unwrap_or(core.body_limit);
+    if core.decompresses
+        && let Some(coding) = Coding::of(&head.headers)
+    {
+        if let Err(fault) = body::check_length(&body, limit) {
+            return Err(body::refuse(head, body, fault.into()).await);
+        }
+        head.headers.remove(header::CONTENT_ENCODING);
+        head.headers.remove(header::CONTENT_LENGTH);
+        let body = compression::decoded(body, coding);
+        return Box::pin(payload(core, route, head, body, deadline)).await;
+    }
     if route.endpoint.info().streams_body() {
         return leave(limit, head, body, deadline).await;
     }

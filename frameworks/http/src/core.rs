@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) envelope: Arc<dyn Envelope>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) body_limit: usize,
+    /// Whether bodies may come compressed.
+    pub(crate) decompresses: bool,
     /// The formats in which bodies are understood.
     pub(crate) codecs: Arc<Codecs>,
     /// How often a stream of events that has nothing to say shows that it lives.
@@ -102,6 +104,7 @@ impl Core {
             envelope: settings.envelope.envelope(),
             timeout: unless_zero(settings.timeout),
             body_limit: settings.body_limit,
+            decompresses: settings.compression.requests,
             codecs,
             keep_alive: unless_zero(settings.sse_keep_alive),
             closing,

@@ -32,6 +32,14 @@ impl Coding {
         }
     }
 
+    /// The one that a body comes in, where it is one of these and the only one.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(header::CONTENT_ENCODING).iter();
+        let (Some(given), None) = (lines.next(), lines.next()) else { return None };
+        let given = given.as_bytes().trim_ascii();
+        Self::ALL.into_iter().find(|coding| given.eq_ignore_ascii_case(coding.name().as_bytes()))
+    }
+
     pub(crate) fn header(self) -> HeaderValue {
         HeaderValue::from_static(self.name())
     }

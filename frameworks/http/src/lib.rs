@@ -37,6 +37,7 @@
 mod adapter;
 mod app;
 mod body;
+mod compression;
 mod conditional;
 mod cookies;
 mod core;
@@ -74,6 +75,7 @@ mod upload;
 pub use ::cookie;
 pub use app::HttpApp;
 pub use body::BodyLimit;
+pub use compression::{CompressionCoding, CompressionSettings};
 pub use cookies::{CookieSettings, Cookies, SecureCookies};
 pub use cors::CorsSettings;
 pub use event::{LastEventId, ServerEvent};

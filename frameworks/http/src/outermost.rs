@@ -7,7 +7,9 @@ use polyport_listener::ResponseBody;
 
 use crate::{
     HttpSettings,
+    compression::Compression,
     cors::{self, Cors},
+    encoding::Coding,
     head, normal,
     security_headers::SecurityHeaders,
     table::{Found, Table},
@@ -16,6 +18,7 @@ use crate::{
 /// What every answer of a framework says, whoever gives it.
 #[derive(Debug)]
 pub(crate) struct Outermost {
+    compression: Option<Compression>,
     cors: Option<Cors>,
     security_headers: Option<SecurityHeaders>,
 }
@@ -23,6 +26,7 @@ pub(crate) struct Outermost {
 impl Outermost {
     pub(crate) fn new(settings: &HttpSettings) -> Self {
         Self {
+            compression: Compression::new(&settings.compression),
             cors: Cors::new(&settings.cors),
             security_headers: SecurityHeaders::new(&settings.security_headers),
         }
@@ -41,18 +45,37 @@ impl Outermost {
         (is_plain && is_served).then(|| cors.preflight(request.headers()))
     }
 
-    /// Who may read the answer to a request with these headers.
-    pub(crate) fn reader(&self, request: &HeaderMap) -> Option<HeaderValue> {
-        self.cors.as_ref().and_then(|cors| cors.reader(request))
+    /// Who sends these headers, as far as the answer depends on it.
+    pub(crate) fn asker(&self, request: &HeaderMap) -> Asker {
+        Asker {
+            reader: self.cors.as_ref().and_then(|cors| cors.reader(request)),
+            coding: self.compression.as_ref().and_then(|all| all.coding_for(request)),
+        }
     }
 
     /// Completes an answer.
-    pub(crate) fn write(&self, reader: Option<HeaderValue>, answer: &mut HeaderMap) {
+    pub(crate) fn complete(
+        &self,
+        mut answer: Response<ResponseBody>,
+        asker: Asker,
+    ) -> Response<ResponseBody> {
+        if let Some(compression) = &self.compression {
+            answer = compression.compress(answer, asker.coding);
+        }
         if let Some(cors) = &self.cors {
-            cors.write(reader, answer);
+            cors.write(asker.reader, answer.headers_mut());
         }
         if let Some(headers) = &self.security_headers {
-            headers.write(answer);
+            headers.write(answer.headers_mut());
         }
+        answer
     }
+}
+
+/// What of a request its answer depends on.
+pub(crate) struct Asker {
+    /// The origin that may read the answer.
+    reader: Option<HeaderValue>,
+    /// The coding that it is compressed in.
+    coding: Option<Coding>,
 }

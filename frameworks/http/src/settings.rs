@@ -6,7 +6,9 @@ use garde::Validate;
 use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::{CookieSettings, CorsSettings, SecurityHeaderSettings, UploadSettings};
+use crate::{
+    CompressionSettings, CookieSettings, CorsSettings, SecurityHeaderSettings, UploadSettings,
+};
 
 /// The section `http`; a framework named `admin` reads `http_admin`.
 ///
@@ -54,6 +56,9 @@ pub struct HttpSettings {
     /// nobody on the way takes it for dead. `0s` sends none; default 15 s.
     #[serde(with = "humantime_serde")]
     pub sse_keep_alive: Duration,
+    /// Whether answers are compressed.
+    #[garde(dive)]
+    pub compression: CompressionSettings,
     /// What files clients may send.
     #[garde(dive)]
     pub uploads: UploadSettings,
@@ -101,6 +106,7 @@ impl Default for HttpSettings {
             prefix: String::new(),
             redirect_hosts: Vec::new(),
             sse_keep_alive: Duration::from_secs(15),
+            compression: CompressionSettings::default(),
             uploads: UploadSettings::default(),
             cookies: CookieSettings::default(),
             cors: CorsSettings::default(),

@@ -30,16 +30,15 @@ pub(crate) struct Shell {
 impl Handler for Shell {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let identity = Identity::of(request.headers());
-        let reader = self.outermost.reader(request.headers());
-        let mut response = match self.outermost.preflight(&request, &self.dispatch.table) {
+        let asker = self.outermost.asker(request.headers());
+        let response = match self.outermost.preflight(&request, &self.dispatch.table) {
             Some(mut response) => {
                 response.headers_mut().insert(X_REQUEST_ID, identity.header);
                 response
             }
             None => self.answer(request, &identity).await,
         };
-        self.outermost.write(reader, response.headers_mut());
-        response
+        self.outermost.complete(response, asker)
     }
 }
 
