@@ -22,8 +22,9 @@ pub struct TimeoutOptions {
     pub after: Option<Duration>,
 }
 
-/// An attribute: how long an operation may take, whatever `middleware.timeout.after` says. The
-/// deadline that the caller has set holds as well.
+/// An attribute: how long an operation may take, whatever `middleware.timeout.after` says; on HTTP
+/// its calls have this time instead of `http.timeout`, too. The deadline that the caller has set
+/// holds as well.
 ///
 /// # Examples
 /// ```
@@ -50,6 +51,12 @@ impl Timeout {
     pub const fn new(after: Duration) -> Self {
         assert!(!after.is_zero(), "no call can be answered in no time");
         Self(after)
+    }
+
+    /// After how long it is ended.
+    #[must_use]
+    pub const fn after(self) -> Duration {
+        self.0
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     compression, cookies,
     core::{Core, Early, Outcome},
     encoding::Coding,
-    head::Identity,
+    head::{self, Identity},
     refusal::Refusal,
     reply,
     routes::Route,
@@ -38,6 +38,11 @@ pub(crate) async fn call<B: RequestBody>(
     deadline: Option<Instant>,
 ) -> Outcome {
     let operation = route.endpoint.info();
+    let deadline = match route.timeout {
+        None => deadline,
+        // What the caller asks for has been found to be a number.
+        own => head::deadline(request.headers(), own).unwrap_or(deadline),
+    };
     let flight = operation.enter_reading();
     let (mut head, body) = request.into_parts();
     let (body, format) = match payload(core, route, &mut head, body, deadline).await {

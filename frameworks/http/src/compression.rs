@@ -197,7 +197,8 @@ fn encoded(body: ResponseBody, coding: Coding) -> ResponseBody {
 
 /// The body of a request, decompressed as it is read.
 pub(crate) fn decoded(body: impl RequestBody, coding: Coding) -> ResponseBody {
-    let pieces = BodyDataStream::new(body).map_err(|error| io::Error::other(error.into()));
+    // An error of I/O hides what it is made of; this one leads to it.
+    let pieces = BodyDataStream::new(body).map_err(|e| io::Error::other(axum::Error::new(e)));
     let reader = StreamReader::new(pieces);
     match coding {
         Coding::Gzip => streamed(GzipDecoder::new(reader)),

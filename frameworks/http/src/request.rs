@@ -30,11 +30,9 @@ pub(crate) struct Head {
     pub(crate) new_cookies: NewCookies,
 }
 
-impl Head {
-    /// Whether nobody on the way has read the request, as far as that is known.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.uri.scheme() == Some(&Scheme::HTTPS)
-    }
+/// Whether nobody on the way has read the request, as far as that is known.
+pub(crate) fn is_secure(context: &Context) -> bool {
+    context.extension::<Head>().is_some_and(|head| head.uri.scheme() == Some(&Scheme::HTTPS))
 }
 
 /// The request as HTTP knows it, as an argument of an operation; guards and middleware get it by

@@ -3,11 +3,13 @@
 use std::{
     any::TypeId,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use http::{Method, StatusCode};
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, ModuleBuilder, RouteSet,
+    middleware::Timeout,
     operation::{Bind, Endpoint, IntoReply, NoInput, Operation, ParamNames, Protocol},
 };
 
@@ -65,8 +67,9 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) status: Option<StatusCode>,
     pub(crate) takes_input: bool,
-    /// The operation's own limit.
+    /// The operation's own limits, where it has some.
     pub(crate) body_limit: Option<usize>,
+    pub(crate) timeout: Option<Duration>,
     /// The names of the path's parameters, once the first call has them.
     pub(crate) params: OnceLock<ParamNames>,
     /// Where it is, once the table has it.
@@ -85,6 +88,7 @@ impl Route {
             method,
             path: path.to_owned(),
             body_limit: endpoint.info().attribute().map(|BodyLimit(limit)| *limit),
+            timeout: endpoint.info().attribute::<Timeout>().map(|timeout| timeout.after()),
             endpoint,
             status: None,
             takes_input: TypeId::of::<Op::Input>() != TypeId::of::<NoInput>(),

@@ -2,12 +2,13 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use polyport_bootstrap::{
     Fault, FaultKind, Result,
-    operation::{Ctx, Inject},
+    middleware::Timeout,
+    operation::{Ctx, Inject, OperationExt},
     testing::create_bootstrap,
 };
 use polyport_http::{HttpRoutes, testing::HttpTest};
@@ -238,6 +239,30 @@ impl polyport_bootstrap::Module for Gate {
         m.provide_value(Arc::new(Notify::new()));
         Ok(())
     }
+}
+
+#[tokio::test]
+async fn an_operation_has_its_own_time_where_it_says_so() {
+    within(async {
+        let slow = async || {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            Ok::<_, Fault>("slow")
+        };
+        let own = |after| Timeout::new(Duration::from_millis(after));
+        let routes = move |r: HttpRoutes| {
+            r.get("/slow", slow)
+                .get("/slower", slow.attr(own(10_000)))
+                .get("/fast", slow.attr(own(5)))
+        };
+        let app = create_bootstrap(bootstrap(routes)).config("http.timeout", "20ms").await;
+        let app = app.expect("it starts");
+        assert_eq!(app.http().get("/slow").await.status(), 504);
+        assert_eq!(app.http().get("/slower").await.status(), 200);
+        assert_eq!(app.http().get("/fast").await.status(), 504);
+        let asked = app.http().get("/slower").header("x-request-timeout-ms", "20").await;
+        assert_eq!(asked.status(), 504, "the caller's time holds as well");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use polyport_bootstrap::{
 use self::keys::Keys;
 pub(crate) use self::new::{NewCookies, written};
 pub use self::settings::{CookieSettings, SecureCookies};
-use crate::{PROTOCOL, request::Head};
+use crate::{
+    PROTOCOL,
+    request::{self, Head},
+};
 
 /// The cookies of a request and of its answer, as an argument of an operation; guards and middleware
 /// get them by [`of`](Self::of). On HTTP only: elsewhere it is a wiring error at start.
@@ -128,7 +131,7 @@ impl Cookies {
 
     fn add(&self, mut cookie: Cookie<'static>) -> Result<(), Fault> {
         if let Some(head) = self.head() {
-            head.place.site.cookies.complete(&mut cookie, head.is_secure());
+            head.place.site.cookies.complete(&mut cookie, request::is_secure(&self.0));
             head.new_cookies.add(cookie)?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use http_body::{Body, Frame};
 use polyport_bootstrap::{
     Error,
+    middleware::Timeout,
     operation::{Context, Fault, Items, Value},
     wire::Envelope,
 };
@@ -38,13 +39,15 @@ pub(crate) struct ItemsBody {
 
 impl ItemsBody {
     pub(crate) fn new(core: &Core, context: &Context, items: Items<Value>, format: Format) -> Self {
+        let own = context.operation().attribute::<Timeout>().map(|timeout| timeout.after());
+        let limit = own.or(core.timeout);
         let period = core.keep_alive.filter(|_| format == Format::Events);
         Self {
             source: Source::new(core, context, items.boxed()),
             format,
             envelope: Arc::clone(&core.envelope),
             keep_alive: period.map(|period| (period, Box::pin(sleep(period)))),
-            patience: head::patience(context, core.timeout).map(|end| Box::pin(sleep_until(end))),
+            patience: head::patience(context, limit).map(|end| Box::pin(sleep_until(end))),
         }
     }
 

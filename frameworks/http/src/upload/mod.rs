@@ -157,7 +157,7 @@ impl<'c> Reader<'c> {
         Ok(Self { settings, folder, upload: Upload::default() })
     }
 
-    async fn read(mut self, mut parts: Parts<'_>) -> Result<Upload, Fault> {
+    async fn read(mut self, mut parts: Parts<'_, BodyStream>) -> Result<Upload, Fault> {
         let mut count = 0;
         while let Some(part) = parts.next().await? {
             count += 1;
@@ -178,7 +178,7 @@ impl<'c> Reader<'c> {
 
     async fn text(
         &mut self,
-        parts: &mut Parts<'_>,
+        parts: &mut Parts<'_, BodyStream>,
         mut part: Field<'static>,
         field: String,
     ) -> Result<(), Fault> {
@@ -197,7 +197,7 @@ impl<'c> Reader<'c> {
 
     async fn file(
         &mut self,
-        parts: &mut Parts<'_>,
+        parts: &mut Parts<'_, BodyStream>,
         mut part: Field<'static>,
         field: String,
         given: &str,

@@ -11,22 +11,22 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use multer::{Field, Multipart};
-use polyport_bootstrap::operation::{BodyStream, Fault};
+use polyport_bootstrap::operation::Fault;
 
 /// How many bytes may come in without being a part's: its headers, and what stands before the first.
 const MOST_UNREAD: usize = 64 * 1024;
 
 /// Takes a body apart. The reader of the format gets a piece of the body only where it waits for one,
 /// so that no more than one is kept.
-pub(super) struct Parts<'b> {
-    body: &'b mut BodyStream,
+pub(super) struct Parts<'b, S> {
+    body: &'b mut S,
     multipart: Multipart<'static>,
     slot: Slot,
     unread: usize,
 }
 
-impl<'b> Parts<'b> {
-    pub(super) fn new(body: &'b mut BodyStream, boundary: &str) -> Self {
+impl<'b, S: Stream<Item = Result<Bytes, Fault>> + Unpin> Parts<'b, S> {
+    pub(super) fn new(body: &'b mut S, boundary: &str) -> Self {
         let slot = Slot::default();
         Self { body, multipart: Multipart::new(slot.clone(), boundary), slot, unread: 0 }
     }
@@ -110,6 +110,61 @@ impl Stream for Slot {
             None if waiting.has_ended => Poll::Ready(None),
             // Whoever polls the reader fills the slot itself, and needs no waking.
             None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The parts of a body that comes in these pieces: names and contents.
+    async fn read(pieces: Vec<Bytes>) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let mut body = stream::iter(pieces.into_iter().map(Ok));
+        let mut parts = Parts::new(&mut body, "cut");
+        let mut all = Vec::new();
+        while let Some(mut part) = parts.next().await? {
+            let (name, mut content) = (part.name().unwrap_or_default().to_owned(), Vec::new());
+            while let Some(bytes) = parts.bytes(&mut part).await? {
+                content.extend_from_slice(&bytes);
+            }
+            all.push((name, content));
+        }
+        Ok(all)
+    }
+
+    fn pieces(body: &[u8], size: usize) -> Vec<Bytes> {
+        body.chunks(size).map(Bytes::copy_from_slice).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_is_the_same_however_it_comes_in(
+            contents in prop::collection::vec("[a-c\r\n-]{0,20}", 0..4),
+            size in 1_usize..64,
+        ) {
+            let mut body = String::new();
+            for content in &contents {
+                body += "--cut\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n";
+                body += &format!("{content}\r\n");
+            }
+            body += "--cut--\r\n";
+            let read = read(pieces(body.as_bytes(), size)).now_or_never().expect("it never waits");
+            let expected: Vec<_> =
+                contents.into_iter().map(|text| ("a".to_owned(), text.into_bytes())).collect();
+            prop_assert_eq!(read.expect("a form"), expected);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic_or_wait(
+            body in "(--cut|--|\r\n|content-disposition: form-data; name=|a|:|\"|\\PC){0,20}",
+            size in 1_usize..64,
+        ) {
+            let read = read(pieces(body.as_bytes(), size)).now_or_never();
+            prop_assert!(read.is_some());
         }
     }
 }
