@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Call, Endpoint, Inherited, RawInput, RequestId, peer_timeout},
+    operation::{Call, Endpoint, Inherited, PeerAddr, RawInput, RequestId, peer_timeout},
     wire::Frame,
 };
 use tokio::time::Instant;
@@ -99,6 +99,7 @@ impl Conversation<'_> {
     pub(crate) fn call(&self, endpoint: &Endpoint) -> Call {
         let mut extensions = Extensions::new();
         extensions.insert(self.socket.clone());
+        extensions.insert(PeerAddr(self.socket.peer()));
         let mut call = self.gateway.call(endpoint);
         call.extensions = extensions;
         call
