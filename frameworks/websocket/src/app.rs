@@ -130,6 +130,12 @@ impl WebSocketApp {
         self.0.hub.dropped()
     }
 
+    /// All connections of this process.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.0.hub.sockets()
+    }
+
     /// The connection of this id, while it lasts; none of another instance's.
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {

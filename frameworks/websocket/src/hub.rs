@@ -147,6 +147,10 @@ impl Hub {
         read(&self.sockets).len()
     }
 
+    pub(crate) fn sockets(&self) -> Vec<Socket> {
+        read(&self.sockets).values().cloned().collect()
+    }
+
     pub(crate) fn socket(&self, id: SocketId) -> Option<Socket> {
         let here = id.instance == self.instance;
         here.then(|| read(&self.sockets).get(&id.number).cloned()).flatten()
