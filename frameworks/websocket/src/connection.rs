@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::join, stream};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use polyport_listener::Tunnel;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -31,7 +32,6 @@ use crate::{
     outbox::{Next, Outgoing},
     payload::Payload,
     pulse::Pulse,
-    state::drop_quietly,
     streams::Streams,
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct Newcomer {
     pub(crate) peer: SocketAddr,
     pub(crate) subprotocol: Option<Subprotocol>,
     pub(crate) origin: Option<Box<Origin>>,
+    /// Where it is a stream of an HTTP/2 connection.
+    pub(crate) tunnel: Option<Tunnel>,
 }
 
 /// Serves a client, from the moment that hyper hands its socket over.
@@ -53,7 +55,7 @@ pub(crate) async fn serve(
     until: Instant,
     newcomer: Newcomer,
 ) {
-    let Newcomer { peer, subprotocol, origin } = newcomer;
+    let Newcomer { peer, subprotocol, origin, tunnel: _tunnel } = newcomer;
     let upgraded = match timeout_at(until, upgrade).await {
         Ok(Ok(upgraded)) => TokioIo::new(upgraded),
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "the client left in the handshake"),
@@ -127,7 +129,6 @@ impl Connection<'_> {
             join(farewell, async {
                 let origin = handling.await;
                 Box::pin(self.say_disconnected(closed, origin.as_deref())).await;
-                drop_quietly(origin);
             })
             .await;
         }

@@ -1,4 +1,4 @@
-//! From an HTTP request to a WebSocket connection (RFC 6455, section 4).
+//! From an HTTP request to a WebSocket connection (RFC 6455, section 4; RFC 8441 over HTTP/2).
 
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,7 @@ use http::{
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
-use hyper::body::Incoming;
+use hyper::{body::Incoming, ext::Protocol};
 use polyport_bootstrap::{
     Context, Fault,
     operation::{Call, Endpoint, Reply, ReplyBody, RequestId},
@@ -148,7 +148,8 @@ fn begin(
         || Handshake { query: context.input.query.clone(), headers: context.metadata.clone() };
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     if let Some(listener) = gateway.listener.get() {
-        let newcomer = Newcomer { peer, subprotocol, origin };
+        let tunnel = request.extensions_mut().remove();
+        let newcomer = Newcomer { peer, subprotocol, origin, tunnel };
         let connection = connection::serve(Arc::clone(gateway), upgrade, until, newcomer);
         // Boxed, so that the tasks around it do not hold it twice.
         listener.spawn(Box::pin(gateway.connections.track_future(connection)));
@@ -158,8 +159,8 @@ fn begin(
 /// A handshake that says all that it has to.
 #[derive(Debug)]
 struct Accepted {
-    /// The proof that it was understood.
-    proof: HeaderValue,
+    /// The proof that it was understood; over HTTP/2 nobody asks for one.
+    proof: Option<HeaderValue>,
     subprotocol: Option<Subprotocol>,
     /// Its name.
     agreed: Option<HeaderValue>,
@@ -176,16 +177,11 @@ fn check<B>(
         let fault = Fault::not_found("NO_SUCH_PATH", format!("WebSocket is served at {path}"));
         return Err(Refusal(fault, Vec::new()));
     }
-    if request.version() != Version::HTTP_11 {
-        let message = "WebSocket is served over HTTP/1.1";
-        return Err(Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new()));
-    }
-    if request.method() != Method::GET {
-        let fault = Fault::invalid_argument("WRONG_METHOD", "a WebSocket handshake is a GET");
-        let allow = (ALLOW, HeaderValue::from_static("GET"));
-        return Err(Refusal(fault.with_status(405), vec![allow]));
-    }
-    let proof = check_headers(request.headers())?;
+    let proof = match request.version() {
+        Version::HTTP_11 => Some(check_upgrade(request)?),
+        Version::HTTP_2 => check_connect(request).map(|()| None)?,
+        _ => return Err(wrong_version("WebSocket is served over HTTP/1.1 and HTTP/2")),
+    };
     let subprotocol = subprotocol::negotiate(settings, request.headers())?;
     if stopped {
         let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
@@ -197,14 +193,43 @@ fn check<B>(
     Ok(Accepted { proof, subprotocol, agreed })
 }
 
+fn wrong_version(message: &'static str) -> Refusal {
+    Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new())
+}
+
+/// The handshake over HTTP/2 (RFC 8441, section 5): a CONNECT that names the protocol.
+fn check_connect<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let protocol = request.extensions().get::<Protocol>();
+    if request.method() != Method::CONNECT || protocol.is_none_or(|p| p.as_str() != "websocket") {
+        let message = "over HTTP/2 a WebSocket handshake is a CONNECT with :protocol websocket";
+        return Err(wrong_version(message));
+    }
+    check_version(request.headers())
+}
+
+/// The handshake over HTTP/1.1 (RFC 6455, section 4.2.1); gives the proof that it was understood.
+fn check_upgrade<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
+    if request.method() != Method::GET {
+        let fault = Fault::invalid_argument("WRONG_METHOD", "a WebSocket handshake is a GET");
+        let allow = (ALLOW, HeaderValue::from_static("GET"));
+        return Err(Refusal(fault.with_status(405), vec![allow]));
+    }
+    check_headers(request.headers())
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+    if only(headers, &SEC_WEBSOCKET_VERSION).is_some_and(|version| version == VERSION) {
+        return Ok(());
+    }
+    let known = (SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+    Err(upgrade_required("only version 13 of WebSocket is spoken", vec![known]))
+}
+
 fn check_headers(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
     if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
         return Err(upgrade_required("only WebSocket is served at this path", Vec::new()));
     }
-    if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
-        let known = (SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
-        return Err(upgrade_required("only version 13 of WebSocket is spoken", vec![known]));
-    }
+    check_version(headers)?;
     let accept = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key.as_bytes()))
         .and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
@@ -240,12 +265,21 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 fn switching(Accepted { proof, agreed, .. }: &Accepted) -> Response<ResponseBody> {
+    let mut response = match proof {
+        Some(proof) => upgrading(proof.clone()),
+        None => status(StatusCode::OK),
+    };
+    let agreed = agreed.iter().map(|agreed| (SEC_WEBSOCKET_PROTOCOL, agreed.clone()));
+    response.headers_mut().extend(agreed);
+    response
+}
+
+fn upgrading(proof: HeaderValue) -> Response<ResponseBody> {
     let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(SEC_WEBSOCKET_ACCEPT, proof.clone());
-    headers.extend(agreed.iter().map(|agreed| (SEC_WEBSOCKET_PROTOCOL, agreed.clone())));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, proof);
     response
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod guards;
 mod handshake;
 mod hooks;
+mod http2;
 mod independent;
 mod joined;
 mod limits;

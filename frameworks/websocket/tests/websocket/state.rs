@@ -15,7 +15,7 @@ use polyport_websocket::{
 };
 use serde_json::json;
 
-use crate::support::{Text, eventually, websocket};
+use crate::support::{Text, eventually, websocket, within};
 
 #[derive(Default)]
 struct Log(Mutex<Vec<String>>);
@@ -164,4 +164,18 @@ async fn state_is_set_at_connect_changed_by_events_and_from_outside_and_dropped_
     socket.set_state(Count(AtomicU64::new(7)));
     assert!(socket.state::<Count>().is_none());
     app.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_dropped_hold_up_no_stop() {
+    let framework = WebSocketFramework::new().pipeline(|p| p.guard(tenant));
+    let bootstrap = Bootstrap::new().load(framework).module(Keeping(Arc::default()));
+    let app = create_bootstrap(bootstrap).config("websocket.port", 0).await.unwrap();
+    let (mut one, mut two) = (app.websocket("/ws").await, app.websocket("/ws").await);
+    for client in [&mut one, &mut two] {
+        assert_eq!(client.call("count", &()).await["data"], 1);
+    }
+    let closing = tokio::spawn(app.close());
+    assert_eq!((one.close_code().await, two.close_code().await), (1001, 1001));
+    within(closing).await.unwrap().unwrap();
 }
