@@ -39,8 +39,12 @@ pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 pub(crate) type Reading = stream::SplitStream<WebSocket>;
 pub(crate) type Writing = stream::SplitSink<WebSocket, Message>;
 
-/// Who has connected.
+/// Who connects. Boxed, and gone when the connection stands: what it needs no more costs nothing.
 pub(crate) struct Newcomer {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) upgrade: OnUpgrade,
+    /// When the handshake is given up.
+    pub(crate) until: Instant,
     pub(crate) peer: SocketAddr,
     pub(crate) subprotocol: Option<Subprotocol>,
     pub(crate) origin: Option<Box<Origin>>,
@@ -49,31 +53,51 @@ pub(crate) struct Newcomer {
 }
 
 /// Serves a client, from the moment that hyper hands its socket over.
-pub(crate) async fn serve(
-    gateway: Arc<Gateway>,
-    upgrade: OnUpgrade,
-    until: Instant,
-    newcomer: Newcomer,
-) {
-    let Newcomer { peer, subprotocol, origin, tunnel: _tunnel } = newcomer;
-    let upgraded = match timeout_at(until, upgrade).await {
-        Ok(Ok(upgraded)) => TokioIo::new(upgraded),
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "the client left in the handshake"),
-        Err(_) => return tracing::debug!(%peer, "the client does not take the handshake's answer"),
+pub(crate) async fn serve(newcomer: Box<Newcomer>) {
+    let Some(Begun { gateway, socket, reading, writing, origin, tunnel: _tunnel }) =
+        begin(newcomer).await
+    else {
+        return;
     };
-    let protocol = Some(gateway.protocol());
-    let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
-    let socket = gateway.hub().connect(peer, subprotocol);
     let connection = Connection {
         gateway: &gateway,
-        // Left in whatever way this task ends.
-        socket: Connected(socket),
+        socket,
         inbox: Inbox::default(),
         streams: Streams::default(),
         pulse: Pulse::default(),
     };
-    let (writing, reading) = stream.split();
     connection.run(reading, writing, origin).await;
+}
+
+/// A connection that stands.
+struct Begun {
+    gateway: Arc<Gateway>,
+    socket: Connected,
+    reading: Reading,
+    writing: Writing,
+    origin: Option<Box<Origin>>,
+    tunnel: Option<Tunnel>,
+}
+
+async fn begin(newcomer: Box<Newcomer>) -> Option<Begun> {
+    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel } = *newcomer;
+    let upgraded = match timeout_at(until, upgrade).await {
+        Ok(Ok(upgraded)) => TokioIo::new(upgraded),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "the client left in the handshake");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "the client does not take the handshake's answer");
+            return None;
+        }
+    };
+    let protocol = Some(gateway.protocol());
+    let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
+    // Left in whatever way this task ends.
+    let socket = Connected(gateway.hub().connect(peer, subprotocol));
+    let (writing, reading) = stream.split();
+    Some(Begun { gateway, socket, reading, writing, origin, tunnel })
 }
 
 /// A socket that leaves its rooms when it is dropped.

@@ -1,6 +1,6 @@
 //! What a connection does with what it has read, and with its own begin and end.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, pin::pin, task::Poll};
 
 use futures_util::{FutureExt, future::join};
 use polyport_bootstrap::{
@@ -34,23 +34,30 @@ impl Connection<'_> {
                 }
             }
         }
-        let independent = self.handle_independent(origin.as_deref());
-        // Polled first: what it begins to stream, the other goes on with.
-        join(independent, self.handle_in_order(origin.as_deref())).await;
+        self.handle_events(origin.as_deref()).await;
         origin
     }
 
+    async fn handle_events(&self, origin: Option<&Origin>) {
+        let mut in_order = pin!(self.handle_in_order(origin));
+        if self.gateway.table().has_independent {
+            // Boxed, so that other connections stay small, and polled first: what it begins to
+            // stream, the other goes on with.
+            let independent = self.handle_independent(origin).boxed();
+            join(independent, in_order.as_mut()).await;
+        } else {
+            in_order.await;
+        }
+    }
+
     async fn handle_in_order(&self, origin: Option<&Origin>) {
-        while let Some(event) = self.streams.beside(self.inbox.next()).await {
-            self.streams.beside(self.handle(event, origin)).await;
+        while let Some(mut event) = self.streams.beside(self.inbox.next()).await {
+            self.streams.beside(self.handle(&mut event, origin)).await;
         }
     }
 
     /// Handles the events that wait for no other, so many at once as there may be.
     async fn handle_independent(&self, origin: Option<&Origin>) {
-        if !self.gateway.table().has_independent {
-            return;
-        }
         let most = self.gateway.settings.max_concurrent_events;
         let mut running = Vec::new();
         // All are polled whenever the connection is, since what they wait for wakes nobody.
@@ -61,7 +68,10 @@ impl Connection<'_> {
                     return Poll::Pending;
                 }
                 match self.inbox.poll_next(cx, true) {
-                    Poll::Ready(Some(event)) => running.push(self.handle(event, origin).boxed()),
+                    Poll::Ready(Some(mut event)) => {
+                        let handled = async move { self.handle(&mut event, origin).await };
+                        running.push(handled.boxed());
+                    }
                     Poll::Ready(None) if running.is_empty() => return Poll::Ready(()),
                     Poll::Ready(None) | Poll::Pending => return Poll::Pending,
                 }
@@ -70,20 +80,22 @@ impl Connection<'_> {
         .await;
     }
 
-    async fn handle(&self, Event { message, call, .. }: Event, origin: Option<&Origin>) {
+    /// Borrows the event, so that a connection has room for it once.
+    async fn handle(&self, event: &mut Event, origin: Option<&Origin>) {
         let socket = &self.socket.0;
         socket.outbox().room().await;
-        let answer = match call {
+        let message = &event.message;
+        let answer = match event.call {
             Some(_) => {
                 let conversation = self.conversation(origin);
                 // Boxed, so that an idle connection stays small.
-                Box::pin(adapter::answer(&conversation, &message, &self.streams)).await
+                Box::pin(adapter::answer(&conversation, message, &self.streams)).await
             }
-            None => adapter::stopping(self.gateway, &message).into(),
+            None => adapter::stopping(self.gateway, message).into(),
         };
         match answer {
             Answer::Nothing => {}
-            Answer::Message(payload) => socket.answer(payload, call),
+            Answer::Message(payload) => socket.answer(payload, event.call.take()),
             // The call is over: a stop of the process does not wait for its items.
             Answer::Stream(stream) => self.streams.begin(*stream),
         }

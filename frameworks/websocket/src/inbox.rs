@@ -71,6 +71,7 @@ impl Inbox {
     pub(crate) fn push(&self, event: Event) {
         let mut state = self.state();
         state.bytes += event.message.len();
+        reserve_one(&mut state.queue);
         state.queue.push_back(event);
     }
 
@@ -100,5 +101,12 @@ impl Inbox {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one message is all that most connections ever need; a queue would begin with four.
+pub(crate) fn reserve_one<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
     }
 }

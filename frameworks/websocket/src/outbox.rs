@@ -10,7 +10,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::{calls::Call, payload::Payload, settings::SlowConsumer};
+use crate::{calls::Call, inbox::reserve_one, payload::Payload, settings::SlowConsumer};
 
 /// How many bytes may wait before no further event is handled: a client decides how large its
 /// answers are, by the `id` that they carry back, and need not read them.
@@ -268,6 +268,7 @@ impl State {
         let counted = !outgoing.pushed || slow_consumer == SlowConsumer::Close;
         self.kept += usize::from(!outgoing.pushed);
         self.bytes += if counted { outgoing.payload.len() } else { 0 };
+        reserve_one(&mut self.queue);
         self.queue.push_back(outgoing);
     }
 

@@ -149,10 +149,12 @@ fn begin(
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     if let Some(listener) = gateway.listener.get() {
         let tunnel = request.extensions_mut().remove();
-        let newcomer = Newcomer { peer, subprotocol, origin, tunnel };
-        let connection = connection::serve(Arc::clone(gateway), upgrade, until, newcomer);
+        let gateway = Arc::clone(gateway);
+        let tracker = gateway.connections.clone();
+        let newcomer = Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel };
+        let connection = connection::serve(Box::new(newcomer));
         // Boxed, so that the tasks around it do not hold it twice.
-        listener.spawn(Box::pin(gateway.connections.track_future(connection)));
+        listener.spawn(Box::pin(tracker.track_future(connection)));
     }
 }
 
