@@ -182,6 +182,27 @@ async fn only_so_many_wait_and_those_that_are_given_up_make_room() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_an_event_that_waits_for_its_ack() {
+    let app = chat(asking()).await.unwrap();
+    let mut client = app.websocket("/ws").await;
+    client.send_text(r#"{"event":"confirm","id":1}"#).await;
+    let asked = client.expect_event("sure?").await;
+    let address = address(&app);
+    let closing = tokio::spawn(app.close());
+    within(async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let ack = json!({ "event": "ack", "id": asked["id"], "data": true });
+    client.send_text(&ack.to_string()).await;
+    assert_eq!(client.expect_event("confirm").await["data"]["data"], true);
+    assert_eq!(client.close_code().await, 1001);
+    within(closing).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_protocols_own_events_cannot_be_taken() {
     for event in ["ack", "exception"] {
         struct Taking(&'static str);
