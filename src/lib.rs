@@ -89,3 +89,8 @@ mod operations_guide {}
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/http.md")]
 mod http_guide {}
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "websocket"))]
+#[doc = include_str!("../docs/websocket.md")]
+mod websocket_guide {}

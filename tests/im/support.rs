@@ -126,6 +126,6 @@ pub(crate) async fn pushed(socket: &mut WebSocketClient) -> Value {
 pub(crate) async fn frame(socket: &mut WebSocketClient) -> Value {
     match socket.next().await {
         Received::Frame(frame) => frame,
-        Received::Closed(closed) => panic!("the connection has ended: {closed:?}"),
+        other => panic!("no frame, but {other:?}"),
     }
 }

@@ -3,6 +3,7 @@
 
 mod activity;
 mod context;
+mod fan_out;
 mod load;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
@@ -13,6 +14,7 @@ pub(crate) use self::context::Shared;
 pub use self::{
     activity::{ActiveFramework, Activity},
     context::{FrameworkContext, NoSettings, SettingsSource},
+    fan_out::{FanOut, FanOutReceiver, FanOutSender, FanOuts},
     load::{AsItIs, FromConfig, IntoFramework},
 };
 pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};

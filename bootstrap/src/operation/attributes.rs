@@ -52,7 +52,11 @@ impl Inherited {
     }
 
     pub(super) fn get<T: 'static>(&self) -> Option<&T> {
-        last_of(self.0.as_deref()?)
+        last_of::<T>(self.0.as_deref()?)?.downcast_ref()
+    }
+
+    pub(super) fn get_shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        Arc::clone(last_of::<T>(self.0.as_deref()?)?).downcast().ok()
     }
 }
 
@@ -64,13 +68,13 @@ impl fmt::Debug for Inherited {
 
 struct Node {
     type_id: TypeId,
-    value: Box<dyn Any + Send + Sync>,
+    value: Arc<dyn Any + Send + Sync>,
     next: Values,
 }
 
 impl Values {
     pub(super) fn add<T: Send + Sync + 'static>(&self, value: T) {
-        let (type_id, value) = (TypeId::of::<T>(), Box::new(value));
+        let (type_id, value) = (TypeId::of::<T>(), Arc::new(value));
         let mut node = Arc::new(Node { type_id, value, next: Self::default() });
         let mut here = self;
         while let Err(taken) = here.0.set(node) {
@@ -84,7 +88,11 @@ impl Values {
 
     /// The value of this type that came last.
     pub(super) fn get<T: 'static>(&self) -> Option<&T> {
-        last_of(self.0.get()?)
+        last_of::<T>(self.0.get()?)?.downcast_ref()
+    }
+
+    pub(super) fn get_shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        Arc::clone(last_of::<T>(self.0.get()?)?).downcast().ok()
     }
 
     /// All of them, for others to see; those that are added later, too, unless there is none now.
@@ -99,12 +107,12 @@ impl Values {
 }
 
 /// The value of this type that came last, from this node on.
-fn last_of<T: 'static>(first: &Node) -> Option<&T> {
+fn last_of<T: 'static>(first: &Node) -> Option<&Arc<dyn Any + Send + Sync>> {
     let wanted = TypeId::of::<T>();
     let (mut here, mut found) = (Some(first), None);
     while let Some(node) = here {
         if node.type_id == wanted {
-            found = node.value.downcast_ref();
+            found = Some(&node.value);
         }
         here = node.next.0.get().map(|next| &**next);
     }

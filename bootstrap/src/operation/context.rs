@@ -208,6 +208,13 @@ impl Context {
         left.or_else(|| self.0.computed.get(self))
     }
 
+    /// The [`value`](Self::value) of this type that somebody has left, to be kept; nothing is
+    /// computed for it.
+    #[must_use]
+    pub fn shared_value<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.values.get_shared().or_else(|| self.0.inherited.get_shared())
+    }
+
     /// How long the caller still waits; `None` where it has said nothing of that.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {

@@ -12,7 +12,7 @@ mod received;
 
 pub use envelope::{CodeMessageData, Envelope, EnvelopeStyle, FaultView, Plain, ReturnCode};
 pub use frame::{
-    EXCEPTION_EVENT, Frame, FrameError, Metadata, begin_frame, begin_frame_with, done_frame,
+    ACK_EVENT, EXCEPTION_EVENT, Frame, FrameError, Metadata, begin_frame, begin_frame_with, done_frame,
     end_frame,
 };
 pub use kind::{FaultKind, QueueDecision};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, Framework, Registered, Result,
-    framework::{Built, FrameworkContext, SettingsSource},
+    framework::{Built, FanOuts, FrameworkContext, SettingsSource},
     operation::Pipeline,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,6 +13,7 @@ use crate::{
     adapter::Adapter,
     app::AmqpApp,
     consumer::{Consumer, Shared},
+    fan_out::Channels,
     monitor::Monitor,
     publisher::Publisher,
     routes::AmqpRoutes,
@@ -117,8 +118,11 @@ impl Framework for AmqpFramework {
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }
+        let channels = Arc::new(Channels::new(settings.max_message_size));
+        context.shared::<FanOuts>().offer(&section, channels.clone());
         let transport = AmqpTransport::new(Parts {
             app: app.clone(),
+            channels,
             section,
             source,
             settings,

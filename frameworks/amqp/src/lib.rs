@@ -26,6 +26,7 @@ mod connection;
 mod consumer;
 mod delivery;
 mod dialer;
+mod fan_out;
 mod framework;
 mod guard;
 mod headers;

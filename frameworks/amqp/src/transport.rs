@@ -3,6 +3,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use lapin::ErrorKind;
 use polyport_bootstrap::{Error, Result, Transport, framework::Activity};
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ use crate::{
     connection::{CLOSE, Link, LinkError},
     consumer::{CUT, Consumer, Intake, Remains, Shared},
     dialer::Dialer,
+    fan_out::{Channels, FanOutTask, Joined},
     monitor::Side,
     publisher::{Jobs, PublisherTask},
     settings::AmqpSettings,
@@ -29,6 +31,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub(crate) struct AmqpTransport {
     parts: Parts,
     publisher: Option<AbortOnDropHandle<()>>,
+    fan_outs: Vec<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
 }
@@ -43,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) plan: Arc<Plan>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) consumers: Vec<Arc<Consumer>>,
+    /// What other frameworks send to the other instances of the application.
+    pub(crate) channels: Arc<Channels>,
     /// Taken by the task that publishes.
     pub(crate) jobs: Option<Jobs>,
 }
@@ -57,7 +62,8 @@ enum Stage {
 
 impl AmqpTransport {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, publisher: None, flush: CancellationToken::new(), stage: Stage::Idle }
+        let flush = CancellationToken::new();
+        Self { parts, publisher: None, fan_outs: Vec::new(), flush, stage: Stage::Idle }
     }
 
     fn shared(&self) -> &Shared {
@@ -87,6 +93,31 @@ impl AmqpTransport {
         self.shared().monitor.up(Side::Publish);
     }
 
+    /// Joins the exchanges by which other frameworks reach the other instances.
+    async fn join_fan_outs(&mut self, dialer: &Arc<Dialer>) -> Result<()> {
+        for opened in self.parts.channels.take() {
+            let joined = Joined::join(dialer, &opened.exchange).await;
+            let joined = joined.map_err(|error| {
+                let (exchange, address) = (&opened.exchange, dialer.broker.address());
+                Error::connection(format!("cannot join exchange \"{exchange}\" at {address}"))
+                    .caused_by(error)
+                    .advise(
+                        "it must be a fanout exchange that is not durable: name another one, or \
+                         delete it on the broker",
+                    )
+            })?;
+            let (dialer, stop) = (Arc::clone(dialer), self.flush.clone());
+            let task = FanOutTask { dialer, opened, stop };
+            self.fan_outs.push(AbortOnDropHandle::new(tokio::spawn(task.run(joined))));
+        }
+        Ok(())
+    }
+
+    /// Sends what waits for the other instances. What is lost was never promised.
+    async fn close_fan_outs(fan_outs: Vec<AbortOnDropHandle<()>>) {
+        let _ = timeout(FLUSH + CLOSE, join_all(fan_outs)).await;
+    }
+
     /// Sends and confirms what was accepted, and closes the publishing connection.
     async fn close_publisher(&mut self) -> Result<()> {
         self.flush.cancel();
@@ -113,6 +144,7 @@ impl Transport for AmqpTransport {
             let link = Box::new(self.connect(&dialer, Side::Consume).await?);
             self.stage = Stage::Bound { dialer: Arc::clone(&dialer), link };
         }
+        self.join_fan_outs(&dialer).await?;
         self.start_publishing(dialer, publishing);
         Ok(())
     }
@@ -183,7 +215,8 @@ impl Transport for AmqpTransport {
             Stage::Stopped(remains) => remains,
             Stage::Idle | Stage::Bound { .. } | Stage::Serving(_) => None,
         };
-        let (published, ()) = tokio::join!(self.close_publisher(), close(remains));
+        let fan_outs = Self::close_fan_outs(std::mem::take(&mut self.fan_outs));
+        let (published, (), ()) = tokio::join!(self.close_publisher(), close(remains), fan_outs);
         self.parts.source.close().await;
         published
     }

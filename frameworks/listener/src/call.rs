@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 
@@ -35,6 +35,20 @@ impl Dispatch {
     }
 }
 
+/// As an extension of an HTTP/2 CONNECT (RFC 8441): whoever takes the stream over keeps it as long
+/// as the stream lives, so that the connection below is not ended as an idle one when the listener
+/// stops.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    _hold: Arc<Hold>,
+}
+
+impl Tunnel {
+    fn through(connection: &Arc<Load>) -> Self {
+        Self { _hold: Arc::new(connection.hold(Work::LongLived)) }
+    }
+}
+
 /// Takes the calls of one connection.
 #[derive(Debug)]
 pub(crate) struct Calls {
@@ -53,6 +67,9 @@ impl Service<Request<Incoming>> for Calls {
         let http2 = request.version() == Version::HTTP_2;
         if http2 {
             self.load.speaks_http2();
+        }
+        if http2 && request.method() == Method::CONNECT {
+            request.extensions_mut().insert(Tunnel::through(&self.load));
         }
         request.extensions_mut().insert(PeerAddr(self.peer));
         Call { answer: self.dispatch.handle(request), hold: Some(hold), http2 }

@@ -44,7 +44,7 @@ impl Connections {
     pub(crate) fn new(tasks: Arc<Tasks>, dispatch: Dispatch, settings: &ListenerSettings) -> Self {
         let mut protocol = auto::Builder::new(Streams(Arc::clone(&tasks)));
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_read_timeout);
-        protocol.http2().timer(TokioTimer::new());
+        protocol.http2().timer(TokioTimer::new()).enable_connect_protocol();
         let &ListenerSettings { idle_linger, header_read_timeout, .. } = settings;
         let dispatch = Arc::new(dispatch);
         Self { tasks, dispatch, protocol, idle_linger, header_read_timeout }

@@ -58,6 +58,7 @@ pub use polyport_bootstrap::operation::PeerAddr;
 pub use self::{
     bind::{BoundListener, Listening},
     body::{BoxError, ResponseBody},
+    call::Tunnel,
     error::{BindError, BindErrorKind, ListenerError},
     handler::{ErasedHandler, Handler, HandlerFn, HandlerFuture, LongLived, handler_fn},
     host::ListenerHost,

@@ -1,102 +1,128 @@
-//! A frame ↔ the neutral call, and a fault → the frame `exception`.
+//! A message ↔ the neutral call, and a fault → the frame `exception`.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::ready};
 use polyport_bootstrap::{
-    Error, Fault,
+    Fault,
     operation::{Context, Endpoint, Reply, ReplyBody, RequestId},
-    wire::{EXCEPTION_EVENT, Envelope, Frame, begin_frame, done_frame, end_frame},
+    wire::{ACK_EVENT, EXCEPTION_EVENT, Frame, Metadata},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
-    SendError, conversation::Conversation, gateway::Gateway, inbox::Inbound, streams::ItemStream,
+    conversation::Conversation,
+    frames::{data_of, exception, value_text},
+    gateway::Gateway,
+    payload::Payload,
+    routes::{BINARY, TEXT},
+    streams::{ItemStream, Streams},
 };
 
-/// Most answers fit without growing.
-const USUAL_SIZE: usize = 256;
 /// How much of an unknown event's name is sent back, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// `{"event":…,"data":…}`.
-pub(crate) fn event_text(
-    event: &str,
-    data: &(impl Serialize + ?Sized),
-) -> Result<Utf8Bytes, SendError> {
-    let mut out = Vec::with_capacity(USUAL_SIZE);
-    begin_frame(&mut out, event, None);
-    serde_json::to_writer(&mut out, data).map_err(SendError::NotJson)?;
-    end_frame(&mut out);
-    text(out).map_err(|error| SendError::NotJson(serde_json::Error::io(error)))
-}
-
-/// What an event is answered with.
+/// What a message is answered with.
 pub(crate) enum Answer {
     Nothing,
-    Text(Utf8Bytes),
+    Message(Payload),
     Stream(Box<ItemStream>),
 }
 
-/// Handles one message, of a client that gets so many streams already.
-pub(crate) async fn answer(
-    connection: &Conversation<'_>,
-    message: &Inbound,
-    streams: usize,
-) -> Answer {
-    let gateway = connection.gateway;
-    let Inbound::Text(text) = message else {
-        let fault = Fault::invalid_argument(
-            "BINARY_MESSAGE",
-            "binary messages are not understood here: send JSON text",
-        );
-        return Answer::Text(refusal(gateway, &fault, None));
-    };
-    match Frame::parse(text) {
-        Ok(frame) => call(connection, &frame, text, streams).await,
-        Err(error) => {
-            let fault = Fault::invalid_argument("MALFORMED_MESSAGE", error.to_string());
-            Answer::Text(refusal(gateway, &fault, id_of(text)))
-        }
+impl From<Utf8Bytes> for Answer {
+    fn from(text: Utf8Bytes) -> Self {
+        Self::Message(text.into())
     }
 }
 
-/// What a message gets that came when nothing new is taken any more.
-pub(crate) fn stopping(gateway: &Gateway, message: &Inbound) -> Utf8Bytes {
-    let id = match message {
-        Inbound::Text(text) => id_of(text),
-        Inbound::Binary => None,
-    };
-    let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
-    refusal(gateway, &fault, id)
+/// What a message asks for.
+struct Question<'a> {
+    endpoint: &'a Endpoint,
+    frame: Frame<'a>,
+    data: Bytes,
+    /// The message itself, where it is no frame: bytes are answered by a message of its kind.
+    raw: Option<&'a Payload>,
 }
 
-async fn call(
+/// Handles one message, of a client that gets these streams already.
+pub(crate) async fn answer(
     connection: &Conversation<'_>,
-    frame: &Frame<'_>,
-    text: &Utf8Bytes,
-    streams: usize,
+    message: &Payload,
+    streams: &Streams,
 ) -> Answer {
-    let gateway = connection.gateway;
-    let endpoint = gateway.table().event(&frame.event).unwrap_or(&gateway.fallback);
+    match question(connection.gateway, message) {
+        Ok(Some(question)) => call(connection, &question, streams).await,
+        Ok(None) => Answer::Nothing,
+        Err(fault) => refusal(connection.gateway, &fault, id_of(message)).into(),
+    }
+}
+
+/// None where nothing is to be said to it.
+fn question<'a>(gateway: &'a Gateway, message: &'a Payload) -> Result<Option<Question<'a>>, Fault> {
+    let Payload::Text(text) = message else {
+        return raw(gateway, message).map(Some).ok_or_else(|| {
+            let advice = "binary messages are not understood here: send JSON text";
+            Fault::invalid_argument("BINARY_MESSAGE", advice)
+        });
+    };
+    match Frame::parse(text) {
+        // Of a request that waits no longer; others were taken when they were read.
+        Ok(frame) if matches!(&*frame.event, ACK_EVENT | EXCEPTION_EVENT) => Ok(None),
+        Ok(frame) => {
+            let event = gateway.table().event(&frame.event);
+            let endpoint = event.map_or(&gateway.fallback, |event| &event.endpoint);
+            let data = data_of(&frame, text);
+            Ok(Some(Question { endpoint, frame, data, raw: None }))
+        }
+        Err(error) => raw(gateway, message)
+            .map(Some)
+            .ok_or_else(|| Fault::invalid_argument("MALFORMED_MESSAGE", error.to_string())),
+    }
+}
+
+/// A message that is no frame, where somebody takes such.
+fn raw<'a>(gateway: &'a Gateway, message: &'a Payload) -> Option<Question<'a>> {
+    let table = gateway.table();
+    let (endpoint, event) = match message {
+        Payload::Text(_) => (table.text.as_ref()?, TEXT),
+        Payload::Binary(_) => (table.binary.as_ref()?, BINARY),
+    };
+    let frame = Frame {
+        event: Cow::Borrowed(event),
+        data: None,
+        id: None,
+        metadata: Metadata::default(),
+        done: false,
+    };
+    Some(Question { endpoint, frame, data: message.bytes().clone(), raw: Some(message) })
+}
+
+/// What a message gets that came when nothing new is taken any more.
+pub(crate) fn stopping(gateway: &Gateway, message: &Payload) -> Utf8Bytes {
+    let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
+    refusal(gateway, &fault, id_of(message))
+}
+
+async fn call(connection: &Conversation<'_>, question: &Question<'_>, streams: &Streams) -> Answer {
+    let (gateway, endpoint, frame) = (connection.gateway, question.endpoint, &question.frame);
     let _flight = endpoint.info().enter();
-    let (context, patience) = match connection.context(endpoint, frame, data_of(frame, text)) {
+    let (context, patience) = match connection.context(endpoint, frame, question.data.clone()) {
         Ok(context) => context,
-        Err(fault) => return Answer::Text(refusal(gateway, &fault, frame.id)),
+        Err(fault) => return refusal(gateway, &fault, frame.id).into(),
     };
     let answer = async {
         let reply = endpoint.call(&context).await?;
-        replied(connection, frame, &context, patience, reply, streams).await
+        replied(connection, question, &context, patience, reply, streams).await
     };
     // A value that panics when it is dropped must not take the connection along.
     let answer = AssertUnwindSafe(answer).catch_unwind().await;
     let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic, &context)));
     answer.unwrap_or_else(|fault| {
-        Answer::Text(exception(&*gateway.envelope(), &fault, &context.request_id, frame.id))
+        exception(&*gateway.envelope(), &fault, &context.request_id, frame.id).into()
     })
 }
 
@@ -111,16 +137,18 @@ fn panicked(panic: &(dyn Any + Send), context: &Context) -> Fault {
 /// What a reply becomes: its headers and its status have no place in a frame.
 async fn replied(
     connection: &Conversation<'_>,
-    frame: &Frame<'_>,
+    Question { frame, raw, .. }: &Question<'_>,
     context: &Context,
     patience: Option<Instant>,
     reply: Reply,
-    streams: usize,
+    streams: &Streams,
 ) -> Result<Answer, Fault> {
     let Conversation { gateway, socket, .. } = *connection;
     let (_, _, body) = reply.into_parts();
     match body.collected(context, gateway.settings.max_message_size).await? {
-        ReplyBody::Items(_) if streams >= gateway.settings.max_streams => Err(too_many_streams()),
+        ReplyBody::Items(_) if streams.len() >= gateway.settings.max_streams => {
+            Err(too_many_streams())
+        }
         ReplyBody::Items(items) => Ok(Answer::Stream(Box::new(ItemStream {
             gateway: Arc::clone(gateway),
             socket: socket.clone(),
@@ -130,43 +158,25 @@ async fn replied(
             items,
             deadline: patience,
         }))),
+        ReplyBody::Raw(answer) if raw.is_some() => Ok(Answer::Message(like(*raw, answer.bytes))),
         body if !body.has_value() && frame.id.is_none() => Ok(Answer::Nothing),
-        body => value_text(gateway, context, &frame.event, frame.id, &body).map(Answer::Text),
+        body => value_text(gateway, context, &frame.event, frame.id, &body).map(Answer::from),
+    }
+}
+
+/// Bytes as a message of the kind of `asked`, as far as they can be text.
+fn like(asked: Option<&Payload>, bytes: Bytes) -> Payload {
+    match asked {
+        Some(Payload::Text(_)) => {
+            Utf8Bytes::try_from(bytes.clone()).map_or(Payload::Binary(bytes), Payload::Text)
+        }
+        _ => Payload::Binary(bytes),
     }
 }
 
 fn too_many_streams() -> Fault {
     let message = "this connection is sent as many streams as it may be: wait for one to end";
     Fault::resource_exhausted("TOO_MANY_STREAMS", message)
-}
-
-/// The frame of a value.
-pub(crate) fn value_text(
-    gateway: &Gateway,
-    context: &Context,
-    event: &str,
-    id: Option<&RawValue>,
-    body: &ReplyBody,
-) -> Result<Utf8Bytes, Fault> {
-    let mut out = Vec::with_capacity(USUAL_SIZE);
-    begin_frame(&mut out, event, id);
-    body.write_json(&*gateway.envelope(), context.request_id.as_str(), &mut out)?;
-    end_frame(&mut out);
-    let not_text = |error| Error::other("the envelope is not UTF-8").caused_by(error);
-    text(out).map_err(|error| Fault::internal(not_text(error)))
-}
-
-/// The frame behind the last item of a stream: `{"event":…,"id":…,"data":null,"done":true}`.
-pub(crate) fn done(event: &str, id: Option<&RawValue>) -> Utf8Bytes {
-    let mut out = Vec::with_capacity(USUAL_SIZE);
-    done_frame(&mut out, event, id);
-    text(out).unwrap_or_default()
-}
-
-/// The payload, sharing the message's bytes.
-fn data_of(frame: &Frame<'_>, text: &Utf8Bytes) -> Bytes {
-    let whole: &Bytes = text.as_ref();
-    frame.data.map_or_else(Bytes::new, |data| whole.slice_ref(data.get().as_bytes()))
 }
 
 /// What stands at the end of the chain for events that nobody has: the middleware of the application
@@ -194,12 +204,13 @@ fn unknown(event: &str) -> Fault {
 }
 
 /// The id of something that is not a frame but might have one.
-fn id_of(text: &str) -> Option<&RawValue> {
+fn id_of(message: &Payload) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct WithId<'a> {
         #[serde(borrow)]
         id: Option<&'a RawValue>,
     }
+    let Payload::Text(text) = message else { return None };
     serde_json::from_str::<WithId<'_>>(text).ok()?.id
 }
 
@@ -209,42 +220,17 @@ fn refusal(gateway: &Gateway, fault: &Fault, id: Option<&RawValue>) -> Utf8Bytes
     exception(&*gateway.envelope(), fault, &request_id, id)
 }
 
-/// The frame of a fault.
-pub(crate) fn exception(
-    envelope: &dyn Envelope,
-    fault: &Fault,
-    request_id: &RequestId,
-    id: Option<&RawValue>,
-) -> Utf8Bytes {
-    let mut out = Vec::with_capacity(USUAL_SIZE);
-    begin_frame(&mut out, EXCEPTION_EVENT, id);
-    envelope.write_fault(&mut out, &fault.view(request_id.as_str()));
-    end_frame(&mut out);
-    text(out).unwrap_or_else(|_| Utf8Bytes::from_static(r#"{"event":"exception","data":null}"#))
-}
-
-fn text(json: Vec<u8>) -> Result<Utf8Bytes, std::io::Error> {
-    Utf8Bytes::try_from(json)
-        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_id_is_found_even_where_the_rest_is_no_frame() {
-        assert_eq!(id_of(r#"{"event":5,"id":"a"}"#).map(RawValue::get), Some("\"a\""));
+        let message = Payload::Text(r#"{"event":5,"id":"a"}"#.into());
+        assert_eq!(id_of(&message).map(RawValue::get), Some("\"a\""));
         for text in ["", "[]", "{}", r#"{"id":null}"#, r#"{"id":1"#] {
-            assert!(id_of(text).is_none(), "{text}");
+            assert!(id_of(&Payload::Text(text.into())).is_none(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_value_that_is_not_json_is_an_error() {
-        let broken = std::collections::HashMap::from([((1, 2), 3)]);
-        assert!(matches!(event_text("x", &broken), Err(SendError::NotJson(_))));
-        assert_eq!(event_text("x", &[1]).expect("JSON"), r#"{"event":"x","data":[1]}"#);
     }
 
     #[test]

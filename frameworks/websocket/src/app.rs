@@ -8,12 +8,16 @@ use std::{
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Result, framework::reachable, operation::Exposures,
 };
-use serde::Serialize;
 
-use crate::{SendError, Socket, SocketId, WebSocketRoutes, adapter, hub::Hub};
+use crate::{
+    Audience, Socket, SocketId, WebSocketRoutes, WebSocketSettings,
+    hub::{Hub, Target},
+};
 
-/// The handle of a WebSocket framework: pushes to rooms, to everybody, to one connection. Nothing
-/// here waits for a client; one that reads too slowly is closed (`send_queue` in the settings).
+/// The handle of a WebSocket framework: pushes to rooms, to users, to everybody, to one connection.
+/// Nothing here waits for a client; what happens to one that reads too slowly, `slow_consumer` in
+/// the settings says. With `cluster` in the settings what is emitted reaches the other instances of
+/// the application, too; what is asked (who is connected, who is in a room) is always of this one.
 ///
 /// # Examples
 /// ```
@@ -40,12 +44,12 @@ struct Inner {
 }
 
 impl WebSocketApp {
-    pub(crate) fn new(core: AppCore, exposures: Exposures, path: String) -> Self {
+    pub(crate) fn new(core: AppCore, exposures: Exposures, settings: &WebSocketSettings) -> Self {
         Self(Arc::new(Inner {
             core,
             exposures,
-            hub: Arc::new(Hub::new()),
-            path,
+            hub: Arc::new(Hub::new(settings)),
+            path: settings.path.clone(),
             address: OnceLock::new(),
             routes: Mutex::new(Some(WebSocketRoutes::default())),
         }))
@@ -68,6 +72,7 @@ impl WebSocketApp {
             return Err(Error::wiring("events cannot be added once the process serves")
                 .advise("add them in a module, or in an on_ready hook"));
         };
+        Error::all("events do not fit", added.reserved(module))?;
         let exposures = added.exposures(known, module, self.name());
         known.append(added);
         drop(routes);
@@ -87,23 +92,29 @@ impl WebSocketApp {
         self.0.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A room, to emit to. It exists as long as somebody is in it; emitting to an empty one
-    /// reaches nobody.
-    pub fn room<'a>(&'a self, name: &'a str) -> Room<'a> {
-        Room { hub: &self.0.hub, name, except: Vec::new() }
+    /// Everybody, to emit to.
+    pub fn everybody(&self) -> Audience<'_> {
+        self.audience(Target::All)
     }
 
-    /// Sends `{"event":…,"data":…}` to every connection, and says to how many. It is written as
-    /// JSON once.
-    ///
-    /// # Errors
-    /// If `data` cannot be written as JSON.
-    pub fn broadcast(
-        &self,
-        event: &str,
-        data: &(impl Serialize + ?Sized),
-    ) -> Result<usize, SendError> {
-        Ok(self.0.hub.push_to_all(&adapter::event_text(event, data)?))
+    /// A room, to emit to. It exists as long as somebody is in it; emitting to an empty one
+    /// reaches nobody.
+    pub fn room<'a>(&'a self, name: &'a str) -> Audience<'a> {
+        self.audience(Target::Room(name))
+    }
+
+    /// All connections of a user ([`Socket::identify`]), to emit to.
+    pub fn user<'a>(&'a self, name: &'a str) -> Audience<'a> {
+        self.audience(Target::User(name))
+    }
+
+    /// One connection, to emit to; of whichever instance it is.
+    pub fn to(&self, socket: SocketId) -> Audience<'_> {
+        self.audience(Target::Socket(socket))
+    }
+
+    fn audience<'a>(&'a self, target: Target<'a>) -> Audience<'a> {
+        Audience::new(&self.0.hub, target)
     }
 
     /// How many clients are connected.
@@ -112,7 +123,20 @@ impl WebSocketApp {
         self.0.hub.connections()
     }
 
-    /// The connection of this id, while it lasts.
+    /// How many messages were dropped since the start, for clients that were too slow for them;
+    /// `slow_consumer` in the settings.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.hub.dropped()
+    }
+
+    /// All connections of this process.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.0.hub.sockets()
+    }
+
+    /// The connection of this id, while it lasts; none of another instance's.
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {
         self.0.hub.socket(id)
@@ -121,13 +145,19 @@ impl WebSocketApp {
     /// The rooms that somebody is in, in alphabetical order.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
-        self.0.hub.rooms()
+        self.0.hub.rooms.names()
     }
 
     /// Who is in a room.
     #[must_use]
     pub fn members(&self, room: &str) -> Vec<Socket> {
-        self.0.hub.members(room)
+        self.0.hub.rooms.members(room)
+    }
+
+    /// The connections of a user.
+    #[must_use]
+    pub fn sockets_of(&self, user: &str) -> Vec<Socket> {
+        self.0.hub.users.members(user)
     }
 
     /// The address that clients of this machine connect to.
@@ -154,31 +184,4 @@ impl Application for WebSocketApp {
 
 impl AppHandle for WebSocketApp {
     const KIND: &'static str = crate::PROTOCOL.as_str();
-}
-
-/// The connections in one room, see [`WebSocketApp::room`].
-#[derive(Debug, Clone)]
-#[must_use = "nothing is sent before `emit`"]
-pub struct Room<'a> {
-    hub: &'a Hub,
-    name: &'a str,
-    except: Vec<SocketId>,
-}
-
-impl Room<'_> {
-    /// Leaves out this connection, usually the sender's own.
-    pub fn except(mut self, socket: SocketId) -> Self {
-        self.except.push(socket);
-        self
-    }
-
-    /// Sends `{"event":…,"data":…}` to everybody in the room, and says to how many. It is written
-    /// as JSON once.
-    ///
-    /// # Errors
-    /// If `data` cannot be written as JSON.
-    pub fn emit(&self, event: &str, data: &(impl Serialize + ?Sized)) -> Result<usize, SendError> {
-        let text = adapter::event_text(event, data)?;
-        Ok(self.hub.push_to_room(self.name, &text, &self.except))
-    }
 }

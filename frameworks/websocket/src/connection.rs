@@ -4,6 +4,7 @@
 //! what watches whether the client lives; so a ping is answered while an event is handled.
 
 use std::{
+    collections::VecDeque,
     future::{Future, pending},
     net::SocketAddr,
     pin::{Pin, pin},
@@ -14,72 +15,119 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::join, stream};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use polyport_bootstrap::{
-    Context, Fault, FaultKind,
-    operation::{RawInput, RequestId},
-};
-use tokio::time::timeout;
+use polyport_listener::Tunnel;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::Role},
+    tungstenite::{Message, Utf8Bytes, protocol::Role},
 };
 
 use crate::{
-    Closed, Socket, WebSocketSettings,
-    adapter::{self, Answer},
-    conversation::{Conversation, Handshake, Origin},
+    Socket, WebSocketSettings,
+    conversation::Origin,
     farewell::{End, say_farewell},
     gateway::Gateway,
-    inbox::{Event, Inbound, Inbox},
-    outbox::{Ending, Next},
+    hub::Subprotocol,
+    inbox::{Event, Inbox},
+    outbox::{Next, Outgoing},
+    payload::Payload,
     pulse::Pulse,
-    socket::close_frame,
-    streams::{ItemStream, Streams},
+    streams::Streams,
 };
 
 pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 pub(crate) type Reading = stream::SplitStream<WebSocket>;
 pub(crate) type Writing = stream::SplitSink<WebSocket, Message>;
 
+/// Who connects. Boxed, and gone when the connection stands: what it needs no more costs nothing.
+pub(crate) struct Newcomer {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) upgrade: OnUpgrade,
+    /// When the handshake is given up.
+    pub(crate) until: Instant,
+    pub(crate) peer: SocketAddr,
+    pub(crate) subprotocol: Option<Subprotocol>,
+    pub(crate) origin: Option<Box<Origin>>,
+    /// Where it is a stream of an HTTP/2 connection.
+    pub(crate) tunnel: Option<Tunnel>,
+}
+
 /// Serves a client, from the moment that hyper hands its socket over.
-pub(crate) async fn serve(
-    gateway: Arc<Gateway>,
-    upgrade: OnUpgrade,
-    peer: SocketAddr,
-    origin: Option<Box<Origin>>,
-) {
-    let upgraded = match upgrade.await {
-        Ok(upgraded) => TokioIo::new(upgraded),
-        Err(error) => return tracing::debug!(%peer, %error, "the client left in the handshake"),
+pub(crate) async fn serve(newcomer: Box<Newcomer>) {
+    let Some(Begun { gateway, socket, reading, writing, origin, tunnel: _tunnel }) =
+        begin(newcomer).await
+    else {
+        return;
     };
-    let protocol = Some(gateway.protocol());
-    let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
-    let socket = gateway.hub().connect(peer, gateway.settings.send_queue);
     let connection = Connection {
         gateway: &gateway,
-        // Left in whatever way this task ends.
-        socket: Connected(socket),
+        socket,
         inbox: Inbox::default(),
+        streams: Streams::default(),
         pulse: Pulse::default(),
     };
-    let (writing, reading) = stream.split();
     connection.run(reading, writing, origin).await;
 }
 
-/// A socket that leaves its rooms when it is dropped.
-struct Connected(Socket);
+/// A connection that stands.
+struct Begun {
+    gateway: Arc<Gateway>,
+    socket: Connected,
+    reading: Reading,
+    writing: Writing,
+    origin: Option<Box<Origin>>,
+    tunnel: Option<Tunnel>,
+}
 
-impl Drop for Connected {
-    fn drop(&mut self) {
+async fn begin(newcomer: Box<Newcomer>) -> Option<Begun> {
+    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel } = *newcomer;
+    let upgraded = match timeout_at(until, upgrade).await {
+        Ok(Ok(upgraded)) => TokioIo::new(upgraded),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "the client left in the handshake");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "the client does not take the handshake's answer");
+            return None;
+        }
+    };
+    let protocol = Some(gateway.protocol());
+    let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
+    // Left in whatever way this task ends.
+    let socket = Connected(gateway.hub().connect(peer, subprotocol));
+    let (writing, reading) = stream.split();
+    Some(Begun { gateway, socket, reading, writing, origin, tunnel })
+}
+
+/// A socket that leaves its rooms when it is dropped.
+pub(crate) struct Connected(pub(crate) Socket);
+
+impl Connected {
+    /// Takes no part in anything any more, and gives what is not written.
+    fn leave(&self) -> VecDeque<Outgoing> {
         self.0.disconnect();
-        drop(self.0.outbox().shut());
+        let unsent = self.0.outbox().shut();
+        // Behind the outbox: no request comes in between that nobody would end.
+        if let Some(extra) = self.0.known_extra() {
+            extra.requests.close();
+        }
+        unsent
     }
 }
 
-struct Connection<'a> {
-    gateway: &'a Arc<Gateway>,
-    socket: Connected,
-    inbox: Inbox,
+impl Drop for Connected {
+    fn drop(&mut self) {
+        drop(self.leave());
+        self.0.end_state();
+    }
+}
+
+pub(crate) struct Connection<'a> {
+    pub(crate) gateway: &'a Arc<Gateway>,
+    pub(crate) socket: Connected,
+    pub(crate) inbox: Inbox,
+    pub(crate) streams: Streams,
     pulse: Pulse,
 }
 
@@ -89,10 +137,9 @@ impl Connection<'_> {
         tracing::debug!(socket = %socket.id(), peer = %socket.peer(), "connected");
         let mut handling = pin!(self.handle_all(origin));
         let end = self.converse(&mut reading, &mut writing, handling.as_mut()).await;
-        tracing::debug!(socket = %socket.id(), ?end, "disconnected");
+        tracing::debug!(socket = %socket.id(), ?end, dropped = socket.dropped(), "disconnected");
         self.inbox.close();
-        socket.disconnect();
-        let unsent = socket.outbox().shut();
+        let unsent = self.socket.leave();
         let stopping = matches!(end, End::GoingAway);
         let closed = end.closed();
         let settings = &self.gateway.settings;
@@ -129,7 +176,7 @@ impl Connection<'_> {
 
     async fn read(&self, reading: &mut Reading) -> End {
         loop {
-            self.inbox.room().await;
+            self.inbox.room(|| self.asks()).await;
             let message = match reading.next().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return error.into(),
@@ -137,112 +184,26 @@ impl Connection<'_> {
             };
             self.pulse.beat();
             let message = match message {
-                Message::Text(text) => Inbound::Text(text),
-                Message::Binary(_) => Inbound::Binary,
+                Message::Text(text) if self.is_ack(&text) => continue,
+                Message::Text(text) => Payload::Text(text),
+                Message::Binary(bytes) => Payload::Binary(bytes),
                 Message::Close(frame) => return End::Peer(frame),
                 // tungstenite answers pings when the next message is read.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
-            self.inbox.push(Event { message, call: self.gateway.calls.admit() });
+            let independent = self.gateway.table().is_independent(&message);
+            self.inbox.push(Event { message, call: self.gateway.calls.admit(), independent });
         }
     }
 
-    /// Handles one event after the other, and lets replies of many items go on meanwhile. Gives how
-    /// the connection began, for who is called when it ends.
-    async fn handle_all(&self, mut origin: Option<Box<Origin>>) -> Option<Box<Origin>> {
-        if let Some(begun) = origin.take_if(|origin| origin.handshake.is_some()) {
-            match Box::pin(self.say_connected(*begun)).await {
-                Ok(begun) => origin = begun,
-                Err(refused) => {
-                    self.refuse(&refused);
-                    while self.inbox.next().await.is_some() {}
-                }
-            }
-        }
-        let mut streams = Streams::default();
-        while let Some(event) = streams.beside(self.inbox.next()).await {
-            streams.beside(self.socket.0.outbox().room()).await;
-            let handling = self.handle(event, origin.as_deref(), streams.len());
-            if let Some(stream) = streams.beside(handling).await {
-                streams.begin(*stream);
-            }
-        }
-        origin
+    /// Whether somebody waits for an ack of the client.
+    fn asks(&self) -> bool {
+        self.socket.0.known_extra().is_some_and(|extra| !extra.requests.is_empty())
     }
 
-    async fn handle(
-        &self,
-        Event { message, call }: Event,
-        origin: Option<&Origin>,
-        streams: usize,
-    ) -> Option<Box<ItemStream>> {
-        let answer = match call {
-            Some(_) => {
-                let conversation = self.conversation(origin);
-                // Boxed, so that an idle connection stays small.
-                Box::pin(adapter::answer(&conversation, &message, streams)).await
-            }
-            None => Answer::Text(adapter::stopping(self.gateway, &message)),
-        };
-        match answer {
-            Answer::Nothing => None,
-            Answer::Text(text) => {
-                self.socket.0.outbox().answer(text, call);
-                None
-            }
-            // The call is over: a stop of the process does not wait for its items.
-            Answer::Stream(stream) => Some(stream),
-        }
-    }
-
-    fn conversation<'a>(&'a self, origin: Option<&'a Origin>) -> Conversation<'a> {
-        Conversation { gateway: self.gateway, socket: &self.socket.0, origin }
-    }
-
-    /// Calls the `on_connect` operations, whose values are the connection's.
-    async fn say_connected(&self, mut origin: Origin) -> Result<Option<Box<Origin>>, Refused> {
-        let _call = self.gateway.calls.enter();
-        let Some(Handshake { query, headers }) = origin.handshake.take() else {
-            return Ok(origin.unless_empty());
-        };
-        for hook in &self.gateway.table().connect {
-            let _flight = hook.info().enter();
-            let mut call = self.conversation(None).call(hook);
-            call.metadata = headers.clone();
-            call.input = RawInput { query: query.clone(), ..RawInput::default() };
-            let context = Context::continuing(call, &origin.values);
-            let called = hook.call(&context).await;
-            origin.values = context.values();
-            called.map_err(|fault| Refused { fault, context })?;
-        }
-        Ok(origin.unless_empty())
-    }
-
-    fn refuse(&self, Refused { fault, context }: &Refused) {
-        let request_id: &RequestId = &context.request_id;
-        let envelope = self.gateway.envelope();
-        let outbox = self.socket.0.outbox();
-        outbox.answer(adapter::exception(&*envelope, fault, request_id, None), None);
-        let code = if fault.kind() == FaultKind::Internal { 1011 } else { 1008 };
-        outbox.end(Ending::Close(close_frame(code, fault.message())));
-    }
-
-    async fn say_disconnected(&self, closed: Closed, origin: Option<&Origin>) {
-        let hooks = &self.gateway.table().disconnect;
-        if hooks.is_empty() {
-            return;
-        }
-        let _call = self.gateway.calls.enter();
-        let conversation = self.conversation(origin);
-        for hook in hooks {
-            let _flight = hook.info().enter();
-            let mut call = conversation.call(hook);
-            call.extensions.insert(closed.clone());
-            conversation.add_kept(&mut call.metadata);
-            let context = Context::inheriting(call, conversation.values());
-            // Its fault is logged, and there is nobody to tell.
-            let _ = hook.call(&context).await;
-        }
+    /// Taken here, since the event that is being handled may wait for it.
+    fn is_ack(&self, text: &Utf8Bytes) -> bool {
+        self.socket.0.known_extra().is_some_and(|extra| extra.requests.take(text))
     }
 
     async fn write(&self, writing: &mut Writing) -> End {
@@ -250,9 +211,9 @@ impl Connection<'_> {
         let mut unflushed = Vec::new();
         loop {
             let message = match outbox.next().await {
-                Next::Text(outgoing) => {
+                Next::Message(outgoing) => {
                     unflushed.extend(outgoing.call);
-                    Message::Text(outgoing.text)
+                    outgoing.payload.into()
                 }
                 Next::Ping => Message::Ping(Bytes::new()),
                 Next::End(ending) => return ending.into(),
@@ -280,15 +241,11 @@ impl Connection<'_> {
     async fn watch(&self) -> End {
         let WebSocketSettings { ping_interval, pong_timeout, .. } = self.gateway.settings;
         let ping = || self.socket.0.outbox().ping();
-        self.pulse.lost(ping_interval, pong_timeout, ping, || self.inbox.is_full()).await;
+        self.pulse
+            .lost(ping_interval, pong_timeout, ping, || self.inbox.is_full(|| self.asks()))
+            .await;
         End::Lost
     }
-}
-
-/// A connection that an `on_connect` operation refused.
-struct Refused {
-    fault: Fault,
-    context: Context,
 }
 
 /// Polls what ends only when it is told to.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Call, Endpoint, Inherited, RawInput, RequestId, peer_timeout},
+    operation::{Call, Endpoint, Inherited, PeerAddr, RawInput, RequestId, peer_timeout},
     wire::Frame,
 };
 use tokio::time::Instant;
 
-use crate::{Socket, adapter::EventName, gateway::Gateway};
+use crate::{Socket, adapter::EventName, gateway::Gateway, state::drop_quietly};
 
 /// How a connection began; kept as long as somebody may ask for it, and boxed, so that connections
 /// of which nothing is kept stay small.
@@ -48,6 +48,13 @@ impl Origin {
     pub(crate) fn unless_empty(self) -> Option<Box<Self>> {
         let is_empty = self.values.is_empty() && self.kept.is_empty() && self.handshake.is_none();
         (!is_empty).then(|| Box::new(self))
+    }
+}
+
+/// A value of the application that panics when it is dropped must not take the connection along.
+impl Drop for Origin {
+    fn drop(&mut self) {
+        drop_quietly(std::mem::take(&mut self.values));
     }
 }
 
@@ -99,6 +106,7 @@ impl Conversation<'_> {
     pub(crate) fn call(&self, endpoint: &Endpoint) -> Call {
         let mut extensions = Extensions::new();
         extensions.insert(self.socket.clone());
+        extensions.insert(PeerAddr(self.socket.peer()));
         let mut call = self.gateway.call(endpoint);
         call.extensions = extensions;
         call

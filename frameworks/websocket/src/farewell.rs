@@ -125,7 +125,7 @@ async fn go_away(
     jitter: Duration,
 ) {
     for outgoing in unsent {
-        if writing.send(Message::Text(outgoing.text)).await.is_err() {
+        if writing.send(outgoing.payload.into()).await.is_err() {
             return;
         }
     }

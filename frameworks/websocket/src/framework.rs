@@ -12,16 +12,17 @@ use http::Request;
 use hyper::body::Incoming;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
-    framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FanOuts, FrameworkContext, SettingsSource},
     operation::{self, Exposure, Pipeline},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, adapter,
+    PROTOCOL, WebSocketApp, WebSocketRoutes, WebSocketSettings, adapter, cluster,
     farewell::STOP_GRACE,
     gateway::Gateway,
+    refusal,
     upgrade::{self, Entrance},
 };
 
@@ -107,19 +108,23 @@ impl Framework for WebSocketFramework {
             settings.port = settings.port.map(|_| 0);
         }
         let exposures = context.exposures().clone();
-        let own = [upgrade::entry(), adapter::fallback()];
+        let own = [upgrade::entry(), adapter::fallback(), refusal::endpoint()];
         exposures.add(own_exposures(&self.name, &own))?;
-        let app = WebSocketApp::new(context.core(), exposures, settings.path.clone());
+        let app = WebSocketApp::new(context.core(), exposures, &settings);
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
         let host = settings.port.map(|_| ListenerHost::new(&context));
         let gateway = Gateway::new(app.clone(), settings, own, context.container().clone());
+        let application = context.config().name();
         let transport = WebSocketTransport {
             app: app.clone(),
             gateway: Arc::new(gateway),
             registry: context.shared(),
             paths: context.shared(),
+            fan_outs: context.shared(),
+            section: context.section_key().to_owned(),
+            application,
             host,
             watcher: None,
         };
@@ -128,7 +133,10 @@ impl Framework for WebSocketFramework {
 }
 
 /// What the framework answers by itself, behind what stands around all operations.
-fn own_exposures(framework: &str, [entry, fallback]: &[operation::Endpoint; 2]) -> Vec<Exposure> {
+fn own_exposures(
+    framework: &str,
+    [entry, fallback, refusal]: &[operation::Endpoint; 3],
+) -> Vec<Exposure> {
     let exposure = |route: &str, endpoint: &operation::Endpoint| Exposure {
         protocol: PROTOCOL,
         framework: framework.to_owned(),
@@ -136,7 +144,11 @@ fn own_exposures(framework: &str, [entry, fallback]: &[operation::Endpoint; 2]) 
         module: OWN_MODULE.to_owned(),
         endpoint: endpoint.clone(),
     };
-    vec![exposure("(connect)", entry), exposure("(fallback)", fallback)]
+    vec![
+        exposure("(connect)", entry),
+        exposure("(fallback)", fallback),
+        exposure("(refusal)", refusal),
+    ]
 }
 
 /// The paths that are joined to each listener: two frameworks on one would hide each other.
@@ -159,6 +171,10 @@ struct WebSocketTransport {
     gateway: Arc<Gateway>,
     registry: Arc<ListenerRegistry>,
     paths: Arc<JoinedPaths>,
+    fan_outs: Arc<FanOuts>,
+    section: String,
+    /// What the application is called.
+    application: String,
     /// Where it has a port of its own.
     host: Option<ListenerHost>,
     watcher: Option<AbortOnDropHandle<()>>,
@@ -245,7 +261,8 @@ impl Transport for WebSocketTransport {
             None => self.join()?,
         };
         let _ = self.gateway.listener.set(listener);
-        Ok(())
+        let (hub, settings) = (self.gateway.hub(), self.settings());
+        cluster::join(hub, settings, &self.fan_outs, &self.section, &self.application)
     }
 
     async fn bind(&mut self) -> Result<()> {

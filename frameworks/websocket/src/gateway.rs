@@ -9,7 +9,7 @@ use http::HeaderName;
 use polyport_bootstrap::{
     Container,
     operation::{Call, Endpoint},
-    wire::Envelope,
+    wire::{Envelope, Frame},
 };
 use polyport_listener::SharedListener;
 use tokio::time::Instant;
@@ -17,7 +17,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    PROTOCOL, WebSocketApp, WebSocketSettings, calls::Calls, hub::Hub, routes::WebSocketRoutes,
+    PROTOCOL, WebSocketApp, WebSocketSettings,
+    calls::Calls,
+    hub::Hub,
+    payload::Payload,
+    routes::{Event, WebSocketRoutes},
 };
 
 /// The table of events and what serving them needs. Held by the transport and by connections; the
@@ -32,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) entry: Endpoint,
     /// Called for events that nobody has.
     pub(crate) fallback: Endpoint,
+    /// Called for requests that cannot become a connection.
+    pub(crate) refusal: Endpoint,
     pub(crate) keep_headers: Box<[HeaderName]>,
     /// Set when the frameworks are linked.
     pub(crate) listener: OnceLock<SharedListener>,
@@ -46,19 +52,42 @@ pub(crate) struct Gateway {
 pub(crate) struct Table {
     pub(crate) connect: Vec<Endpoint>,
     pub(crate) disconnect: Vec<Endpoint>,
-    events: HashMap<Box<str>, Endpoint>,
+    /// For text that is no frame.
+    pub(crate) text: Option<Endpoint>,
+    pub(crate) binary: Option<Endpoint>,
+    /// Whether any event is independent: only then events are looked at before it is their turn.
+    pub(crate) has_independent: bool,
+    events: HashMap<Box<str>, Event>,
 }
 
 impl Table {
-    pub(crate) fn event(&self, name: &str) -> Option<&Endpoint> {
+    pub(crate) fn event(&self, name: &str) -> Option<&Event> {
         self.events.get(name)
+    }
+
+    /// Whether a message waits for no other.
+    pub(crate) fn is_independent(&self, message: &Payload) -> bool {
+        let Payload::Text(text) = message else { return false };
+        if !self.has_independent {
+            return false;
+        }
+        let frame = Frame::parse(text).ok();
+        let event = frame.and_then(|frame| self.event(&frame.event));
+        event.is_some_and(|event| event.independent)
     }
 }
 
 impl From<WebSocketRoutes> for Table {
-    fn from(WebSocketRoutes { events, connect, disconnect }: WebSocketRoutes) -> Self {
-        let events = events.into_iter().map(|(event, endpoint)| (event.into_boxed_str(), endpoint));
-        Self { connect, disconnect, events: events.collect() }
+    fn from(routes: WebSocketRoutes) -> Self {
+        let WebSocketRoutes { events, mut text, mut binary, connect, disconnect } = routes;
+        Self {
+            connect,
+            disconnect,
+            text: text.pop(),
+            binary: binary.pop(),
+            has_independent: events.iter().any(|event| event.independent),
+            events: events.into_iter().map(|event| (event.name.as_str().into(), event)).collect(),
+        }
     }
 }
 
@@ -66,7 +95,7 @@ impl Gateway {
     pub(crate) fn new(
         app: WebSocketApp,
         settings: WebSocketSettings,
-        [entry, fallback]: [Endpoint; 2],
+        [entry, fallback, refusal]: [Endpoint; 3],
         container: Container,
     ) -> Self {
         let name = |name: &String| HeaderName::from_bytes(name.as_bytes()).ok();
@@ -74,6 +103,7 @@ impl Gateway {
             app,
             entry,
             fallback,
+            refusal,
             keep_headers: settings.keep_headers.iter().filter_map(name).collect(),
             envelope: settings.envelope.envelope(),
             settings,

@@ -1,192 +1,259 @@
-//! Who is connected, and who is in which room.
+//! Who is connected, who is in which room, and who is which user.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
     net::SocketAddr,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, OnceLock, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
 use crate::{
-    SocketId,
+    SocketId, WebSocketSettings,
+    cluster::Cluster,
+    groups::{Groups, Members, push, read, write},
+    id::Instance,
     outbox::{Ending, Outbox},
+    payload::Payload,
+    settings::SlowConsumer,
     socket::Socket,
 };
 
-/// How many parts the rooms are in, each with its own lock.
-const SHARDS: usize = 16;
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    All,
+    Room(&'a str),
+    User(&'a str),
+    Socket(SocketId),
+}
 
-type Members = HashMap<SocketId, Socket>;
-type Rooms = HashMap<Arc<str>, Members>;
-
-/// The connections of one WebSocket framework and their rooms. No lock is held while anybody
-/// waits: a push only puts a message into a queue.
+/// The connections of one WebSocket framework. No lock is held while anybody waits: a push only
+/// puts a message into a queue.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    pub(crate) instance: Instance,
+    pub(crate) rooms: Groups,
+    pub(crate) users: Groups,
+    /// How many requests may wait for the ack of one client.
+    pub(crate) max_requests: usize,
+    subprotocols: Box<[Box<str>]>,
+    capacity: usize,
+    slow_consumer: SlowConsumer,
     sockets: RwLock<Members>,
-    shards: [RwLock<Rooms>; SHARDS],
-    hasher: RandomState,
+    /// The other instances, where there are any.
+    cluster: OnceLock<Cluster>,
     last: AtomicU64,
+    dropped: AtomicU64,
     closing: AtomicBool,
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(settings: &WebSocketSettings) -> Self {
         Self {
+            instance: Instance::new(),
+            rooms: Groups::default(),
+            users: Groups::default(),
+            max_requests: settings.max_requests,
+            subprotocols: settings.subprotocols.iter().map(|name| name.as_str().into()).collect(),
+            capacity: settings.send_queue,
+            slow_consumer: settings.slow_consumer,
             sockets: RwLock::default(),
-            shards: std::array::from_fn(|_| RwLock::default()),
-            hasher: RandomState::new(),
+            cluster: OnceLock::new(),
             last: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         }
     }
 
-    /// Takes in a connection that may have `capacity` messages waiting.
-    pub(crate) fn connect(self: &Arc<Self>, peer: SocketAddr, capacity: usize) -> Socket {
-        let id = SocketId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let socket = Socket::new(id, peer, Outbox::new(capacity), Arc::clone(self));
+    /// Takes in a connection.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        subprotocol: Option<Subprotocol>,
+    ) -> Socket {
+        let number = self.last.fetch_add(1, Relaxed) + 1;
+        let outbox = Outbox::new(self.capacity, self.slow_consumer);
+        let socket = Socket::new(number, peer, subprotocol, outbox, Arc::clone(self));
         let mut sockets = write(&self.sockets);
-        sockets.insert(id, socket.clone());
-        if self.closing.load(Ordering::Relaxed) {
+        sockets.insert(number, socket.clone());
+        if self.closing.load(Relaxed) {
             socket.outbox().end(Ending::GoingAway);
         }
         socket
     }
 
-    pub(crate) fn disconnect(&self, id: SocketId) {
-        write(&self.sockets).remove(&id);
+    pub(crate) fn disconnect(&self, number: u64) {
+        write(&self.sockets).remove(&number);
     }
 
     /// Tells every client that the process stops, those to come too.
     pub(crate) fn go_away(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+        self.closing.store(true, Relaxed);
         read(&self.sockets).values().for_each(|socket| socket.outbox().end(Ending::GoingAway));
     }
 
-    /// Puts a connection into a room, and gives the room's name as it is kept.
-    pub(crate) fn enter(&self, room: &str, socket: &Socket) -> Arc<str> {
-        let mut rooms = write(self.shard(room));
-        let name = match rooms.get_key_value(room) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(room),
-        };
-        rooms.entry(Arc::clone(&name)).or_default().insert(socket.id(), socket.clone());
-        name
+    /// Lets the other instances have what is emitted from now on.
+    pub(crate) fn join(&self, cluster: Cluster) {
+        let _ = self.cluster.set(cluster);
     }
 
-    pub(crate) fn leave(&self, room: &str, id: SocketId) {
-        let mut rooms = write(self.shard(room));
-        let Some(members) = rooms.get_mut(room) else { return };
-        members.remove(&id);
-        if members.is_empty() {
-            rooms.remove(room);
+    /// Queues a message for whoever it is for, here and in the other instances, and says for how
+    /// many here.
+    pub(crate) fn emit(&self, target: Target<'_>, payload: Payload, except: &[SocketId]) -> usize {
+        if let Some(cluster) = self.cluster.get()
+            && self.concerns_others(target)
+        {
+            cluster.publish(self.instance, target, &payload, except);
+        }
+        self.deliver(target, &payload, except)
+    }
+
+    fn concerns_others(&self, target: Target<'_>) -> bool {
+        !matches!(target, Target::Socket(id) if id.instance == self.instance)
+    }
+
+    /// Queues a message for whoever of this instance it is for, and says for how many.
+    pub(crate) fn deliver(
+        &self,
+        target: Target<'_>,
+        payload: &Payload,
+        except: &[SocketId],
+    ) -> usize {
+        let own = except.iter().filter(|id| id.instance == self.instance);
+        // Allocates only where somebody is left out.
+        let except: Vec<u64> = own.map(|id| id.number).collect();
+        match target {
+            Target::All => push(&read(&self.sockets), payload, &except),
+            Target::Room(room) => self.rooms.push(room, payload, &except),
+            Target::User(user) => self.users.push(user, payload, &except),
+            Target::Socket(id) if except.contains(&id.number) => 0,
+            Target::Socket(id) => {
+                self.socket(id).map_or(0, |socket| usize::from(socket.push(payload.clone())))
+            }
         }
     }
 
-    /// Queues a message for everybody in a room but `except`, and says for how many.
-    pub(crate) fn push_to_room(&self, room: &str, text: &Utf8Bytes, except: &[SocketId]) -> usize {
-        read(self.shard(room)).get(room).map_or(0, |members| push(members, text, except))
+    /// Counts a message that a client was too slow for.
+    pub(crate) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
     }
 
-    /// Queues a message for everybody, and says for how many.
-    pub(crate) fn push_to_all(&self, text: &Utf8Bytes) -> usize {
-        push(&read(&self.sockets), text, &[])
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 
     pub(crate) fn connections(&self) -> usize {
         read(&self.sockets).len()
     }
 
+    pub(crate) fn sockets(&self) -> Vec<Socket> {
+        read(&self.sockets).values().cloned().collect()
+    }
+
     pub(crate) fn socket(&self, id: SocketId) -> Option<Socket> {
-        read(&self.sockets).get(&id).cloned()
+        let here = id.instance == self.instance;
+        here.then(|| read(&self.sockets).get(&id.number).cloned()).flatten()
     }
 
-    pub(crate) fn rooms(&self) -> Vec<String> {
-        let names = |shard: &RwLock<Rooms>| -> Vec<String> {
-            read(shard).keys().map(|name| name.as_ref().to_owned()).collect()
-        };
-        let mut rooms: Vec<String> = self.shards.iter().flat_map(names).collect();
-        rooms.sort_unstable();
-        rooms
-    }
-
-    pub(crate) fn members(&self, room: &str) -> Vec<Socket> {
-        let rooms = read(self.shard(room));
-        rooms.get(room).map(|members| members.values().cloned().collect()).unwrap_or_default()
-    }
-
-    fn shard(&self, room: &str) -> &RwLock<Rooms> {
-        &self.shards[(self.hasher.hash_one(room) % SHARDS as u64) as usize]
+    /// The name of a subprotocol.
+    pub(crate) fn subprotocol(&self, Subprotocol(position): Subprotocol) -> Option<&str> {
+        self.subprotocols.get(usize::from(position)).map(|name| &**name)
     }
 }
 
-fn push(members: &Members, text: &Utf8Bytes, except: &[SocketId]) -> usize {
-    let wanted = members.values().filter(|socket| !except.contains(&socket.id()));
-    wanted.filter(|socket| socket.push(text.clone())).count()
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
+/// A subprotocol, by its position among those in the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subprotocol(pub(crate) u16);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hub() -> Arc<Hub> {
+        Arc::new(Hub::new(&WebSocketSettings { send_queue: 4, ..WebSocketSettings::default() }))
+    }
+
     fn connect(hub: &Arc<Hub>) -> Socket {
-        hub.connect(([127, 0, 0, 1], 1).into(), 4)
+        hub.connect(([127, 0, 0, 1], 1).into(), None)
+    }
+
+    fn text() -> Payload {
+        Payload::Text("x".into())
     }
 
     #[test]
     fn whoever_disconnects_leaves_all_rooms_and_enters_none_any_more() {
-        let hub = Arc::new(Hub::new());
+        let hub = hub();
         let (tom, ann) = (connect(&hub), connect(&hub));
         for room in ["a", "b"] {
             tom.join(room);
             tom.join(room);
         }
         ann.join("b");
-        assert_eq!(hub.rooms(), ["a", "b"]);
-        assert_eq!(hub.members("b").len(), 2);
+        assert_eq!(hub.rooms.names(), ["a", "b"]);
+        assert_eq!(hub.rooms.members("b").len(), 2);
 
         tom.disconnect();
         tom.join("c");
-        assert_eq!(hub.rooms(), ["b"]);
+        assert_eq!(hub.rooms.names(), ["b"]);
         assert_eq!(hub.connections(), 1);
         assert_eq!(tom.rooms(), ["a", "b"]);
         assert!(hub.socket(tom.id()).is_none());
 
         ann.leave("b");
-        assert!(hub.rooms().is_empty() && ann.rooms().is_empty());
+        assert!(hub.rooms.names().is_empty() && ann.rooms().is_empty());
     }
 
     #[test]
-    fn a_room_gets_what_is_pushed_but_for_the_exceptions() {
-        let hub = Arc::new(Hub::new());
+    fn a_room_gets_what_is_emitted_but_for_the_exceptions() {
+        let hub = hub();
         let sockets = [connect(&hub), connect(&hub), connect(&hub)];
         sockets[..2].iter().for_each(|socket| socket.join("a"));
-        let text = Utf8Bytes::from_static("x");
-        assert_eq!(hub.push_to_room("a", &text, &[]), 2);
-        assert_eq!(hub.push_to_room("a", &text, &[sockets[0].id()]), 1);
-        assert_eq!(hub.push_to_room("b", &text, &[]), 0);
-        assert_eq!(hub.push_to_all(&text), 3);
-        assert_eq!(sockets[0].outbox().shut().len(), 2);
+        let room = Target::Room("a");
+        assert_eq!(hub.emit(room, text(), &[]), 2);
+        assert_eq!(hub.emit(room, text(), &[sockets[0].id()]), 1);
+        let elsewhere = SocketId { instance: Instance(0), ..sockets[0].id() };
+        assert_eq!(hub.emit(room, text(), &[elsewhere]), 2, "of another instance");
+        assert_eq!(hub.emit(Target::Room("b"), text(), &[]), 0);
+        assert_eq!(hub.emit(Target::All, text(), &[sockets[2].id()]), 2);
+        assert_eq!(sockets[0].outbox().shut().len(), 3);
+    }
+
+    #[test]
+    fn a_user_has_many_connections_and_a_connection_one_user() {
+        let hub = hub();
+        let sockets = [connect(&hub), connect(&hub), connect(&hub)];
+        sockets[..2].iter().for_each(|socket| socket.identify("tom"));
+        let tom = Target::User("tom");
+        assert_eq!(hub.emit(tom, text(), &[]), 2);
+        sockets[1].identify("ann");
+        assert_eq!(sockets[1].user().as_deref(), Some("ann"));
+        assert_eq!(hub.users.names(), ["ann", "tom"]);
+        assert_eq!(hub.emit(tom, text(), &[]), 1);
+        sockets[1].forget_user();
+        sockets[0].disconnect();
+        sockets[0].identify("late");
+        assert!(hub.users.names().is_empty());
+        assert_eq!(sockets[0].user().as_deref(), Some("tom"), "for who is called at the end");
+    }
+
+    #[test]
+    fn one_connection_is_reached_by_its_id() {
+        let hub = hub();
+        let socket = connect(&hub);
+        assert_eq!(hub.emit(Target::Socket(socket.id()), text(), &[]), 1);
+        assert_eq!(hub.emit(Target::Socket(socket.id()), text(), &[socket.id()]), 0);
+        let elsewhere = SocketId { instance: Instance(0), ..socket.id() };
+        assert_eq!(hub.emit(Target::Socket(elsewhere), text(), &[]), 0);
     }
 
     #[test]
     fn no_cycle_keeps_the_hub_alive() {
-        let hub = Arc::new(Hub::new());
+        let hub = hub();
         let socket = connect(&hub);
         socket.join("a");
+        socket.identify("tom");
         socket.disconnect();
         drop(socket);
         assert_eq!(Arc::strong_count(&hub), 1);

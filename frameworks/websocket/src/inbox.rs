@@ -4,37 +4,34 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
-use crate::calls::Call;
+use crate::{calls::Call, payload::Payload};
 
 /// How many events may wait for the one that is being handled.
 const MOST_EVENTS: usize = 16;
 /// How many bytes may wait before no further event is read.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// A message of the client.
-#[derive(Debug)]
-pub(crate) enum Inbound {
-    Text(Utf8Bytes),
-    Binary,
-}
+/// How many times as much may wait while the handling waits for the client itself: its ack comes
+/// behind what it has sent before.
+const WHILE_ASKED: usize = 16;
 
 /// A message that was read.
 #[derive(Debug)]
 pub(crate) struct Event {
-    pub(crate) message: Inbound,
+    pub(crate) message: Payload,
     /// None where the process takes no new events: it is to be refused.
     pub(crate) call: Option<Call>,
+    /// Whether it waits for no other.
+    pub(crate) independent: bool,
 }
 
 /// The short queue between a connection's reading and its handling. While it is full nothing is
 /// read, so that the client feels it.
 ///
-/// Both ends are polled by one task, the reading one first: a push needs no waking, and only a pop
+/// All ends are polled by one task, the reading one first: a push needs no waking, and only a pop
 /// that makes room has the task polled again.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox(Mutex<State>);
@@ -47,24 +44,34 @@ struct State {
 }
 
 impl State {
-    fn is_full(&self) -> bool {
-        self.queue.len() >= MOST_EVENTS || self.bytes >= MOST_BYTES
+    fn is_full(&self, times: usize) -> bool {
+        self.queue.len() >= times * MOST_EVENTS || self.bytes >= times * MOST_BYTES
+    }
+
+    fn pop(&mut self, independent: bool) -> Option<Event> {
+        let position = self.queue.iter().position(|event| event.independent == independent)?;
+        let event = self.queue.remove(position)?;
+        self.bytes -= event.message.len();
+        Some(event)
     }
 }
 
 impl Inbox {
-    /// Resolves when a further event may be read.
-    pub(crate) async fn room(&self) {
-        poll_fn(|_| if self.is_full() { Poll::Pending } else { Poll::Ready(()) }).await;
+    /// Resolves when a further event may be read; more may be while the client is `asked`
+    /// something.
+    pub(crate) async fn room(&self, asked: impl Fn() -> bool) {
+        poll_fn(|_| if self.is_full(&asked) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.state().is_full()
+    pub(crate) fn is_full(&self, asked: impl Fn() -> bool) -> bool {
+        let state = self.state();
+        state.is_full(1) && (state.is_full(WHILE_ASKED) || !asked())
     }
 
     pub(crate) fn push(&self, event: Event) {
         let mut state = self.state();
         state.bytes += event.message.len();
+        reserve_one(&mut state.queue);
         state.queue.push_back(event);
     }
 
@@ -73,21 +80,23 @@ impl Inbox {
         self.state().closed = true;
     }
 
-    /// The next event; none when all are taken and nothing more will come.
+    /// The next event that is handled in its order; none when all are taken and nothing more will
+    /// come.
     pub(crate) async fn next(&self) -> Option<Event> {
-        poll_fn(|cx| {
-            let mut state = self.state();
-            let was_full = state.is_full();
-            let Some(event) = state.queue.pop_front() else {
-                return if state.closed { Poll::Ready(None) } else { Poll::Pending };
-            };
-            state.bytes -= event.message.len();
-            if was_full {
-                cx.waker().wake_by_ref();
-            }
-            Poll::Ready(Some(event))
-        })
-        .await
+        poll_fn(|cx| self.poll_next(cx, false)).await
+    }
+
+    /// The next event that is independent, or not.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, independent: bool) -> Poll<Option<Event>> {
+        let mut state = self.state();
+        let was_full = state.is_full(1);
+        let Some(event) = state.pop(independent) else {
+            return if state.closed { Poll::Ready(None) } else { Poll::Pending };
+        };
+        if was_full {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Some(event))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -95,11 +104,9 @@ impl Inbox {
     }
 }
 
-impl Inbound {
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary => 0,
-        }
+/// Room for one message is all that most connections ever need; a queue would begin with four.
+pub(crate) fn reserve_one<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
     }
 }

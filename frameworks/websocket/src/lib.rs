@@ -4,7 +4,8 @@
 //! a module registered for it, and the answer carries the event and the id:
 //! `{"event":"users.get","id":1,"data":…}`. A fault is the event `exception`. The events of one
 //! connection are handled one after the other, and answered in their order; what rooms push comes
-//! in between.
+//! in between. The server may ask a client, too ([`Socket::request`]), and binary messages have an
+//! operation of their own ([`WebSocketRoutes::on_binary`]).
 //!
 //! Without a port of its own the framework joins the HTTP framework's listener at its path.
 //!
@@ -40,28 +41,44 @@
 
 mod adapter;
 mod app;
+mod audience;
 mod calls;
+mod closed;
+mod cluster;
 mod connection;
 mod conversation;
 mod farewell;
+mod frames;
 mod framework;
 mod gateway;
+mod groups;
+mod handling;
 mod hub;
+mod id;
 mod inbox;
 mod outbox;
+mod payload;
 mod pulse;
+mod refusal;
+mod requests;
 mod routes;
 mod settings;
 mod socket;
+mod state;
 mod streams;
+mod subprotocol;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upgrade;
 
 pub use self::{
-    app::{Room, WebSocketApp},
+    app::WebSocketApp,
+    audience::Audience,
+    closed::{Closed, SendError},
     framework::WebSocketFramework,
+    id::{SocketId, UnknownSocketId},
     routes::{PROTOCOL, WebSocketModule, WebSocketRoutes},
-    settings::WebSocketSettings,
-    socket::{Closed, SendError, Socket, SocketId},
+    settings::{SlowConsumer, WebSocketSettings},
+    socket::Socket,
+    state::State,
 };

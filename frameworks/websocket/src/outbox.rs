@@ -8,28 +8,33 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::calls::Call;
+use crate::{calls::Call, inbox::reserve_one, payload::Payload, settings::SlowConsumer};
 
 /// How many bytes may wait before no further event is handled: a client decides how large its
 /// answers are, by the `id` that they carry back, and need not read them.
 const MOST_BYTES: usize = 256 * 1024;
 
 /// The bounded queue between everybody who sends to a client and the one who writes. Nobody who
-/// sends ever waits: a client that is too slow for the queue is given up.
+/// sends ever waits: a client that is too slow for the queue is given up, or loses the oldest of
+/// what it was pushed.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
     writer: AtomicWaker,
     capacity: usize,
+    slow_consumer: SlowConsumer,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Outgoing>,
-    /// The length of all that is in the queue.
+    /// How many of them are no pushes.
+    kept: usize,
+    /// The length of these, or of all where pushes are never dropped.
     bytes: usize,
+    dropped: u64,
     ping: bool,
     ending: Option<Ending>,
     shut: bool,
@@ -38,9 +43,23 @@ struct State {
 /// A message to the client.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) text: Utf8Bytes,
+    pub(crate) payload: Payload,
     /// The event that it answers, which is in flight until this is written.
     pub(crate) call: Option<Call>,
+    /// Nobody has asked for it, and nobody waits for an answer to it.
+    pushed: bool,
+}
+
+/// What has become of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queued {
+    Yes,
+    /// It is queued, and an older push, or itself, was dropped for it.
+    Dropped {
+        first: bool,
+    },
+    /// The connection is at its end, or is now.
+    Refused,
 }
 
 /// Why the server ends a connection.
@@ -57,47 +76,74 @@ pub(crate) enum Ending {
 /// What is to be written next.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Text(Outgoing),
+    Message(Outgoing),
     Ping,
     End(Ending),
 }
 
 impl Outbox {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { state: Mutex::default(), writer: AtomicWaker::new(), capacity }
+    pub(crate) fn new(capacity: usize, slow_consumer: SlowConsumer) -> Self {
+        Self { state: Mutex::default(), writer: AtomicWaker::new(), capacity, slow_consumer }
     }
 
-    /// Queues a message; false where the connection is at its end, or is now for this one message
-    /// too many.
-    pub(crate) fn push(&self, text: Utf8Bytes) -> bool {
+    /// Queues a message that nobody has asked for.
+    pub(crate) fn push(&self, payload: Payload) -> Queued {
+        self.queue(Outgoing { payload, call: None, pushed: true })
+    }
+
+    /// Queues a message that is waited for; false where the connection is at its end, or is now.
+    /// How many there can be is limited elsewhere.
+    pub(crate) fn request(&self, payload: Payload) -> bool {
+        let queued = self.queue(Outgoing { payload, call: None, pushed: false });
+        // For who reads, too: while a request waits, more is read.
+        self.writer.wake();
+        queued != Queued::Refused
+    }
+
+    fn queue(&self, outgoing: Outgoing) -> Queued {
         let mut state = self.state();
         if state.is_ending() {
-            return false;
+            return Queued::Refused;
         }
-        if state.queue.len() >= self.capacity {
+        let was_empty = state.queue.is_empty();
+        let queued = if state.queue.len() < self.capacity {
+            state.push(outgoing, self.slow_consumer);
+            Queued::Yes
+        } else if self.slow_consumer == SlowConsumer::Close {
             state.ending = Some(Ending::TooSlow);
             let unsent = state.take();
             drop(state);
             drop(unsent);
             self.writer.wake();
-            return false;
-        }
-        state.push(Outgoing { text, call: None });
-        let first = state.queue.len() == 1;
+            return Queued::Refused;
+        } else {
+            state.replace(outgoing)
+        };
         drop(state);
-        if first {
+        if was_empty {
             self.writer.wake();
         }
-        true
+        queued
     }
 
     /// Queues an answer, for which there was [`room`](Self::room). Called by the connection's own
     /// task, which polls the writer afterwards.
-    pub(crate) fn answer(&self, text: Utf8Bytes, call: Option<Call>) {
+    pub(crate) fn answer(&self, payload: Payload, call: Option<Call>) -> Queued {
         let mut state = self.state();
-        if !state.is_ending() {
-            state.push(Outgoing { text, call });
+        if state.is_ending() {
+            return Queued::Refused;
         }
+        let answer = Outgoing { payload, call, pushed: false };
+        if state.queue.len() >= self.capacity && self.slow_consumer == SlowConsumer::DropOldest {
+            return state.replace(answer);
+        }
+        state.push(answer, self.slow_consumer);
+        Queued::Yes
+    }
+
+    /// How many messages were dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.state().dropped
     }
 
     /// Has a ping sent before everything else.
@@ -128,11 +174,7 @@ impl Outbox {
     pub(crate) async fn room(&self) {
         poll_fn(|_| {
             let state = self.state();
-            if !state.is_full(self.capacity) || state.is_ending() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            if !self.is_full(&state) || state.is_ending() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -146,7 +188,7 @@ impl Outbox {
             let state = self.state();
             if state.is_ending() {
                 Poll::Ready(false)
-            } else if state.is_crowded(self.capacity) {
+            } else if self.is_crowded(&state) {
                 Poll::Pending
             } else {
                 Poll::Ready(true)
@@ -177,12 +219,12 @@ impl Outbox {
         if std::mem::take(&mut state.ping) {
             return Poll::Ready(Next::Ping);
         }
-        let was_crowded = state.is_crowded(self.capacity);
-        if let Some(outgoing) = state.pop() {
+        let was_crowded = self.is_crowded(&state);
+        if let Some(outgoing) = state.pop(self.slow_consumer) {
             if was_crowded {
                 cx.waker().wake_by_ref();
             }
-            return Poll::Ready(Next::Text(outgoing));
+            return Poll::Ready(Next::Message(outgoing));
         }
         state.ending.clone().map_or(Poll::Pending, |ending| Poll::Ready(Next::End(ending)))
     }
@@ -199,34 +241,66 @@ impl Outbox {
         .await;
     }
 
+    /// Whether so much waits that no further event is to be handled. Pushes that can be dropped
+    /// hold up nobody.
+    fn is_full(&self, state: &State) -> bool {
+        self.load(state) >= self.capacity || state.bytes >= MOST_BYTES
+    }
+
+    fn is_crowded(&self, state: &State) -> bool {
+        self.load(state) >= (self.capacity / 2).max(1) || state.bytes >= MOST_BYTES
+    }
+
+    fn load(&self, state: &State) -> usize {
+        match self.slow_consumer {
+            SlowConsumer::Close => state.queue.len(),
+            SlowConsumer::DropOldest => state.kept,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn push(&mut self, outgoing: Outgoing) {
-        self.bytes += outgoing.text.len();
+    fn push(&mut self, outgoing: Outgoing, slow_consumer: SlowConsumer) {
+        let counted = !outgoing.pushed || slow_consumer == SlowConsumer::Close;
+        self.kept += usize::from(!outgoing.pushed);
+        self.bytes += if counted { outgoing.payload.len() } else { 0 };
+        reserve_one(&mut self.queue);
         self.queue.push_back(outgoing);
     }
 
-    fn pop(&mut self) -> Option<Outgoing> {
+    /// Queues a message in the place of the oldest push; where there is none, a push is dropped
+    /// itself.
+    fn replace(&mut self, outgoing: Outgoing) -> Queued {
+        let oldest = self.queue.iter().position(|queued| queued.pushed);
+        if let Some(oldest) = oldest {
+            self.queue.remove(oldest);
+        }
+        let dropped = oldest.is_some() || outgoing.pushed;
+        if oldest.is_some() || !outgoing.pushed {
+            self.push(outgoing, SlowConsumer::DropOldest);
+        }
+        if !dropped {
+            return Queued::Yes;
+        }
+        self.dropped += 1;
+        Queued::Dropped { first: self.dropped == 1 }
+    }
+
+    fn pop(&mut self, slow_consumer: SlowConsumer) -> Option<Outgoing> {
         let outgoing = self.queue.pop_front()?;
-        self.bytes -= outgoing.text.len();
+        let counted = !outgoing.pushed || slow_consumer == SlowConsumer::Close;
+        self.kept -= usize::from(!outgoing.pushed);
+        self.bytes -= if counted { outgoing.payload.len() } else { 0 };
         Some(outgoing)
     }
 
     fn take(&mut self) -> VecDeque<Outgoing> {
-        self.bytes = 0;
+        (self.bytes, self.kept) = (0, 0);
         std::mem::take(&mut self.queue)
-    }
-
-    fn is_full(&self, capacity: usize) -> bool {
-        self.queue.len() >= capacity || self.bytes >= MOST_BYTES
-    }
-
-    fn is_crowded(&self, capacity: usize) -> bool {
-        self.queue.len() >= (capacity / 2).max(1) || self.bytes >= MOST_BYTES
     }
 
     fn is_ending(&self) -> bool {
@@ -251,27 +325,45 @@ mod tests {
         outbox.next().now_or_never()
     }
 
+    fn outbox(capacity: usize) -> Outbox {
+        Outbox::new(capacity, SlowConsumer::Close)
+    }
+
+    fn text(text: &str) -> Payload {
+        Payload::Text(text.to_owned().into())
+    }
+
+    fn push(outbox: &Outbox, message: &str) -> bool {
+        outbox.push(text(message)) == Queued::Yes
+    }
+
+    /// What is still to be written.
+    fn written(outbox: &Outbox) -> Vec<String> {
+        let unsent = outbox.shut().into_iter();
+        unsent.map(|out| String::from_utf8_lossy(out.payload.bytes()).into_owned()).collect()
+    }
+
     fn close() -> Ending {
         Ending::Close(CloseFrame { code: 1000.into(), reason: "".into() })
     }
 
     #[test]
     fn a_close_waits_for_what_was_sent_before_and_takes_nothing_after() {
-        let outbox = Outbox::new(2);
-        assert!(outbox.push("a".into()));
+        let outbox = outbox(2);
+        assert!(push(&outbox, "a"));
         outbox.end(close());
-        assert!(!outbox.push("b".into()));
-        assert!(matches!(next(&outbox), Some(Next::Text(out)) if out.text == "a"));
+        assert!(!push(&outbox, "b"));
+        assert!(matches!(next(&outbox), Some(Next::Message(out)) if out.payload == text("a")));
         assert!(matches!(next(&outbox), Some(Next::End(Ending::Close(_)))));
     }
 
     #[test]
     fn one_message_too_many_gives_the_client_up() {
-        let outbox = Outbox::new(2);
-        assert!(outbox.push("a".into()) && outbox.push("b".into()));
+        let outbox = outbox(2);
+        assert!(push(&outbox, "a") && push(&outbox, "b"));
         assert!(outbox.room().now_or_never().is_none());
         assert!(outbox.interrupted().now_or_never().is_none());
-        assert!(!outbox.push("c".into()));
+        assert!(!push(&outbox, "c"));
         assert!(outbox.interrupted().now_or_never().is_some());
         assert!(matches!(next(&outbox), Some(Next::End(Ending::TooSlow))));
         outbox.end(close());
@@ -281,23 +373,23 @@ mod tests {
 
     #[test]
     fn large_answers_leave_no_room_and_messages_still_fit() {
-        let outbox = Outbox::new(4);
-        outbox.answer("x".repeat(MOST_BYTES).into(), None);
+        let outbox = outbox(4);
+        outbox.answer(text(&"x".repeat(MOST_BYTES)), None);
         assert!(outbox.room().now_or_never().is_none());
-        assert!(outbox.push("a".into()), "only their number counts");
-        assert!(matches!(next(&outbox), Some(Next::Text(_))));
+        assert!(push(&outbox, "a"), "only their number counts");
+        assert!(matches!(next(&outbox), Some(Next::Message(_))));
         assert!(outbox.room().now_or_never().is_some());
     }
 
     #[test]
     fn a_stream_leaves_half_of_the_queue_to_others() {
-        let outbox = Outbox::new(4);
+        let outbox = outbox(4);
         let room = || outbox.room_for_item().now_or_never();
         assert_eq!(room(), Some(true));
-        outbox.answer("a".into(), None);
-        outbox.answer("b".into(), None);
+        outbox.answer(text("a"), None);
+        outbox.answer(text("b"), None);
         assert_eq!(room(), None);
-        assert!(outbox.push("c".into()) && outbox.room().now_or_never().is_some());
+        assert!(push(&outbox, "c") && outbox.room().now_or_never().is_some());
         assert!(next(&outbox).is_some() && next(&outbox).is_some());
         assert_eq!(room(), Some(true));
         outbox.end(close());
@@ -306,14 +398,41 @@ mod tests {
 
     #[test]
     fn a_ping_comes_first_and_the_stop_of_the_process_before_all() {
-        let outbox = Outbox::new(2);
+        let outbox = outbox(2);
         assert!(next(&outbox).is_none());
-        outbox.push("a".into());
+        push(&outbox, "a");
         outbox.ping();
         assert!(matches!(next(&outbox), Some(Next::Ping)));
         outbox.end(close());
         outbox.end(Ending::GoingAway);
         assert!(matches!(next(&outbox), Some(Next::End(Ending::GoingAway))));
         assert_eq!(outbox.shut().len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_push_makes_room_and_answers_and_requests_stay() {
+        let outbox = Outbox::new(3, SlowConsumer::DropOldest);
+        outbox.answer(text("answer"), None);
+        assert!(outbox.request(text("request")));
+        assert!(push(&outbox, "1"));
+        assert_eq!(outbox.push(text("2")), Queued::Dropped { first: true });
+        assert_eq!(outbox.push(text("3")), Queued::Dropped { first: false });
+        assert_eq!(outbox.answer(text("another"), None), Queued::Dropped { first: false });
+        assert_eq!(outbox.push(text("4")), Queued::Dropped { first: false }, "itself");
+        assert!(outbox.request(text("late")), "it is waited for");
+        assert_eq!(outbox.dropped(), 4);
+        assert_eq!(written(&outbox), ["answer", "request", "another", "late"]);
+        assert_eq!(outbox.push(text("5")), Queued::Refused);
+    }
+
+    #[test]
+    fn pushes_that_can_be_dropped_hold_up_no_answer() {
+        let outbox = Outbox::new(2, SlowConsumer::DropOldest);
+        assert!(push(&outbox, &"x".repeat(MOST_BYTES)) && push(&outbox, "b"));
+        assert!(outbox.room().now_or_never().is_some());
+        outbox.answer(text("a"), None);
+        outbox.answer(text("b"), None);
+        assert!(outbox.room().now_or_never().is_none());
+        assert!(next(&outbox).is_some() && outbox.room().now_or_never().is_some());
     }
 }

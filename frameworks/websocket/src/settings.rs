@@ -45,11 +45,44 @@ pub struct WebSocketSettings {
     /// one closes the connection with 1009. Default 1 MiB.
     #[garde(range(min = 1))]
     pub max_message_size: usize,
-    /// How many messages may wait for a client that reads slowly. One more closes the connection
-    /// with 1013, so that a slow client costs little memory and never holds up anybody else.
-    /// Default 256.
+    /// How many messages may wait for a client that reads slowly, so that one costs little memory
+    /// and never holds up anybody else; default 256. What happens at one more, `slow_consumer`
+    /// says.
     #[garde(range(min = 1))]
     pub send_queue: usize,
+    /// What happens to a client whose `send_queue` is full; default `close`.
+    pub slow_consumer: SlowConsumer,
+    /// The subprotocols that are spoken (RFC 6455, section 1.9), the preferred one first; default
+    /// none. The first that a client offers is agreed on. A client that offers none of them is
+    /// connected without one (browsers, which have asked for one, then end the connection
+    /// themselves), unless `require_subprotocol` is set.
+    #[garde(custom(are_subprotocols))]
+    pub subprotocols: Vec<String>,
+    /// Whether a client has to offer one of `subprotocols`; else it is refused, with 400. Default
+    /// no.
+    pub require_subprotocol: bool,
+    /// How long connecting may take, from the request until the connection stands, guards
+    /// included; default 10 s.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
+    pub handshake_timeout: Duration,
+    /// How many requests of the server may wait for the acks of one client; default 64. One more
+    /// fails, with RESOURCE_EXHAUSTED.
+    #[garde(range(min = 1))]
+    pub max_requests: usize,
+    /// How many independent events of one connection are handled at once; default 8. Further ones
+    /// wait.
+    #[garde(range(min = 1))]
+    pub max_concurrent_events: usize,
+    /// What carries emits to the other instances of the application: the section of a loaded AMQP
+    /// framework, `amqp` (or `amqp_orders`); default none: every instance is for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The exchange by which the instances hear of each other; default
+    /// `polyport.{app.name}.{section}`, such as `polyport.chat.websocket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(inner(length(min = 1, max = 255)))]
+    pub cluster_exchange: Option<String>,
     /// How many replies of many items a client may be sent at once; default 16. The next one is
     /// refused, with RESOURCE_EXHAUSTED.
     #[garde(range(min = 1))]
@@ -95,6 +128,14 @@ impl Default for WebSocketSettings {
             timeout: Duration::from_secs(30),
             max_message_size: 1 << 20,
             send_queue: 256,
+            slow_consumer: SlowConsumer::default(),
+            subprotocols: Vec::new(),
+            require_subprotocol: false,
+            handshake_timeout: Duration::from_secs(10),
+            max_requests: 64,
+            max_concurrent_events: 8,
+            cluster: None,
+            cluster_exchange: None,
             max_streams: 16,
             keep_headers: ["authorization", "cookie"].map(str::to_owned).to_vec(),
             ping_interval: Duration::from_secs(30),
@@ -105,6 +146,19 @@ impl Default for WebSocketSettings {
             write_buffer_size: 0,
         }
     }
+}
+
+/// What happens to a client that is sent more than it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SlowConsumer {
+    /// It is closed with 1013, and may come again.
+    #[default]
+    Close,
+    /// It loses the oldest of what it was pushed (by rooms, users, `send_event`); answers, and
+    /// requests to it, are never dropped.
+    DropOldest,
 }
 
 impl From<WebSocketSettings> for SettingsSource<WebSocketSettings> {
@@ -128,8 +182,21 @@ fn is_header(name: &str, _: &()) -> garde::Result {
     }
 }
 
+/// Tokens (RFC 9110, section 5.6.2), as the names of headers are, each once.
+fn are_subprotocols(names: &[String], _: &()) -> garde::Result {
+    for (position, name) in names.iter().enumerate() {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(garde::Error::new(format!("{name:?} is no token")));
+        }
+        if names[..position].contains(name) {
+            return Err(garde::Error::new(format!("{name:?} stands twice")));
+        }
+    }
+    Ok(())
+}
+
 fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
-    let advice = "no time is left for an answer; to send no pings, set ping_interval to \"0s\"";
+    let advice = "no time is left for an answer";
     if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
 }
 
@@ -150,17 +217,27 @@ mod tests {
             send_queue: 0,
             max_streams: 0,
             keep_headers: vec!["no header".to_owned()],
+            subprotocols: ["chat", "chat"].map(str::to_owned).to_vec(),
+            handshake_timeout: Duration::ZERO,
+            max_requests: 0,
+            max_concurrent_events: 0,
+            cluster_exchange: Some(String::new()),
             pong_timeout: Duration::ZERO,
             close_jitter: Duration::from_secs(2),
             ..WebSocketSettings::default()
         };
-        let report = settings.validate().expect_err("seven faults").to_string();
+        let report = settings.validate().expect_err("twelve faults").to_string();
         for key in [
             "path",
             "max_message_size",
             "send_queue",
             "max_streams",
             "keep_headers[0]",
+            "subprotocols",
+            "handshake_timeout",
+            "max_requests",
+            "max_concurrent_events",
+            "cluster_exchange",
             "pong_timeout",
             "close_jitter",
         ] {

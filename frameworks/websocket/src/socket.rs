@@ -4,40 +4,30 @@ use std::{
     collections::BTreeSet,
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use bytes::Bytes;
 use polyport_bootstrap::{
     Context, Error, Fault,
     operation::{FromContext, InputSlot, NoPayload, OperationInfo},
 };
 use serde::Serialize;
-use tokio_tungstenite::tungstenite::{
-    Utf8Bytes,
-    protocol::{CloseFrame, frame::coding::CloseCode},
-};
 
 use crate::{
-    PROTOCOL, adapter,
-    hub::Hub,
-    outbox::{Ending, Outbox},
+    PROTOCOL, SendError, SocketId,
+    calls::Call,
+    closed::close_frame,
+    frames,
+    hub::{Hub, Subprotocol},
+    outbox::{Ending, Outbox, Queued},
+    payload::Payload,
+    requests::Requests,
+    state::States,
 };
 
-/// The longest reason that fits into a close frame, in bytes (RFC 6455, section 5.5).
-const LONGEST_REASON: usize = 123;
-
-/// What a connection is known by in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(pub(crate) u64);
-
-impl fmt::Display for SocketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// One client's connection: a cheap handle that may be kept, and that operations take as an
-/// argument. Nothing that it does waits for the client.
+/// argument. Only [`request`](Self::request) waits for the client.
 ///
 /// # Examples
 /// ```
@@ -54,17 +44,28 @@ impl fmt::Display for SocketId {
 pub struct Socket(Arc<Inner>);
 
 struct Inner {
-    id: SocketId,
+    number: u64,
     peer: SocketAddr,
+    subprotocol: Option<Subprotocol>,
     outbox: Outbox,
     hub: Arc<Hub>,
-    rooms: Mutex<Rooms>,
+    places: Mutex<Places>,
+    /// Made when it is first needed, so that idle connections stay small.
+    extra: OnceLock<Box<Extra>>,
 }
 
-/// The rooms of one connection; locked before the hub's, never after.
-struct Rooms {
+/// Where a connection is found; locked before the hub's groups, never after.
+struct Places {
     connected: bool,
-    names: BTreeSet<Arc<str>>,
+    rooms: BTreeSet<Arc<str>>,
+    user: Option<Arc<str>>,
+}
+
+/// What few connections have.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) requests: Requests,
+    pub(crate) states: States,
 }
 
 impl fmt::Debug for Socket {
@@ -77,15 +78,22 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(id: SocketId, peer: SocketAddr, outbox: Outbox, hub: Arc<Hub>) -> Self {
-        let rooms = Mutex::new(Rooms { connected: true, names: BTreeSet::new() });
-        Self(Arc::new(Inner { id, peer, outbox, hub, rooms }))
+    pub(crate) fn new(
+        number: u64,
+        peer: SocketAddr,
+        subprotocol: Option<Subprotocol>,
+        outbox: Outbox,
+        hub: Arc<Hub>,
+    ) -> Self {
+        let places = Places { connected: true, rooms: BTreeSet::new(), user: None };
+        let (places, extra) = (Mutex::new(places), OnceLock::new());
+        Self(Arc::new(Inner { number, peer, subprotocol, outbox, hub, places, extra }))
     }
 
     /// What this connection is known by; never given to another one.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.0.id
+        SocketId { instance: self.0.hub.instance, number: self.0.number }
     }
 
     /// The client's address.
@@ -94,8 +102,14 @@ impl Socket {
         self.0.peer
     }
 
-    /// Sends `{"event":…,"data":…}` to this client. Success means that it is queued; a client that
-    /// is too slow for the queue is closed with 1013.
+    /// The subprotocol that was agreed on when the client connected (RFC 6455, section 1.9).
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.hub.subprotocol(self.0.subprotocol?)
+    }
+
+    /// Sends `{"event":…,"data":…}` to this client. Success means that it is queued; what becomes
+    /// of a client that is too slow for the queue, `slow_consumer` in the settings says.
     ///
     /// # Errors
     /// If `data` cannot be written as JSON, or the connection is at its end.
@@ -104,32 +118,80 @@ impl Socket {
         event: &str,
         data: &(impl Serialize + ?Sized),
     ) -> Result<(), SendError> {
-        let text = adapter::event_text(event, data)?;
-        if self.push(text) { Ok(()) } else { Err(SendError::Closed) }
+        self.send(frames::event_text(event, data)?.into())
+    }
+
+    /// Sends a binary message to this client, as [`send_event`](Self::send_event) does an event.
+    ///
+    /// # Errors
+    /// If the connection is at its end.
+    pub fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<(), SendError> {
+        self.send(Payload::Binary(bytes.into()))
+    }
+
+    fn send(&self, payload: Payload) -> Result<(), SendError> {
+        if self.push(payload) { Ok(()) } else { Err(SendError::Closed) }
     }
 
     /// Enters a room, to get what is emitted to it. Nothing happens where the connection is in it
     /// already, or has ended.
     pub fn join(&self, room: &str) {
-        let mut own = self.own_rooms();
-        if own.connected && !own.names.contains(room) {
-            let name = self.0.hub.enter(room, self);
-            own.names.insert(name);
+        let mut places = self.places();
+        if places.connected && !places.rooms.contains(room) {
+            let name = self.0.hub.rooms.enter(room, self);
+            places.rooms.insert(name);
         }
     }
 
     /// Leaves a room.
     pub fn leave(&self, room: &str) {
-        let mut own = self.own_rooms();
-        if own.connected && own.names.remove(room) {
-            self.0.hub.leave(room, self.id());
+        let mut places = self.places();
+        if places.connected && places.rooms.remove(room) {
+            self.0.hub.rooms.leave(room, self.0.number);
         }
     }
 
     /// The rooms that it is in; once the connection has ended, those that it was in.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
-        self.own_rooms().names.iter().map(|name| name.as_ref().to_owned()).collect()
+        self.places().rooms.iter().map(|name| name.as_ref().to_owned()).collect()
+    }
+
+    /// Says whose connection this is, so that [`WebSocketApp::user`](crate::WebSocketApp::user)
+    /// reaches it; in the place of whom it was before. Nothing happens where it has ended.
+    pub fn identify(&self, user: &str) {
+        let mut places = self.places();
+        if places.connected && places.user.as_deref() != Some(user) {
+            self.leave_user(&places);
+            places.user = Some(self.0.hub.users.enter(user, self));
+        }
+    }
+
+    /// Says that this connection is nobody's any more.
+    pub fn forget_user(&self) {
+        let mut places = self.places();
+        if places.connected {
+            self.leave_user(&places);
+            places.user = None;
+        }
+    }
+
+    /// Whose connection this is; once it has ended, whose it was.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.places().user.clone()
+    }
+
+    fn leave_user(&self, places: &Places) {
+        if let Some(user) = &places.user {
+            self.0.hub.users.leave(user, self.0.number);
+        }
+    }
+
+    /// How many messages it was too slow for; `slow_consumer` in the settings.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.outbox.dropped()
     }
 
     /// Closes the connection, when what has been sent before is written. `code` is one of RFC
@@ -139,35 +201,62 @@ impl Socket {
         self.0.outbox.end(Ending::Close(close_frame(code, reason)));
     }
 
-    pub(crate) fn push(&self, text: Utf8Bytes) -> bool {
-        self.0.outbox.push(text)
+    /// Queues a message; false where the connection is at its end.
+    pub(crate) fn push(&self, payload: Payload) -> bool {
+        self.counted(self.0.outbox.push(payload))
+    }
+
+    /// Queues an answer, for which there was room.
+    pub(crate) fn answer(&self, payload: impl Into<Payload>, call: Option<Call>) {
+        self.counted(self.0.outbox.answer(payload.into(), call));
+    }
+
+    fn counted(&self, queued: Queued) -> bool {
+        if let Queued::Dropped { first } = queued {
+            self.0.hub.count_dropped();
+            if first {
+                let (socket, peer) = (self.id(), self.peer());
+                tracing::warn!(%socket, %peer, "a client reads too slowly; its oldest messages are dropped");
+            }
+        }
+        !matches!(queued, Queued::Refused)
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }
 
-    /// Leaves all rooms for good.
+    pub(crate) fn max_requests(&self) -> usize {
+        self.0.hub.max_requests
+    }
+
+    /// Made now, if it is not there yet.
+    pub(crate) fn extra(&self) -> &Extra {
+        self.0.extra.get_or_init(Box::default)
+    }
+
+    pub(crate) fn known_extra(&self) -> Option<&Extra> {
+        self.0.extra.get().map(|extra| &**extra)
+    }
+
+    /// Leaves all rooms and its user for good.
     pub(crate) fn disconnect(&self) {
-        let mut own = self.own_rooms();
-        if std::mem::replace(&mut own.connected, false) {
-            own.names.iter().for_each(|room| self.0.hub.leave(room, self.id()));
-            drop(own);
-            self.0.hub.disconnect(self.id());
+        let mut places = self.places();
+        if std::mem::replace(&mut places.connected, false) {
+            places.rooms.iter().for_each(|room| self.0.hub.rooms.leave(room, self.0.number));
+            self.leave_user(&places);
+            drop(places);
+            self.0.hub.disconnect(self.0.number);
         }
     }
 
-    fn own_rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A close frame that may be sent.
-pub(crate) fn close_frame(code: u16, reason: &str) -> CloseFrame {
-    let code = CloseCode::from(code);
-    let code = if code.is_allowed() { code } else { CloseCode::Normal };
-    let end = reason.floor_char_boundary(LONGEST_REASON);
-    CloseFrame { code, reason: reason[..end].into() }
 }
 
 impl FromContext for Socket {
@@ -182,106 +271,6 @@ impl FromContext for Socket {
     }
 }
 
-fn missing(what: &str) -> Fault {
+pub(crate) fn missing(what: &str) -> Fault {
     Error::other(format!("this call carries no {what}")).into()
-}
-
-/// How a connection ended: an argument of `on_disconnect` operations.
-///
-/// # Examples
-/// ```
-/// use polyport_bootstrap::Fault;
-/// use polyport_websocket::{Closed, Socket};
-///
-/// async fn gone(socket: Socket, closed: Closed) -> Result<(), Fault> {
-///     if closed.is_lost() {
-///         println!("{} is lost, it was in {:?}", socket.peer(), socket.rooms());
-///     }
-///     Ok(())
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    /// The code of the close frame, of whoever sent the first; 1005 where it had none, 1006 where
-    /// there was no frame (RFC 6455, section 7.1.5).
-    pub code: u16,
-    /// The text of that frame.
-    pub reason: String,
-}
-
-impl Closed {
-    /// Whether the connection broke without a close frame.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
-        self.code == u16::from(CloseCode::Abnormal)
-    }
-
-    pub(crate) fn lost() -> Self {
-        Self { code: CloseCode::Abnormal.into(), reason: String::new() }
-    }
-}
-
-impl From<Option<CloseFrame>> for Closed {
-    fn from(frame: Option<CloseFrame>) -> Self {
-        match frame {
-            Some(frame) => Self { code: frame.code.into(), reason: frame.reason.to_string() },
-            None => Self { code: CloseCode::Status.into(), reason: String::new() },
-        }
-    }
-}
-
-impl FromContext for Closed {
-    type Payload = NoPayload;
-
-    async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
-        context.extension::<Self>().cloned().ok_or_else(|| missing("Closed"))
-    }
-
-    fn describe(info: &mut OperationInfo) {
-        info.require_protocol(PROTOCOL, "Closed");
-    }
-}
-
-/// Why something could not be sent.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The connection has ended or is being closed.
-    Closed,
-    /// The value cannot be written as JSON.
-    NotJson(serde_json::Error),
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("the WebSocket connection is closed"),
-            Self::NotJson(error) => write!(f, "the value cannot be written as JSON: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for SendError {}
-
-impl From<SendError> for Fault {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Closed => Self::cancelled("SOCKET_CLOSED", error.to_string()),
-            SendError::NotJson(_) => Self::internal(error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_may_be_sent_is_sent() {
-        for (given, sent) in [(1000, 1000), (1013, 1013), (4999, 4999), (1005, 1000), (7, 1000)] {
-            assert_eq!(u16::from(close_frame(given, "").code), sent);
-        }
-        let long = close_frame(1000, &"ä".repeat(100)).reason;
-        assert_eq!(long.len(), 122);
-    }
 }

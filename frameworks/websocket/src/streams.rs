@@ -3,8 +3,8 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
-    task::{Context as Polled, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Context as Polled,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -16,38 +16,43 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{Socket, adapter, gateway::Gateway};
+use crate::{Socket, frames, gateway::Gateway};
 
 /// The streams of one connection. The connection's own task polls them, so that they need no
-/// waking when there is room for an item.
+/// waking when there is room for an item; nobody else locks them.
 #[derive(Default)]
-pub(crate) struct Streams(Vec<BoxFuture<'static, ()>>);
+pub(crate) struct Streams(Mutex<Vec<BoxFuture<'static, ()>>>);
 
 impl Streams {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.streams().len()
     }
 
-    pub(crate) fn begin(&mut self, stream: ItemStream) {
-        self.0.push(stream.send_all().boxed());
+    pub(crate) fn begin(&self, stream: ItemStream) {
+        self.streams().push(stream.send_all().boxed());
     }
 
     /// Waits for `future`, and lets the streams go on meanwhile.
-    pub(crate) async fn beside<T>(&mut self, future: impl Future<Output = T>) -> T {
+    pub(crate) async fn beside<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         poll_fn(|cx| {
             let ready = future.as_mut().poll(cx);
             if ready.is_pending() {
-                self.poll_all(cx);
+                poll_all(&mut self.streams(), cx);
             }
             ready
         })
         .await
     }
 
-    fn poll_all(&mut self, cx: &mut Polled<'_>) {
-        self.0.retain_mut(|stream| stream.poll_unpin(cx) == Poll::Pending);
+    fn streams(&self) -> MutexGuard<'_, Vec<BoxFuture<'static, ()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Polls all, and forgets those that are done.
+pub(crate) fn poll_all(futures: &mut Vec<BoxFuture<'_, ()>>, cx: &mut Polled<'_>) {
+    futures.retain_mut(|future| future.poll_unpin(cx).is_pending());
 }
 
 /// The items that a call is answered with.
@@ -73,9 +78,9 @@ impl ItemStream {
             let (text, last) = match item {
                 Some(Ok(text)) => (text, false),
                 Some(Err(fault)) => (self.exception(&fault), true),
-                None => (adapter::done(&self.event, self.id.as_deref()), true),
+                None => (frames::done(&self.event, self.id.as_deref()), true),
             };
-            outbox.answer(text, None);
+            socket.answer(text, None);
             if last {
                 return;
             }
@@ -84,11 +89,11 @@ impl ItemStream {
 
     fn frame(&self, value: Value) -> Result<Utf8Bytes, Fault> {
         let (event, id) = (&self.event, self.id.as_deref());
-        adapter::value_text(&self.gateway, &self.context, event, id, &ReplyBody::Value(value))
+        frames::value_text(&self.gateway, &self.context, event, id, &ReplyBody::Value(value))
     }
 
     fn exception(&self, fault: &Fault) -> Utf8Bytes {
         let envelope = self.gateway.envelope();
-        adapter::exception(&*envelope, fault, &self.context.request_id, self.id.as_deref())
+        frames::exception(&*envelope, fault, &self.context.request_id, self.id.as_deref())
     }
 }

@@ -15,7 +15,11 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use polyport_bootstrap::{testing::TestApp, wire::EXCEPTION_EVENT};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use polyport_bootstrap::{
+    testing::TestApp,
+    wire::{ACK_EVENT, EXCEPTION_EVENT},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -30,7 +34,7 @@ use tokio_tungstenite::{
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::fault::frame_fault;
-use crate::{Closed, WebSocketApp, socket::close_frame};
+use crate::{Closed, WebSocketApp, closed::close_frame};
 
 type Stream = WebSocketStream<TcpStream>;
 /// None when the connection has ended, so that the socket is closed.
@@ -92,7 +96,8 @@ pub struct WebSocketClient {
     /// What a task of its own reads, so that pings and close frames are answered at any time.
     received: mpsc::UnboundedReceiver<Received>,
     _reading: AbortOnDropHandle<()>,
-    kept: VecDeque<Value>,
+    subprotocol: Option<String>,
+    kept: VecDeque<Received>,
     closed: Option<Closed>,
     last_id: u64,
 }
@@ -100,8 +105,10 @@ pub struct WebSocketClient {
 /// What a client gets next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
-    /// A frame, as the JSON that it is.
+    /// A frame, as the JSON that it is; a text that is no JSON as a string.
     Frame(Value),
+    /// A binary message.
+    Binary(Bytes),
     /// The end of the connection.
     Closed(Closed),
 }
@@ -146,9 +153,18 @@ impl WebSocketClient {
             for (name, value) in headers {
                 request.headers_mut().append(*name, value.parse().map_err(http::Error::from)?);
             }
-            Ok(client_async(request, stream).await?.0)
+            let (stream, response) = client_async(request, stream).await?;
+            let agreed = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
+            let agreed = agreed.and_then(|name| name.to_str().ok()).map(str::to_owned);
+            Ok(Self { subprotocol: agreed, ..Self::of(stream) })
         };
-        within("the handshake", connecting).await.map(Self::of).map_err(Box::new)
+        within("the handshake", connecting).await.map_err(Box::new)
+    }
+
+    /// The subprotocol that the server has agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 
     fn of(stream: Stream) -> Self {
@@ -160,6 +176,7 @@ impl WebSocketClient {
             sending,
             received,
             _reading: AbortOnDropHandle::new(tokio::spawn(reading)),
+            subprotocol: None,
             kept: VecDeque::new(),
             closed: None,
             last_id: 0,
@@ -233,9 +250,34 @@ impl WebSocketClient {
     /// If neither comes.
     pub async fn next(&mut self) -> Received {
         match self.kept.pop_front() {
-            Some(frame) => Received::Frame(frame),
+            Some(received) => received,
             None => self.receive("the next frame").await,
         }
+    }
+
+    /// The first request of this event ([`Socket::request`](crate::Socket::request)), kept or to
+    /// come, which `answer` is acknowledged with; its data. Others are kept.
+    ///
+    /// # Panics
+    /// If the connection ends, or no such request comes.
+    pub async fn acknowledge(&mut self, event: &str, answer: &(impl Serialize + ?Sized)) -> Value {
+        let what = format!("a request {event:?}");
+        let frame = self.expect(&what, |f| f["event"] == event && f["id"].is_string()).await;
+        let ack = json!({ "event": ACK_EVENT, "id": frame["id"], "data": answer });
+        self.send_text(&ack.to_string()).await;
+        frame["data"].clone()
+    }
+
+    /// The first binary message, kept or to come. Others are kept.
+    ///
+    /// # Panics
+    /// If the connection ends, or none comes.
+    pub async fn expect_binary(&mut self) -> Bytes {
+        self.first("a binary message", |received| match received {
+            Received::Binary(bytes) => Some(bytes.clone()),
+            _ => None,
+        })
+        .await
     }
 
     /// Sends a text message as it is.
@@ -273,8 +315,8 @@ impl WebSocketClient {
     pub async fn close_code(&mut self) -> u16 {
         loop {
             match self.receive("the end of the connection").await {
-                Received::Frame(frame) => self.kept.push_back(frame),
                 Received::Closed(closed) => return closed.code,
+                other => self.kept.push_back(other),
             }
         }
     }
@@ -292,16 +334,28 @@ impl WebSocketClient {
     }
 
     async fn expect(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        if let Some(position) = self.kept.iter().position(&wanted) {
-            return self.kept.remove(position).unwrap_or_default();
+        self.first(what, |received| match received {
+            Received::Frame(frame) if wanted(frame) => Some(frame.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The first that is wanted, kept or to come.
+    async fn first<T>(&mut self, what: &str, wanted: impl Fn(&Received) -> Option<T>) -> T {
+        let mut kept = self.kept.iter().enumerate();
+        if let Some((position, found)) = kept.find_map(|(at, one)| Some((at, wanted(one)?))) {
+            self.kept.remove(position);
+            return found;
         }
         loop {
-            match self.receive(what).await {
-                Received::Frame(frame) if wanted(&frame) => return frame,
-                Received::Frame(frame) => self.kept.push_back(frame),
-                Received::Closed(closed) => {
+            let received = self.receive(what).await;
+            match (wanted(&received), received) {
+                (Some(found), _) => return found,
+                (None, Received::Closed(closed)) => {
                     panic!("{what} does not come: {closed:?}; before it came {:?}", self.kept)
                 }
+                (None, other) => self.kept.push_back(other),
             }
         }
     }
@@ -336,6 +390,7 @@ async fn read_all(
                 // Nobody listens any more where the client was dropped.
                 let _ = keep.send(Received::Frame(frame));
             }
+            Message::Binary(bytes) => drop(keep.send(Received::Binary(bytes))),
             Message::Close(frame) => closed = frame.into(),
             _ => {}
         }

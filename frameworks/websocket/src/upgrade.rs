@@ -1,30 +1,33 @@
-//! From an HTTP request to a WebSocket connection (RFC 6455, section 4).
+//! From an HTTP request to a WebSocket connection (RFC 6455, section 4; RFC 8441 over HTTP/2).
 
 use std::sync::{Arc, Weak};
 
 use futures_util::{FutureExt, future::ready};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
-        SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+        ALLOW, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
-use hyper::body::Incoming;
+use hyper::{body::Incoming, ext::Protocol};
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Endpoint, Reply, ReplyBody, RequestId},
+    operation::{Call, Endpoint, Reply, ReplyBody, RequestId},
 };
 use polyport_listener::{Handler, PeerAddr, ResponseBody};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    connection,
+    WebSocketSettings,
+    connection::{self, Newcomer},
     conversation::{Handshake, Origin},
     gateway::Gateway,
+    hub::Subprotocol,
+    refusal::{REQUEST_ID, Reason, Refusal, identify, instead, refused, status},
+    subprotocol,
 };
-
-const REQUEST_ID: &str = "x-request-id";
 
 /// The one version of the protocol (RFC 6455, section 4.1).
 const VERSION: &str = "13";
@@ -44,9 +47,6 @@ pub(crate) fn entry() -> Endpoint {
 #[derive(Debug)]
 pub(crate) struct Entrance(pub(crate) Weak<Gateway>);
 
-/// Why a request does not become a connection, with the headers that say what would.
-struct Refusal(Fault, Vec<(HeaderName, &'static str)>);
-
 impl Handler for Entrance {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         match self.0.upgrade() {
@@ -57,14 +57,35 @@ impl Handler for Entrance {
 }
 
 async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
-    match check(&gateway.settings.path, gateway.calls.is_stopped(), &request) {
-        Ok(accept) => enter(gateway, request, accept).await,
-        Err(Refusal(fault, headers)) => {
-            let request_id = request_id(request.headers());
-            tracing::debug!(%request_id, %fault, "handshake refused");
-            refused(gateway, &fault, &request_id, &headers)
-        }
+    let until = Instant::now() + gateway.settings.handshake_timeout;
+    match check(&gateway.settings, gateway.calls.is_stopped(), &request) {
+        Ok(accepted) => enter(gateway, request, accepted, until).await,
+        Err(refusal) => refuse(gateway, request, refusal, until).await,
     }
+}
+
+/// Lets the middleware have a word about a refusal.
+async fn refuse(
+    gateway: &Arc<Gateway>,
+    mut request: Request<Incoming>,
+    Refusal(fault, headers): Refusal,
+    until: Instant,
+) -> Response<ResponseBody> {
+    let mut call = entry_call(gateway, &gateway.refusal, &mut request, until);
+    call.extensions.insert(Reason::new(fault));
+    let context = Context::new(call);
+    match gateway.refusal.call(&context).await {
+        Ok(reply) => or_refused(gateway, &context, instead(gateway, &context, reply).await),
+        Err(fault) => refused(gateway, &fault, &context.request_id, &headers),
+    }
+}
+
+fn or_refused(
+    gateway: &Gateway,
+    context: &Context,
+    written: Result<Response<ResponseBody>, Fault>,
+) -> Response<ResponseBody> {
+    written.unwrap_or_else(|fault| refused(gateway, &fault, &context.request_id, &[]))
 }
 
 /// Asks the guards, and whatever else stands around connecting, while there is an HTTP response to
@@ -72,105 +93,145 @@ async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<
 async fn enter(
     gateway: &Arc<Gateway>,
     mut request: Request<Incoming>,
-    accept: HeaderValue,
+    accepted: Accepted,
+    until: Instant,
 ) -> Response<ResponseBody> {
     let _flight = gateway.entry.info().enter();
-    let context = entry_context(gateway, &mut request);
+    let context = Context::new(entry_call(gateway, &gateway.entry, &mut request, until));
     match gateway.entry.call(&context).await {
         Ok(reply) if matches!(reply.body(), ReplyBody::Native) => {
-            let mut response = switching(accept);
+            let mut response = switching(&accepted);
             let (_, headers, _) = reply.into_parts();
             response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
             identify(&mut response, &context.request_id);
-            begin(gateway, request, &context);
+            begin(gateway, request, &context, accepted.subprotocol, until);
             response
         }
-        Ok(reply) => {
-            let written = instead(gateway, &context, reply).await;
-            written.unwrap_or_else(|fault| refused(gateway, &fault, &context.request_id, &[]))
-        }
+        Ok(reply) => or_refused(gateway, &context, instead(gateway, &context, reply).await),
         Err(fault) => refused(gateway, &fault, &context.request_id, &[]),
     }
 }
 
-/// The call that connecting is.
-fn entry_context(gateway: &Gateway, request: &mut Request<Incoming>) -> Context {
-    let mut call = gateway.call(&gateway.entry);
+/// The call that connecting is, or that is to be refused.
+fn entry_call(
+    gateway: &Gateway,
+    endpoint: &Endpoint,
+    request: &mut Request<Incoming>,
+    until: Instant,
+) -> Call {
+    let mut call = gateway.call(endpoint);
+    call.deadline = call.deadline.into_iter().chain([until]).min();
     call.metadata = std::mem::take(request.headers_mut());
     call.request_id = request_id(&call.metadata);
     call.input.query = request.uri().path_and_query().cloned();
     if let Some(peer) = request.extensions().get::<PeerAddr>() {
         call.extensions.insert(*peer);
     }
-    Context::new(call)
+    call
 }
 
 fn request_id(headers: &HeaderMap) -> RequestId {
     RequestId::from_peer(headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
 }
 
-/// A middleware has an answer of its own: the client gets it, and no connection.
-async fn instead(
-    gateway: &Gateway,
-    context: &Context,
-    reply: Reply,
-) -> Result<Response<ResponseBody>, Fault> {
-    let (code, headers, body) = reply.into_parts();
-    let body = body.collected(context, gateway.settings.max_message_size).await?;
-    let mut out = Vec::new();
-    body.write_json(&*gateway.envelope(), context.request_id.as_str(), &mut out)?;
-    let mut response = Response::new(ResponseBody::from(out));
-    *response.status_mut() = code.unwrap_or_default();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().extend(headers.map(|headers| *headers).unwrap_or_default());
-    identify(&mut response, &context.request_id);
-    Ok(response)
-}
-
 /// Lets the connection begin as soon as hyper hands it over.
-fn begin(gateway: &Arc<Gateway>, mut request: Request<Incoming>, context: &Context) {
+fn begin(
+    gateway: &Arc<Gateway>,
+    mut request: Request<Incoming>,
+    context: &Context,
+    subprotocol: Option<Subprotocol>,
+    until: Instant,
+) {
     let upgrade = hyper::upgrade::on(&mut request);
     let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
     let handshake =
         || Handshake { query: context.input.query.clone(), headers: context.metadata.clone() };
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     if let Some(listener) = gateway.listener.get() {
-        let connection = connection::serve(Arc::clone(gateway), upgrade, peer, origin);
+        let tunnel = request.extensions_mut().remove();
+        let gateway = Arc::clone(gateway);
+        let tracker = gateway.connections.clone();
+        let newcomer = Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel };
+        let connection = connection::serve(Box::new(newcomer));
         // Boxed, so that the tasks around it do not hold it twice.
-        listener.spawn(Box::pin(gateway.connections.track_future(connection)));
+        listener.spawn(Box::pin(tracker.track_future(connection)));
     }
 }
 
-/// What the client's request has to say, and the proof that it was understood.
-fn check<B>(path: &str, stopped: bool, request: &Request<B>) -> Result<HeaderValue, Refusal> {
+/// A handshake that says all that it has to.
+#[derive(Debug)]
+struct Accepted {
+    /// The proof that it was understood; over HTTP/2 nobody asks for one.
+    proof: Option<HeaderValue>,
+    subprotocol: Option<Subprotocol>,
+    /// Its name.
+    agreed: Option<HeaderValue>,
+}
+
+/// What the client's request has to say.
+fn check<B>(
+    settings: &WebSocketSettings,
+    stopped: bool,
+    request: &Request<B>,
+) -> Result<Accepted, Refusal> {
+    let path = &settings.path;
     if request.uri().path() != path {
         let fault = Fault::not_found("NO_SUCH_PATH", format!("WebSocket is served at {path}"));
         return Err(Refusal(fault, Vec::new()));
     }
-    if request.version() != Version::HTTP_11 {
-        let message = "WebSocket is served over HTTP/1.1";
-        return Err(Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new()));
-    }
-    if request.method() != Method::GET {
-        let fault = Fault::invalid_argument("WRONG_METHOD", "a WebSocket handshake is a GET");
-        return Err(Refusal(fault.with_status(405), vec![(ALLOW, "GET")]));
-    }
-    let accept = check_headers(request.headers())?;
+    let proof = match request.version() {
+        Version::HTTP_11 => Some(check_upgrade(request)?),
+        Version::HTTP_2 => check_connect(request).map(|()| None)?,
+        _ => return Err(wrong_version("WebSocket is served over HTTP/1.1 and HTTP/2")),
+    };
+    let subprotocol = subprotocol::negotiate(settings, request.headers())?;
     if stopped {
         let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");
         return Err(Refusal(fault, Vec::new()));
     }
-    Ok(accept)
+    let agreed = subprotocol
+        .and_then(|Subprotocol(position)| settings.subprotocols.get(usize::from(position)))
+        .and_then(|name| HeaderValue::from_str(name).ok());
+    Ok(Accepted { proof, subprotocol, agreed })
+}
+
+fn wrong_version(message: &'static str) -> Refusal {
+    Refusal(Fault::invalid_argument("WRONG_HTTP_VERSION", message), Vec::new())
+}
+
+/// The handshake over HTTP/2 (RFC 8441, section 5): a CONNECT that names the protocol.
+fn check_connect<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let protocol = request.extensions().get::<Protocol>();
+    if request.method() != Method::CONNECT || protocol.is_none_or(|p| p.as_str() != "websocket") {
+        let message = "over HTTP/2 a WebSocket handshake is a CONNECT with :protocol websocket";
+        return Err(wrong_version(message));
+    }
+    check_version(request.headers())
+}
+
+/// The handshake over HTTP/1.1 (RFC 6455, section 4.2.1); gives the proof that it was understood.
+fn check_upgrade<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
+    if request.method() != Method::GET {
+        let fault = Fault::invalid_argument("WRONG_METHOD", "a WebSocket handshake is a GET");
+        let allow = (ALLOW, HeaderValue::from_static("GET"));
+        return Err(Refusal(fault.with_status(405), vec![allow]));
+    }
+    check_headers(request.headers())
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+    if only(headers, &SEC_WEBSOCKET_VERSION).is_some_and(|version| version == VERSION) {
+        return Ok(());
+    }
+    let known = (SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+    Err(upgrade_required("only version 13 of WebSocket is spoken", vec![known]))
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
     if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
         return Err(upgrade_required("only WebSocket is served at this path", Vec::new()));
     }
-    if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
-        let known = (SEC_WEBSOCKET_VERSION, VERSION);
-        return Err(upgrade_required("only version 13 of WebSocket is spoken", vec![known]));
-    }
+    check_version(headers)?;
     let accept = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key.as_bytes()))
         .and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
@@ -181,11 +242,9 @@ fn check_headers(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
 }
 
 /// 426 (RFC 9110, section 15.5.22).
-fn upgrade_required(
-    message: &'static str,
-    mut headers: Vec<(HeaderName, &'static str)>,
-) -> Refusal {
-    headers.extend([(UPGRADE, "websocket"), (CONNECTION, "upgrade")]);
+fn upgrade_required(message: &'static str, mut headers: Vec<(HeaderName, HeaderValue)>) -> Refusal {
+    let ours = [(UPGRADE, "websocket"), (CONNECTION, "upgrade")];
+    headers.extend(ours.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let fault = Fault::invalid_argument("UPGRADE_REQUIRED", message);
     Refusal(fault.with_status(StatusCode::UPGRADE_REQUIRED.as_u16()), headers)
 }
@@ -207,55 +266,22 @@ fn is_key(key: &[u8]) -> bool {
     key.len() == KEY_LENGTH && key.strip_suffix(b"==").is_some_and(|key| key.iter().all(is_base64))
 }
 
-fn switching(accept: HeaderValue) -> Response<ResponseBody> {
+fn switching(Accepted { proof, agreed, .. }: &Accepted) -> Response<ResponseBody> {
+    let mut response = match proof {
+        Some(proof) => upgrading(proof.clone()),
+        None => status(StatusCode::OK),
+    };
+    let agreed = agreed.iter().map(|agreed| (SEC_WEBSOCKET_PROTOCOL, agreed.clone()));
+    response.headers_mut().extend(agreed);
+    response
+}
+
+fn upgrading(proof: HeaderValue) -> Response<ResponseBody> {
     let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    response
-}
-
-fn refused(
-    gateway: &Gateway,
-    fault: &Fault,
-    request_id: &RequestId,
-    headers: &[(HeaderName, &'static str)],
-) -> Response<ResponseBody> {
-    let envelope = gateway.envelope();
-    let mut body = Vec::new();
-    envelope.write_fault(&mut body, &fault.view(request_id.as_str()));
-    let mut response = Response::new(ResponseBody::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = HeaderValue::from_static(envelope.fault_content_type());
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    for (name, value) in fault.headers().iter().filter(|(name, _)| !is_ours(name)) {
-        response.headers_mut().append(name, value.clone());
-    }
-    identify(&mut response, request_id);
-    for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// Whether a header says what the body is, or what becomes of the connection.
-fn is_ours(name: &HeaderName) -> bool {
-    [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING, CONNECTION, UPGRADE]
-        .contains(name)
-}
-
-/// Tells the client by which id its request is known here.
-fn identify(response: &mut Response<ResponseBody>, request_id: &RequestId) {
-    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-}
-
-fn status(status: StatusCode) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = status;
+    headers.insert(SEC_WEBSOCKET_ACCEPT, proof);
     response
 }
 
@@ -275,7 +301,9 @@ mod tests {
     }
 
     fn refusal(stopped: bool, request: &Request<()>) -> Option<u16> {
-        check("/ws", stopped, request).err().map(|Refusal(fault, _)| fault.status())
+        check(&WebSocketSettings::default(), stopped, request)
+            .err()
+            .map(|Refusal(fault, _)| fault.status())
     }
 
     #[test]

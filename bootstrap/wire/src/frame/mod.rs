@@ -12,6 +12,10 @@ pub use self::metadata::Metadata;
 /// The event of an answer that is a fault.
 pub const EXCEPTION_EVENT: &str = "exception";
 
+/// The event by which a client acknowledges what the server has asked it, with the `id` of that
+/// frame; a client that refuses sends [`EXCEPTION_EVENT`] instead.
+pub const ACK_EVENT: &str = "ack";
+
 /// A WebSocket message: `{"event":"hello","data":…,"id":1}`, a superset of what Nest's `ws`
 /// adapter speaks. `"metadata":{"x-user":"tom"}` stands for headers.
 ///

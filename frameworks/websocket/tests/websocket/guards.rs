@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use polyport_bootstrap::{
     Bootstrap, Context, Fault, Module, ModuleBuilder, Result,
-    operation::{Answer, Ctx, Interceptor, Next, OperationExt, Reply},
+    operation::{Answer, Ctx, Interceptor, Next, OperationExt, PeerAddr, Reply},
     testing::{TestApp, create_bootstrap},
 };
 use polyport_websocket::{
@@ -14,7 +14,7 @@ use polyport_websocket::{
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, http::Response};
 
-use crate::support::address;
+use crate::support::{HANDSHAKE, Raw, address};
 
 #[derive(Clone)]
 struct User(String);
@@ -49,6 +49,9 @@ impl Interceptor for AtConnect {
         next: Next<'_>,
     ) -> std::result::Result<Reply, Fault> {
         if context.operation().name() == "connect" {
+            if context.metadata.contains_key("x-hangs") {
+                std::future::pending::<()>().await;
+            }
             if context.metadata.contains_key("x-teapot") {
                 return Ok(Reply::json("a teapot").with_status(StatusCode::IM_A_TEAPOT));
             }
@@ -58,6 +61,7 @@ impl Interceptor for AtConnect {
             return Ok(reply.with_header(name, HeaderValue::from_static("lobby")));
         }
         match context.operation().name() {
+            "refusal" if context.metadata.contains_key("x-silent") => Ok(Reply::json("silence")),
             "fallback" if context.metadata.contains_key("x-silent") => Ok(Reply::json("silence")),
             _ => next.run(context).await,
         }
@@ -88,6 +92,11 @@ async fn header(Ctx(context): Ctx) -> std::result::Result<serde_json::Value, Fau
     ]))
 }
 
+async fn peer(socket: Socket, Ctx(context): Ctx) -> std::result::Result<bool, Fault> {
+    let PeerAddr(peer) = context.extension::<PeerAddr>().expect("of every event");
+    Ok(*peer == socket.peer() && peer.ip().is_loopback())
+}
+
 async fn never() -> std::result::Result<(), Fault> {
     std::future::pending().await
 }
@@ -107,6 +116,7 @@ impl Module for Guarded {
         m.websocket(|g| {
             g.on("place", place)
                 .on("header", header)
+                .on("peer", peer)
                 .on("never", never)
                 .on("admin", header.pipeline(|p| p.guard(admins_only)))
                 .on_connect(entered)
@@ -123,6 +133,7 @@ async fn start() -> TestApp {
     create_bootstrap(bootstrap)
         .config("websocket.port", 0)
         .config("websocket.timeout", "0s")
+        .config("websocket.handshake_timeout", "200ms")
         .await
         .unwrap()
 }
@@ -228,5 +239,43 @@ async fn middleware_stands_around_unknown_events_too() {
     assert_eq!((fault.reason(), fault.message()), ("UNKNOWN_EVENT", "there is no event \"nope\""));
     let answer = client.call_with("nope", &json!(null), &[("x-silent", "1")]).await;
     assert_eq!(answer["data"], "silence");
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn middleware_stands_around_refused_handshakes_too() {
+    let app = start().await;
+    let mut client = Raw::connect(address(&app)).await;
+    let no_version = [HANDSHAKE[0], HANDSHAKE[1], HANDSHAKE[2]];
+    for (line, headers, status) in [
+        ("GET /other", &HANDSHAKE[..], 404),
+        ("POST /ws", &HANDSHAKE[..], 405),
+        ("GET /ws", &[][..], 426),
+        ("GET /ws", &no_version[..], 426),
+    ] {
+        let head = client.request(line, headers).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        client.body(&head).await;
+        let silent = [headers, &["X-Silent: 1"]].concat();
+        let head = client.request(line, &silent).await;
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        assert_eq!(client.body(&head).await, "\"silence\"");
+    }
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_has_a_time_limit() {
+    let app = start().await;
+    let response = refused(&app, &[("authorization", "tom"), ("x-hangs", "1")]).await;
+    assert_eq!(response.status(), 504);
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_knows_its_peer() {
+    let app = start().await;
+    let mut client = connect(&app, &[("authorization", "tom")]).await;
+    assert_eq!(client.call("peer", &json!(null)).await["data"], true);
     app.close().await.unwrap();
 }

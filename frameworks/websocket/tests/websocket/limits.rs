@@ -118,3 +118,48 @@ async fn many_clients_are_served_side_by_side() {
     assert!(codes.iter().all(|code| *code == 1000));
     app.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_slow_client_can_lose_the_oldest_pushes_and_keep_its_answers() {
+    let app = chat(Chat::new())
+        .config("websocket.send_queue", 8)
+        .config("websocket.slow_consumer", "drop-oldest")
+        .await
+        .unwrap();
+    let handle = websocket(&app);
+    let mut slow = narrow(&app).await;
+    send(&mut slow, Message::text(r#"{"event":"rooms.join","data":{"room":"a"},"id":1}"#)).await;
+    receive_json(&mut slow).await;
+    let socket = handle.members("a").remove(0);
+
+    let text = "x".repeat(100_000);
+    let mut pushed = 0;
+    while handle.dropped() == 0 {
+        handle.room("a").emit("message", &json!([pushed, text])).unwrap();
+        pushed += 1;
+        tokio::task::yield_now().await;
+        assert!(pushed < 10_000, "nothing is ever dropped");
+    }
+    send(&mut slow, Message::text(r#"{"event":"hello","data":{"name":"tom"},"id":2}"#)).await;
+    for _ in 0..20 {
+        handle.room("a").emit("message", &json!([pushed, text])).unwrap();
+        pushed += 1;
+    }
+    handle.room("a").emit("last", &()).unwrap();
+    assert_eq!(socket.dropped(), handle.dropped());
+
+    let (mut numbers, mut answered, mut last) = (Vec::new(), false, false);
+    while !(answered && last) {
+        let frame = receive_json(&mut slow).await;
+        match frame["event"].as_str() {
+            Some("message") => numbers.push(frame["data"][0].as_u64().unwrap()),
+            Some("hello") => answered = frame["id"] == 2,
+            Some("last") => last = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(numbers.is_sorted(), "the order is kept: {numbers:?}");
+    assert_eq!(numbers.last(), Some(&(pushed - 1)), "the newest arrive");
+    assert_eq!(numbers.len() as u64 + handle.dropped(), pushed);
+    app.close().await.unwrap();
+}

@@ -19,7 +19,7 @@ async fn a_room_reaches_its_members_and_nobody_else() {
         tom.next().await,
         Received::Frame(json!({ "event": "message", "data": { "text": "hi" } })),
     );
-    assert_eq!(handle.broadcast("all", &1).unwrap(), 2);
+    assert_eq!(handle.everybody().emit("all", &1).unwrap(), 2);
     for client in [&mut tom, &mut ann] {
         assert_eq!(client.next().await, Received::Frame(json!({ "event": "all", "data": 1 })));
     }

@@ -98,7 +98,7 @@ async fn a_drain_lasts_until_the_answers_are_written() {
     gate.reached().await;
     let text = "x".repeat(500_000);
     for _ in 0..12 {
-        websocket(&app).broadcast("hello", &text).unwrap();
+        websocket(&app).everybody().emit("hello", &text).unwrap();
     }
     gate.open();
     app.stop("test");

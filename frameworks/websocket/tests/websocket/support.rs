@@ -99,6 +99,16 @@ pub struct Say {
     text: String,
 }
 
+/// Data that is a number and nothing else.
+#[derive(Deserialize, Validate)]
+#[serde(transparent)]
+pub struct Number(#[garde(skip)] pub u32);
+
+/// Data that is a text and nothing else.
+#[derive(Deserialize, Validate)]
+#[serde(transparent)]
+pub struct Text(#[garde(skip)] pub String);
+
 async fn hello(Input(hello): Input<Hello>) -> Result<String, Fault> {
     Ok(format!("hello, {}", hello.name))
 }
@@ -285,6 +295,13 @@ impl Raw {
     pub async fn upgrade(&mut self) {
         let head = self.request("GET /ws", &HANDSHAKE).await;
         assert!(head.starts_with("http/1.1 101 "), "{head}");
+    }
+
+    /// So many bytes.
+    pub async fn read(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        within(self.0.read_exact(&mut bytes)).await.unwrap();
+        bytes
     }
 
     /// What still comes until the server ends the connection.
