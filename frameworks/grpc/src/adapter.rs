@@ -114,7 +114,9 @@ pub fn fault_from_status(status: &Status) -> Fault {
 pub(crate) fn unreadable(status: &Status) -> Fault {
     let message = status.message().to_owned();
     match status.code() {
-        Code::OutOfRange => Fault::resource_exhausted("MESSAGE_TOO_LARGE", message),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Fault::resource_exhausted("MESSAGE_TOO_LARGE", message)
+        }
         // tonic has no code of its own for this; gRPC's "Status codes" want UNIMPLEMENTED.
         Code::Internal if message == "Missing request message." => {
             Fault::unimplemented("MESSAGE_MISSING", "the method takes one message, and none came")

@@ -58,6 +58,7 @@
 mod adapter;
 mod app;
 mod codec;
+mod descriptors;
 mod dynamic;
 mod ending;
 mod foreign;
@@ -68,7 +69,11 @@ mod layers;
 mod message;
 mod metadata;
 mod method;
+mod module;
+mod operations;
+mod reflection;
 mod routes;
+mod sent;
 mod service;
 mod settings;
 mod shared;
@@ -86,10 +91,13 @@ pub use self::{
     framework::GrpcFramework,
     layers::GrpcLayered,
     message::{
-        Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, GrpcInput, GrpcOutput,
-        GrpcType, Ignored, IntoMessage, IntoMessages, Streamed,
+        Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, FromMessages,
+        GrpcInput, GrpcOutput, GrpcType, Ignored, IntoMessage, IntoMessages, Messages, Received,
+        Streamed,
     },
     metadata::GrpcMetadata,
-    routes::{GrpcModule, GrpcOperations, GrpcRoutes, PROTOCOL},
-    settings::GrpcSettings,
+    module::GrpcModule,
+    operations::GrpcOperations,
+    routes::{GrpcRoutes, PROTOCOL},
+    settings::{GrpcCompression, GrpcEncoding, GrpcSettings},
 };
