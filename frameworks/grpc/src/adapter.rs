@@ -110,6 +110,14 @@ pub fn fault_from_status(status: &Status) -> Fault {
     fault
 }
 
+/// The fault of a request whose message is over the limit of the service that tonic generated, for
+/// which tonic says OUT_OF_RANGE, and gRPC's "Status codes" RESOURCE_EXHAUSTED.
+pub(crate) fn too_large(status: &Status) -> Option<Fault> {
+    const BY_TONIC: &str = "Error, decoded message length too large";
+    let is_tonics = status.code() == Code::OutOfRange && status.message().starts_with(BY_TONIC);
+    is_tonics.then(|| unreadable(status))
+}
+
 /// What tonic says of a request that it could not read, as a fault of ours.
 pub(crate) fn unreadable(status: &Status) -> Fault {
     let message = status.message().to_owned();
