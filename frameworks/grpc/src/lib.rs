@@ -57,6 +57,7 @@
 
 mod adapter;
 mod app;
+mod client;
 mod codec;
 mod descriptors;
 mod dynamic;
@@ -87,6 +88,7 @@ mod unknown;
 pub use self::{
     adapter::{fault_from_status, status_from_fault},
     app::GrpcApp,
+    client::{GrpcChannel, GrpcClientSettings, GrpcClientTls, GrpcClients, GrpcKeepAlive, OrFault},
     foreign::GrpcService,
     framework::GrpcFramework,
     layers::GrpcLayered,
