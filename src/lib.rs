@@ -58,7 +58,10 @@ pub mod prelude {
         },
     };
     #[cfg(feature = "grpc")]
-    pub use polyport_grpc::{GrpcApp, GrpcFramework, GrpcModule as _, GrpcOperations as _};
+    pub use polyport_grpc::{
+        GrpcApp, GrpcChannel, GrpcClients, GrpcFramework, GrpcModule as _, GrpcOperations as _,
+        Messages, OrFault as _,
+    };
     #[cfg(feature = "http")]
     pub use polyport_http::{
         HttpApp, HttpFramework, HttpModule as _, HttpRequest, IntoService as _, Redirect,

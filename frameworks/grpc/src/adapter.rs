@@ -53,7 +53,7 @@ pub fn status_from_fault(fault: &Fault, request_id: &str, domain: &str) -> Statu
     if let Some(delay) = fault.retry_after() {
         details.set_retry_info(Some(delay));
     }
-    let code = Code::from_i32(fault.kind().grpc_code());
+    let code = exact_code(fault).unwrap_or_else(|| Code::from_i32(fault.kind().grpc_code()));
     let message = cut(fault.message(), MAX_MESSAGE);
     let metadata = metadata_of(fault.headers());
     Status::with_error_details_and_metadata(code, message, details, metadata)
@@ -88,8 +88,25 @@ fn is_metadata(name: &HeaderName) -> bool {
     !OF_HTTP.contains(name) && !name.as_str().starts_with("grpc-")
 }
 
+/// The code of the status that the fault was made of, where that is finer than its kind.
+fn exact_code(fault: &Fault) -> Option<Code> {
+    let status = fault.sources().next()?.downcast_ref::<Status>()?;
+    Some(status.code()).filter(|code| *code != Code::Ok && kind_of(*code) == fault.kind())
+}
+
 /// The fault that a status tells of, whoever has sent it: the client's side of
-/// [`status_from_fault`]. A code that no kind of fault has becomes the nearest.
+/// [`status_from_fault`]. A code that no kind of fault has becomes the nearest; where the fault is
+/// answered on gRPC again, it is that code again. The status is the fault's source.
+///
+/// An operation answers with such a code in the same way:
+///
+/// ```
+/// use polyport_grpc::{fault_from_status, status_from_fault};
+///
+/// let fault = fault_from_status(&tonic::Status::aborted("somebody else was first"));
+/// assert_eq!(fault.kind(), polyport_bootstrap::FaultKind::AlreadyExists);
+/// assert_eq!(status_from_fault(&fault, "id", "domain").code(), tonic::Code::Aborted);
+/// ```
 #[must_use]
 pub fn fault_from_status(status: &Status) -> Fault {
     let details = status.get_error_details();
@@ -97,7 +114,7 @@ pub fn fault_from_status(status: &Status) -> Fault {
     let info = details.error_info();
     let reason = info.map(|info| info.reason.clone()).filter(|reason| !reason.is_empty());
     let reason = reason.map_or(Cow::Borrowed(kind.as_str()), Cow::Owned);
-    let mut fault = Fault::new(kind, reason, status.message().to_owned());
+    let mut fault = Fault::new(kind, reason, status.message().to_owned()).caused_by(status.clone());
     if let Some(code) = info.and_then(|info| info.metadata.get(CODE)) {
         fault = fault.with_code(code.clone());
     }

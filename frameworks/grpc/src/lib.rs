@@ -83,6 +83,7 @@ mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timeout;
+mod trailers;
 mod unknown;
 
 pub use self::{
@@ -102,4 +103,5 @@ pub use self::{
     operations::GrpcOperations,
     routes::{GrpcRoutes, PROTOCOL},
     settings::{GrpcCompression, GrpcEncoding, GrpcSettings},
+    trailers::GrpcTrailers,
 };

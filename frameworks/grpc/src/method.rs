@@ -26,6 +26,7 @@ use crate::{
     shared::Shared,
     stream::OperationStream,
     timeout,
+    trailers::GrpcTrailers,
 };
 
 /// A method, whatever its messages are.
@@ -164,6 +165,7 @@ impl<Res: Message + 'static> Unary<Res> {
             Ok(reply) => caught(&context, self.response(shared, reply)).await,
             Err(fault) => Err(fault),
         };
+        let answer = answer.map(|response| with_trailers(response, &context));
         answer.map_err(|fault| shared.status(&fault, id))
     }
 
@@ -230,10 +232,10 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
         };
         let message = self.message;
         let items = items.map(move |item| item.and_then(message)).boxed();
-        let stream = OperationStream::new(items, context, Arc::clone(shared));
+        let stream = OperationStream::new(items, context.clone(), Arc::clone(shared));
         let mut response = Response::new(stream);
         add_headers(&mut response, headers);
-        Ok(response)
+        Ok(with_trailers(response, &context))
     }
 }
 
@@ -258,6 +260,14 @@ fn add_headers<T>(response: &mut Response<T>, headers: Option<Box<HeaderMap>>) {
     }
 }
 
+/// Lets the trailers that the operation has asked for go along.
+fn with_trailers<T>(mut response: Response<T>, context: &Context) -> Response<T> {
+    if let Some(trailers) = context.value::<GrpcTrailers>() {
+        response.extensions_mut().insert(trailers.clone());
+    }
+    response
+}
+
 fn grpc<Res: Message + 'static>(shared: &Shared, sends: Sends) -> Grpc<RawMessages<Res>> {
     Grpc::new(RawMessages::new(sends.is_stream()))
         .max_decoding_message_size(shared.max_message_size)
@@ -274,9 +284,16 @@ async fn finish(
     match until_ended(answer, deadline, &shared.closing).await {
         Ok(response) => match tonics_own(&response) {
             Some(status) => shared.refuse(&adapter::unreadable(status), id),
-            None => response,
+            None => trailed(response),
         },
         Err(ending) => shared.refuse(&ending.fault(), id),
+    }
+}
+
+fn trailed(mut response: http::Response<Body>) -> http::Response<Body> {
+    match response.extensions_mut().remove::<GrpcTrailers>() {
+        Some(trailers) => response.map(|body| trailers.behind(body)),
+        None => response,
     }
 }
 
