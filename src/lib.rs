@@ -92,3 +92,8 @@ mod operations_guide {}
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/http.md")]
 mod http_guide {}
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "grpc"))]
+#[doc = include_str!("../docs/grpc.md")]
+mod grpc_guide {}

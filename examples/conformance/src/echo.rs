@@ -1,7 +1,7 @@
 //! What suites for HTTP and WebSocket call: `/` says hello, `/echo` sends back what it gets.
 
 use polyport::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) struct EchoModule;
 
@@ -11,7 +11,6 @@ impl Module for EchoModule {
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
-        m.default_config(json!({ "websocket": { "path": "/echo" } }));
         m.http(|r| r.get("/", hello).post("/", back)).websocket(|g| g.on("echo", back));
         Ok(())
     }

@@ -4,13 +4,16 @@
 mod echo;
 mod interop;
 
-use polyport::prelude::*;
+use polyport::{prelude::*, websocket::WebSocketSettings};
 
 /// The whole program.
 pub fn bootstrap() -> Bootstrap {
     Bootstrap::new()
         .load(HttpFramework::new())
-        .load(WebSocketFramework::new())
+        .load(WebSocketFramework::new().configure(WebSocketSettings {
+            path: "/echo".to_owned(),
+            ..WebSocketSettings::default()
+        }))
         .load(GrpcFramework::new())
         .module(echo::EchoModule)
         .module(interop::InteropModule)
