@@ -7,7 +7,7 @@ use protox::prost::Message as _;
 /// Where the `.proto` files live; imports are resolved from here.
 const ROOT: &str = "proto";
 /// Every file that is compiled, relative to [`ROOT`].
-const FILES: [&str; 2] = ["helloworld.proto", "im/v1/im.proto"];
+const FILES: [&str; 3] = ["grpc/testing/test.proto", "helloworld.proto", "im/v1/im.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={ROOT}");
@@ -22,6 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .type_attribute(".helloworld", "#[derive(serde::Serialize, serde::Deserialize)]")
         .type_attribute(".helloworld", "#[derive(garde::Validate)] #[garde(allow_unvalidated)]")
         .field_attribute("helloworld.HelloRequest.name", "#[garde(length(max = 1_000))]")
+        // Those of the interoperability tests are inputs of operations, too.
+        .message_attribute(
+            ".grpc.testing",
+            "#[derive(garde::Validate)] #[garde(allow_unvalidated)]",
+        )
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -58,7 +58,10 @@ pub mod prelude {
         },
     };
     #[cfg(feature = "grpc")]
-    pub use polyport_grpc::{GrpcApp, GrpcFramework, GrpcModule as _, GrpcOperations as _};
+    pub use polyport_grpc::{
+        GrpcApp, GrpcChannel, GrpcClients, GrpcFramework, GrpcModule as _, GrpcOperations as _,
+        Messages, OrFault as _,
+    };
     #[cfg(feature = "http")]
     pub use polyport_http::{
         HttpApp, HttpFramework, HttpModule as _, HttpRequest, IntoService as _, Redirect,
@@ -94,3 +97,8 @@ mod http_guide {}
 #[cfg(all(doctest, feature = "websocket"))]
 #[doc = include_str!("../docs/websocket.md")]
 mod websocket_guide {}
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "grpc"))]
+#[doc = include_str!("../docs/grpc.md")]
+mod grpc_guide {}

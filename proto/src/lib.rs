@@ -23,6 +23,20 @@ pub mod helloworld {
     tonic::include_proto!("helloworld");
 }
 
+/// What belongs to gRPC itself.
+pub mod grpc {
+    /// The services of gRPC's interoperability tests, package `grpc.testing`.
+    #[allow(
+        missing_docs,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        reason = "generated code; the .proto file documents messages and calls"
+    )]
+    pub mod testing {
+        tonic::include_proto!("grpc.testing");
+    }
+}
+
 /// The chat application's messages and services.
 pub mod im {
     /// The first version of the chat application's API, package `im.v1`.

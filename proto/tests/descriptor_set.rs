@@ -24,6 +24,15 @@ fn the_descriptor_set_names_every_method_of_every_service() {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let found: BTreeSet<String> = set.file.iter().flat_map(methods).collect();
     let expected = [
+        "grpc.testing.TestService/CacheableUnaryCall",
+        "grpc.testing.TestService/EmptyCall",
+        "grpc.testing.TestService/FullDuplexCall stream",
+        "grpc.testing.TestService/HalfDuplexCall stream",
+        "grpc.testing.TestService/StreamingInputCall",
+        "grpc.testing.TestService/StreamingOutputCall stream",
+        "grpc.testing.TestService/UnaryCall",
+        "grpc.testing.TestService/UnimplementedCall",
+        "grpc.testing.UnimplementedService/UnimplementedCall",
         "helloworld.Greeter/SayHello",
         "im.v1.ChatService/ListMessages",
         "im.v1.ChatService/SendMessage",

@@ -19,6 +19,7 @@ use syn::{DeriveInput, Item, ItemFn, ItemImpl, parse_macro_input};
 /// |---|---|
 /// | `#[inject]` | what the container provides: `Arc<T>`, `Arc<dyn Trait>`, `Option<Arc<T>>`, `Vec<Arc<T>>`, `Lazy<T>`, or any other `Injectable` |
 /// | `#[inject(name = "replica")]` | the one of that name |
+/// | `#[inject(grpc = "users")]` | the generated gRPC client that the field's type is (`UsersClient<GrpcChannel>`), which calls through the connections of `grpc.clients.users` |
 /// | `#[config("users.page_size")]` | the configuration value at that key, as the field's type |
 /// | `#[app]`, `#[app(name = "admin")]` | the handle of a framework that is loaded |
 /// | `#[default]`, `#[default = 16]`, `#[default(Mutex::new(0))]` | state of its own: the type's default, or that expression |

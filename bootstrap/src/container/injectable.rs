@@ -112,3 +112,26 @@ impl<T: ?Sized + Send + Sync + 'static> Injectable for Vec<Arc<T>> {
         resolver.all()
     }
 }
+
+/// What a client needs that is called through the named `C`; `new` only tells the type.
+#[doc(hidden)]
+pub fn client_dependencies<C: InjectableNamed, T>(
+    _new: impl FnOnce(C) -> T,
+    name: &'static str,
+    out: &mut Vec<Dependency>,
+) {
+    C::named_dependencies(name, out);
+}
+
+/// The client that is called through the named `C`.
+///
+/// # Errors
+/// As [`Injectable::resolve`].
+#[doc(hidden)]
+pub fn resolve_client<C: InjectableNamed, T>(
+    new: impl FnOnce(C) -> T,
+    name: &'static str,
+    resolver: &Resolver<'_>,
+) -> Result<T> {
+    C::resolve_named(name, resolver).map(new)
+}

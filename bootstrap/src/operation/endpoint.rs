@@ -10,7 +10,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::{
     Aspect, Bind, Chain, Context, EndpointService, Exposure, Fault, FaultKind, IntoReply,
     Invocation, Invoke, MadeOnce, Operation, OperationInfo, OperationKind, Pipelines, Protocol,
-    Reply, Target, Unbound, scope::EndOfCall,
+    Reply, StageScope, Target, Unbound, scope::EndOfCall,
 };
 use crate::{
     Config, Container, DEFAULT_NAME, Environment, Error, Result as StartResult,
@@ -88,6 +88,16 @@ impl Endpoint {
         F: for<'a> Fn(&'a Context) -> BoxFuture<'a, Result<Reply, Fault>> + Send + Sync + 'static,
     {
         Self::of_kind(OperationKind::Fallback, name, answer)
+    }
+
+    /// The same with only stages of `outermost` and of narrower scopes around it, as
+    /// [`OperationExt::within`](super::OperationExt::within) says it of an operation: for what a
+    /// framework brings itself. It has no chain yet.
+    #[must_use]
+    pub fn within(self, outermost: StageScope) -> Self {
+        let mut info = OperationInfo::clone(self.info());
+        info.set_outermost(outermost);
+        Self::of(info, self.target())
     }
 
     fn of_kind<F>(kind: OperationKind, name: &'static str, answer: F) -> Self

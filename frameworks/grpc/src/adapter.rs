@@ -53,7 +53,7 @@ pub fn status_from_fault(fault: &Fault, request_id: &str, domain: &str) -> Statu
     if let Some(delay) = fault.retry_after() {
         details.set_retry_info(Some(delay));
     }
-    let code = Code::from_i32(fault.kind().grpc_code());
+    let code = exact_code(fault).unwrap_or_else(|| Code::from_i32(fault.kind().grpc_code()));
     let message = cut(fault.message(), MAX_MESSAGE);
     let metadata = metadata_of(fault.headers());
     Status::with_error_details_and_metadata(code, message, details, metadata)
@@ -88,8 +88,25 @@ fn is_metadata(name: &HeaderName) -> bool {
     !OF_HTTP.contains(name) && !name.as_str().starts_with("grpc-")
 }
 
+/// The code of the status that the fault was made of, where that is finer than its kind.
+fn exact_code(fault: &Fault) -> Option<Code> {
+    let status = fault.sources().next()?.downcast_ref::<Status>()?;
+    Some(status.code()).filter(|code| *code != Code::Ok && kind_of(*code) == fault.kind())
+}
+
 /// The fault that a status tells of, whoever has sent it: the client's side of
-/// [`status_from_fault`]. A code that no kind of fault has becomes the nearest.
+/// [`status_from_fault`]. A code that no kind of fault has becomes the nearest; where the fault is
+/// answered on gRPC again, it is that code again. The status is the fault's source.
+///
+/// An operation answers with such a code in the same way:
+///
+/// ```
+/// use polyport_grpc::{fault_from_status, status_from_fault};
+///
+/// let fault = fault_from_status(&tonic::Status::aborted("somebody else was first"));
+/// assert_eq!(fault.kind(), polyport_bootstrap::FaultKind::AlreadyExists);
+/// assert_eq!(status_from_fault(&fault, "id", "domain").code(), tonic::Code::Aborted);
+/// ```
 #[must_use]
 pub fn fault_from_status(status: &Status) -> Fault {
     let details = status.get_error_details();
@@ -97,7 +114,7 @@ pub fn fault_from_status(status: &Status) -> Fault {
     let info = details.error_info();
     let reason = info.map(|info| info.reason.clone()).filter(|reason| !reason.is_empty());
     let reason = reason.map_or(Cow::Borrowed(kind.as_str()), Cow::Owned);
-    let mut fault = Fault::new(kind, reason, status.message().to_owned());
+    let mut fault = Fault::new(kind, reason, status.message().to_owned()).caused_by(status.clone());
     if let Some(code) = info.and_then(|info| info.metadata.get(CODE)) {
         fault = fault.with_code(code.clone());
     }
@@ -110,11 +127,21 @@ pub fn fault_from_status(status: &Status) -> Fault {
     fault
 }
 
+/// The fault of a request whose message is over the limit of the service that tonic generated, for
+/// which tonic says OUT_OF_RANGE, and gRPC's "Status codes" RESOURCE_EXHAUSTED.
+pub(crate) fn too_large(status: &Status) -> Option<Fault> {
+    const BY_TONIC: &str = "Error, decoded message length too large";
+    let is_tonics = status.code() == Code::OutOfRange && status.message().starts_with(BY_TONIC);
+    is_tonics.then(|| unreadable(status))
+}
+
 /// What tonic says of a request that it could not read, as a fault of ours.
 pub(crate) fn unreadable(status: &Status) -> Fault {
     let message = status.message().to_owned();
     match status.code() {
-        Code::OutOfRange => Fault::resource_exhausted("MESSAGE_TOO_LARGE", message),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Fault::resource_exhausted("MESSAGE_TOO_LARGE", message)
+        }
         // tonic has no code of its own for this; gRPC's "Status codes" want UNIMPLEMENTED.
         Code::Internal if message == "Missing request message." => {
             Fault::unimplemented("MESSAGE_MISSING", "the method takes one message, and none came")

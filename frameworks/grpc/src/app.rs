@@ -61,7 +61,15 @@ impl GrpcApp {
         self.0.health.set(service, serving);
     }
 
-    pub(crate) fn add(&self, module: &str, routes: GrpcRoutes) -> Result<()> {
+    /// Learns the descriptors among the routes, so that all are known before any route is added.
+    pub(crate) fn describe(&self, routes: &mut GrpcRoutes) -> Result<()> {
+        let mut table = self.table();
+        let table = table.as_mut().ok_or_else(too_late)?;
+        table.describe(std::mem::take(&mut routes.descriptors))
+    }
+
+    pub(crate) fn add(&self, module: &str, mut routes: GrpcRoutes) -> Result<()> {
+        self.describe(&mut routes)?;
         let mut table = self.table();
         let table = table.as_mut().ok_or_else(too_late)?;
         let mut errors = table.check(&routes);

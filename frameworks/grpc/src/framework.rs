@@ -19,6 +19,7 @@ use crate::{
     handler::{Calls, GrpcHandler},
     health::{self, ServiceHealth},
     layers::{self, GrpcLayered, Layers, Wrap},
+    reflection::Reflection,
     shared::Shared,
     unknown,
 };
@@ -143,8 +144,10 @@ impl Framework for GrpcFramework {
         let health = ServiceHealth::new(context.health().clone());
         let app = GrpcApp::new(context.core(), context.exposures().clone(), health.clone());
         let own = if settings.health { health::routes(&health) } else { GrpcRoutes::default() };
+        let reflection = Reflection::default();
         let fallback = unknown::endpoint();
         let mut errors = Vec::from_iter(app.add(OWN_MODULE, own).err());
+        errors.extend(app.add(OWN_MODULE, reflection.routes(&settings)).err());
         let exposure = Exposure {
             protocol: PROTOCOL,
             framework: self.name.clone(),
@@ -153,7 +156,13 @@ impl Framework for GrpcFramework {
             endpoint: fallback.clone(),
         };
         errors.extend(context.exposures().add(vec![exposure]).err());
-        for registered in context.take::<GrpcRoutes>() {
+        let mut taken = context.take::<GrpcRoutes>();
+        for registered in &mut taken {
+            let place = || format!("module {}", registered.module);
+            let described = app.describe(&mut registered.routes);
+            errors.extend(described.err().map(|error| error.context(place())));
+        }
+        for registered in taken {
             let added = app.add(&registered.module, registered.routes);
             let place = || format!("module {}", registered.module);
             errors.extend(added.err().map(|error| error.context(place())));
@@ -163,6 +172,7 @@ impl Framework for GrpcFramework {
         let transport = GrpcTransport {
             app: app.clone(),
             settings,
+            reflection,
             fallback,
             layers: self.layers,
             container,
@@ -176,6 +186,7 @@ impl Framework for GrpcFramework {
 struct GrpcTransport {
     app: GrpcApp,
     settings: GrpcSettings,
+    reflection: Reflection,
     fallback: operation::Endpoint,
     layers: Vec<Wrap>,
     container: Container,
@@ -183,19 +194,20 @@ struct GrpcTransport {
 }
 
 impl GrpcTransport {
-    fn handler(&mut self) -> GrpcHandler {
+    fn handler(&mut self) -> Result<GrpcHandler> {
         let shared = Shared::new(
             self.settings.clone(),
             self.container.clone(),
             self.host.listener().closing(),
         );
-        let calls = Arc::new(Calls {
-            table: self.app.seal(),
-            fallback: self.fallback.clone(),
-            shared: Arc::new(shared),
-        });
+        let table = self.app.seal();
+        if self.settings.reflection {
+            self.reflection.fill(&table)?;
+        }
+        let calls =
+            Arc::new(Calls { table, fallback: self.fallback.clone(), shared: Arc::new(shared) });
         let layers = Layers::around(&calls, std::mem::take(&mut self.layers));
-        GrpcHandler { calls, layers }
+        Ok(GrpcHandler { calls, layers })
     }
 }
 
@@ -211,7 +223,7 @@ impl Transport for GrpcTransport {
     }
 
     async fn serve(&mut self) -> Result<()> {
-        let handler = Arc::new(self.handler());
+        let handler = Arc::new(self.handler()?);
         self.host.serve(handler, ListenerSettings::default())
     }
 

@@ -57,7 +57,9 @@
 
 mod adapter;
 mod app;
+mod client;
 mod codec;
+mod descriptors;
 mod dynamic;
 mod ending;
 mod foreign;
@@ -68,7 +70,11 @@ mod layers;
 mod message;
 mod metadata;
 mod method;
+mod module;
+mod operations;
+mod reflection;
 mod routes;
+mod sent;
 mod service;
 mod settings;
 mod shared;
@@ -77,19 +83,25 @@ mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timeout;
+mod trailers;
 mod unknown;
 
 pub use self::{
     adapter::{fault_from_status, status_from_fault},
     app::GrpcApp,
+    client::{GrpcChannel, GrpcClientSettings, GrpcClientTls, GrpcClients, GrpcKeepAlive, OrFault},
     foreign::GrpcService,
     framework::GrpcFramework,
     layers::GrpcLayered,
     message::{
-        Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, GrpcInput, GrpcOutput,
-        GrpcType, Ignored, IntoMessage, IntoMessages, Streamed,
+        Answered, AnsweredStream, Collected, Converted, Empty, FromMessage, FromMessages,
+        GrpcInput, GrpcOutput, GrpcType, Ignored, IntoMessage, IntoMessages, Messages, Received,
+        Streamed,
     },
     metadata::GrpcMetadata,
-    routes::{GrpcModule, GrpcOperations, GrpcRoutes, PROTOCOL},
-    settings::GrpcSettings,
+    module::GrpcModule,
+    operations::GrpcOperations,
+    routes::{GrpcRoutes, PROTOCOL},
+    settings::{GrpcCompression, GrpcEncoding, GrpcSettings},
+    trailers::GrpcTrailers,
 };

@@ -13,12 +13,20 @@ use polyport_bootstrap::{
 use polyport_listener::{BoxError, LongLived};
 use prost::Message;
 use tokio::time::Instant;
-use tonic::{Response, Status, body::Body, server::Grpc};
+use tonic::{Response, Status, Streaming, body::Body, server::Grpc};
 use tower::service_fn;
 
 use crate::{
-    adapter, codec::OneMessage, ending::until_ended, message::no_message, shared::Shared,
-    stream::OperationStream, timeout,
+    adapter,
+    codec::RawMessages,
+    descriptors::Shape,
+    ending::until_ended,
+    message::{no_message, watched},
+    sent::{Sends, Sent},
+    shared::Shared,
+    stream::OperationStream,
+    timeout,
+    trailers::GrpcTrailers,
 };
 
 /// A method, whatever its messages are.
@@ -41,6 +49,9 @@ pub(crate) trait Method: Send + Sync {
 
     /// The operation, to have another chain put around it.
     fn endpoint_mut(&mut self) -> &mut Endpoint;
+
+    /// Which sides stream.
+    fn shape(&self) -> Shape;
 }
 
 /// The body of a request, of whatever server.
@@ -58,7 +69,7 @@ where
 
 /// Both ways to be called, by one function.
 macro_rules! serve {
-    () => {
+    (server streams: $streams:literal) => {
         fn serve<'a>(
             &'a self,
             shared: &'a Arc<Shared>,
@@ -80,6 +91,10 @@ macro_rules! serve {
         fn endpoint_mut(&mut self) -> &mut Endpoint {
             &mut self.endpoint
         }
+
+        fn shape(&self) -> Shape {
+            Shape { client: self.sends.is_stream(), server: $streams }
+        }
     };
 }
 
@@ -88,25 +103,22 @@ type OfReply<Res> = fn(ReplyBody) -> Result<Res, Fault>;
 /// Makes the message of an item.
 type OfItem<Res> = fn(Value) -> Result<Res, Fault>;
 
-/// Makes the body of a call of its message.
-type ReadMessage = fn(Bytes) -> Result<Bytes, Fault>;
-
-/// One message in, one out.
+/// One message or a stream of them in, one message out.
 pub(crate) struct Unary<Res> {
     pub(crate) endpoint: Endpoint,
-    /// None where the message is the body as it is.
-    pub(crate) read: Option<ReadMessage>,
+    pub(crate) sends: Sends,
     pub(crate) message: OfReply<Res>,
 }
 
-/// One message in, a stream of them out.
+/// One message or a stream of them in, a stream of them out.
 pub(crate) struct ServerStreaming<Res> {
     pub(crate) endpoint: Endpoint,
+    pub(crate) sends: Sends,
     pub(crate) message: OfItem<Res>,
 }
 
 impl<Res: Message + 'static> Method for Unary<Res> {
-    serve!();
+    serve!(server streams: false);
 }
 
 impl<Res: Message + 'static> Unary<Res> {
@@ -117,13 +129,24 @@ impl<Res: Message + 'static> Unary<Res> {
         request: Request<B>,
     ) -> http::Response<Body> {
         let _flight = self.endpoint.info().enter();
-        let deadline = match timeout::deadline(request.headers(), shared.timeout) {
+        let own = shared.timeout.filter(|_| !self.sends.is_stream());
+        let deadline = match timeout::deadline(request.headers(), own) {
             Ok(deadline) => deadline,
             Err(fault) => return shared.refuse(&fault, id),
         };
-        let service = service_fn(|request| self.call(shared, id, deadline, request));
-        let mut grpc = grpc::<Res>(shared);
-        let answer = grpc.unary(service, request);
+        let mut grpc = grpc::<Res>(shared, self.sends);
+        let answer = async {
+            if self.sends.is_stream() {
+                let service = service_fn(|request: tonic::Request<Streaming<Bytes>>| {
+                    self.call(shared, id, deadline, request)
+                });
+                return grpc.client_streaming(service, watched(request)).await;
+            }
+            let service = service_fn(|request: tonic::Request<Bytes>| {
+                self.call(shared, id, deadline, request)
+            });
+            grpc.unary(service, request).await
+        };
         finish(answer, deadline, shared, id).await
     }
 
@@ -132,21 +155,17 @@ impl<Res: Message + 'static> Unary<Res> {
         shared: &Shared,
         id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Bytes>,
+        request: tonic::Request<impl Sent>,
     ) -> Result<Response<Res>, Status> {
-        let request = match self.read {
-            None => request,
-            Some(read) => {
-                let (metadata, extensions, message) = request.into_parts();
-                let body = read(message).map_err(|fault| shared.status(&fault, id))?;
-                tonic::Request::from_parts(metadata, extensions, body)
-            }
-        };
+        let (metadata, extensions, sent) = request.into_parts();
+        let sent = sent.read(self.sends).map_err(|fault| shared.status(&fault, id))?;
+        let request = tonic::Request::from_parts(metadata, extensions, sent);
         let context = shared.context(&self.endpoint, id, deadline, request);
         let answer = match self.endpoint.call(&context).await {
             Ok(reply) => caught(&context, self.response(shared, reply)).await,
             Err(fault) => Err(fault),
         };
+        let answer = answer.map(|response| with_trailers(response, &context));
         answer.map_err(|fault| shared.status(&fault, id))
     }
 
@@ -165,7 +184,7 @@ impl<Res: Message + 'static> Unary<Res> {
 }
 
 impl<Res: Message + 'static> Method for ServerStreaming<Res> {
-    serve!();
+    serve!(server streams: true);
 }
 
 impl<Res: Message + 'static> ServerStreaming<Res> {
@@ -180,9 +199,19 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
             Ok(deadline) => deadline,
             Err(fault) => return shared.refuse(&fault, id),
         };
-        let service = service_fn(|request| self.call(shared, id, deadline, request));
-        let mut grpc = grpc::<Res>(shared);
-        let answer = grpc.server_streaming(service, request);
+        let mut grpc = grpc::<Res>(shared, self.sends);
+        let answer = async {
+            if self.sends.is_stream() {
+                let service = service_fn(|request: tonic::Request<Streaming<Bytes>>| {
+                    self.call(shared, id, deadline, request)
+                });
+                return grpc.streaming(service, watched(request)).await;
+            }
+            let service = service_fn(|request: tonic::Request<Bytes>| {
+                self.call(shared, id, deadline, request)
+            });
+            grpc.server_streaming(service, request).await
+        };
         let mut response = finish(answer, deadline, shared, id).await;
         response.extensions_mut().insert(LongLived);
         response
@@ -193,7 +222,7 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
         shared: &Arc<Shared>,
         id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Bytes>,
+        request: tonic::Request<impl Sent>,
     ) -> Result<Response<OperationStream<Res>>, Status> {
         let context = shared.context(&self.endpoint, id, deadline, request);
         let reply = self.endpoint.call(&context).await;
@@ -203,10 +232,10 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
         };
         let message = self.message;
         let items = items.map(move |item| item.and_then(message)).boxed();
-        let stream = OperationStream::new(items, context, Arc::clone(shared));
+        let stream = OperationStream::new(items, context.clone(), Arc::clone(shared));
         let mut response = Response::new(stream);
         add_headers(&mut response, headers);
-        Ok(response)
+        Ok(with_trailers(response, &context))
     }
 }
 
@@ -231,8 +260,18 @@ fn add_headers<T>(response: &mut Response<T>, headers: Option<Box<HeaderMap>>) {
     }
 }
 
-fn grpc<Res: Message + 'static>(shared: &Shared) -> Grpc<OneMessage<Res>> {
-    Grpc::new(OneMessage::new()).max_decoding_message_size(shared.max_message_size)
+/// Lets the trailers that the operation has asked for go along.
+fn with_trailers<T>(mut response: Response<T>, context: &Context) -> Response<T> {
+    if let Some(trailers) = context.value::<GrpcTrailers>() {
+        response.extensions_mut().insert(trailers.clone());
+    }
+    response
+}
+
+fn grpc<Res: Message + 'static>(shared: &Shared, sends: Sends) -> Grpc<RawMessages<Res>> {
+    Grpc::new(RawMessages::new(sends.is_stream()))
+        .max_decoding_message_size(shared.max_message_size)
+        .apply_compression_config(shared.receives, shared.sends)
 }
 
 /// Waits for the answer, and gives every fault of reading the request its details.
@@ -245,9 +284,16 @@ async fn finish(
     match until_ended(answer, deadline, &shared.closing).await {
         Ok(response) => match tonics_own(&response) {
             Some(status) => shared.refuse(&adapter::unreadable(status), id),
-            None => response,
+            None => trailed(response),
         },
         Err(ending) => shared.refuse(&ending.fault(), id),
+    }
+}
+
+fn trailed(mut response: http::Response<Body>) -> http::Response<Body> {
+    match response.extensions_mut().remove::<GrpcTrailers>() {
+        Some(trailers) => response.map(|body| trailers.behind(body)),
+        None => response,
     }
 }
 

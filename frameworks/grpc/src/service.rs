@@ -22,7 +22,7 @@ use tonic::{Status, body::Body};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
-    adapter::add_metadata,
+    adapter::{self, add_metadata},
     ending::{Watch, until_ended},
     message::no_message,
     shared::Shared,
@@ -130,6 +130,9 @@ fn answered(reply: Reply, slot: &Slot) -> Result<Response<Body>, Fault> {
     let (_, headers, body) = reply.into_parts();
     let response = slot.take_response().filter(|_| matches!(body, ReplyBody::Native));
     let mut response = response.ok_or_else(|| no_message(&body))?;
+    if let Some(fault) = response.extensions().get().and_then(adapter::too_large) {
+        return Err(fault);
+    }
     add_metadata(response.headers_mut(), headers.as_deref());
     response.extensions_mut().insert(LongLived);
     Ok(response)

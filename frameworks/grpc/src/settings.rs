@@ -5,6 +5,7 @@ use std::time::Duration;
 use garde::Validate;
 use polyport_bootstrap::{Settings, framework::SettingsSource};
 use serde::{Deserialize, Serialize};
+use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 
 /// The section `grpc` of the configuration (`grpc_{name}` for a framework with a name of its own).
 ///
@@ -43,6 +44,60 @@ pub struct GrpcSettings {
     /// Whether the standard health service, `grpc.health.v1.Health`, is served; default true. No
     /// guard and no middleware of the application stands around it: orchestrators have to reach it.
     pub health: bool,
+    /// Whether the standard reflection service is served, `grpc.reflection.v1` and `v1alpha`, which
+    /// tells of all services whose descriptors modules bring. Default false: it tells anybody who
+    /// reaches the port the whole of its interface.
+    pub reflection: bool,
+    /// Whether the application's middleware and guards stand around reflection as around all else.
+    /// Default false: the tools that ask for it have no credentials.
+    pub reflection_behind_guards: bool,
+    /// How messages of operations may be compressed.
+    #[garde(dive)]
+    pub compression: GrpcCompression,
+}
+
+/// How messages of operations may be compressed: `grpc.compression`. A service that tonic generated
+/// has settings of its own, `accept_compressed` and `send_compressed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+pub struct GrpcCompression {
+    /// What clients may send; another encoding is answered with UNIMPLEMENTED and the names of
+    /// these (`grpc-accept-encoding`). A message counts for `max_message_size` as it is when it is
+    /// decompressed, and no more than that is decompressed. Default `["gzip"]`.
+    pub receive: Vec<GrpcEncoding>,
+    /// What answers are compressed with, where the client takes it. Default none: it costs the
+    /// processor more than a small message saves the network, and the size of an answer that holds
+    /// both a secret and a client's text tells of the secret.
+    pub send: Vec<GrpcEncoding>,
+}
+
+/// An encoding of messages, by its name in `grpc-encoding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum GrpcEncoding {
+    /// RFC 1952.
+    Gzip,
+}
+
+impl GrpcEncoding {
+    /// All of these, as tonic wants them.
+    pub(crate) fn enabled(list: &[Self]) -> EnabledCompressionEncodings {
+        let mut enabled = EnabledCompressionEncodings::default();
+        for encoding in list {
+            match encoding {
+                Self::Gzip => enabled.enable(CompressionEncoding::Gzip),
+            }
+        }
+        enabled
+    }
+}
+
+impl Default for GrpcCompression {
+    fn default() -> Self {
+        Self { receive: vec![GrpcEncoding::Gzip], send: Vec::new() }
+    }
 }
 
 impl Default for GrpcSettings {
@@ -54,6 +109,9 @@ impl Default for GrpcSettings {
             max_message_size: 4 * 1024 * 1024,
             error_domain: "polyport".to_owned(),
             health: true,
+            reflection: false,
+            reflection_behind_guards: false,
+            compression: GrpcCompression::default(),
         }
     }
 }

@@ -2,16 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use polyport_bootstrap::{
     Container, Context, Fault,
-    operation::{Call, Endpoint, RawInput, RequestId},
+    operation::{Call, Endpoint, RequestId},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body};
+use tonic::{Status, body::Body, codec::EnabledCompressionEncodings};
 
-use crate::{GrpcSettings, PROTOCOL, adapter};
+use crate::{GrpcEncoding, GrpcSettings, PROTOCOL, adapter, sent::Sent};
 
 /// What every call is answered with.
 pub(crate) struct Shared {
@@ -21,6 +20,10 @@ pub(crate) struct Shared {
     /// How long a unary call may take.
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_message_size: usize,
+    /// The encodings that peers may use.
+    pub(crate) receives: EnabledCompressionEncodings,
+    /// The encodings that answers may have.
+    pub(crate) sends: EnabledCompressionEncodings,
     error_domain: String,
 }
 
@@ -41,6 +44,8 @@ impl Shared {
             closing,
             timeout: Some(settings.timeout).filter(|timeout| !timeout.is_zero()),
             max_message_size: settings.max_message_size,
+            receives: GrpcEncoding::enabled(&settings.compression.receive),
+            sends: GrpcEncoding::enabled(&settings.compression.send),
             error_domain: settings.error_domain,
         }
     }
@@ -51,13 +56,13 @@ impl Shared {
         endpoint: &Endpoint,
         request_id: &RequestId,
         deadline: Option<Instant>,
-        request: tonic::Request<Bytes>,
+        request: tonic::Request<impl Sent>,
     ) -> Context {
-        let (metadata, extensions, message) = request.into_parts();
+        let (metadata, extensions, messages) = request.into_parts();
         let mut call = self.call(endpoint, request_id, deadline);
         call.metadata = metadata.into_headers();
-        call.input = RawInput { body: message, ..RawInput::default() };
         call.extensions = extensions;
+        messages.enter(&mut call);
         Context::new(call)
     }
 

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use polyport_bootstrap::{Error, operation::Endpoint};
+use bytes::Bytes;
+use polyport_bootstrap::{Error, Result, operation::Endpoint};
 
 use crate::{
+    descriptors::Descriptors,
     health,
     method::Method,
+    reflection,
     routes::{GrpcRoutes, OperationRoute, ServiceRoute},
     unknown::Unknown,
 };
@@ -18,6 +21,7 @@ pub(crate) struct Table {
     methods: HashMap<String, Box<dyn Method>>,
     /// By `package.Service`; one whose methods are all operations has no service of its own.
     services: HashMap<String, Option<Endpoint>>,
+    descriptors: Descriptors,
 }
 
 /// Who answers a call.
@@ -40,21 +44,40 @@ impl Table {
         }
     }
 
+    /// Learns what .proto files say of services; before the routes that they describe.
+    ///
+    /// # Errors
+    /// Returns an error where it is no descriptor set.
+    pub(crate) fn describe(&mut self, descriptors: Vec<Bytes>) -> Result<()> {
+        descriptors.into_iter().try_for_each(|set| self.descriptors.add(set))
+    }
+
+    pub(crate) fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    /// The names of all services, in order.
+    pub(crate) fn service_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.services.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// What is wrong with these routes, beside what comes twice: that is found where all protocols'
     /// routes are.
     pub(crate) fn check(&self, routes: &GrpcRoutes) -> Vec<Error> {
         let malformed = routes.operations.iter().filter_map(malformed);
-        let is_taken = |name: &str| name == health::SERVICE && self.services.contains_key(name);
-        let taken = routes.services.iter().filter(|route| is_taken(route.name));
-        let taken = taken.map(|_| health_served_twice());
-        malformed.chain(taken).collect()
+        let described = routes.operations.iter().filter_map(|route| self.descriptors.check(route));
+        let is_taken = |name: &&str| own(name).is_some() && self.services.contains_key(*name);
+        let taken = routes.services.iter().map(|route| route.name).filter(is_taken);
+        malformed.chain(described).chain(taken.filter_map(served_twice)).collect()
     }
 
     /// Who answers calls of `path`.
     ///
     /// # Errors
     /// Returns what is unknown of a service or method that does not exist.
-    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Unknown> {
+    pub(crate) fn find(&self, path: &str) -> std::result::Result<Found<'_>, Unknown> {
         if let Some(method) = self.methods.get(path) {
             return Ok(Found::Method(&**method));
         }
@@ -93,7 +116,17 @@ fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
-fn health_served_twice() -> Error {
-    Error::wiring(format!("{} is served already, by the framework itself", health::SERVICE))
-        .advise("take your own away, or turn the framework's off: grpc.health = false")
+/// The setting by which the framework serves this service itself.
+fn own(name: &str) -> Option<&'static str> {
+    if name == health::SERVICE {
+        return Some("grpc.health");
+    }
+    reflection::SERVICES.contains(&name).then_some("grpc.reflection")
+}
+
+fn served_twice(name: &str) -> Option<Error> {
+    let setting = own(name)?;
+    let message = format!("{name} is served already, by the framework itself");
+    let advice = format!("take your own away, or turn the framework's off: {setting} = false");
+    Some(Error::wiring(message).advise(advice))
 }

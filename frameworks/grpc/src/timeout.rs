@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::ending::Ending;
 
-const TIMEOUT: &str = "grpc-timeout";
+pub(crate) const TIMEOUT: &str = "grpc-timeout";
 
 /// When the call has to be answered: at the peer's deadline or ours, whichever is sooner.
 ///
@@ -19,8 +19,7 @@ pub(crate) fn deadline(
     headers: &HeaderMap,
     own: Option<Duration>,
 ) -> Result<Option<Instant>, Fault> {
-    let peers = headers.get(TIMEOUT).map(|value| parse(value).ok_or_else(|| malformed(value)));
-    let limit = match (peers.transpose()?, own) {
+    let limit = match (of_peer(headers).transpose()?, own) {
         (Some(peers), Some(own)) => Some(peers.min(own)),
         (peers, own) => peers.or(own),
     };
@@ -29,6 +28,29 @@ pub(crate) fn deadline(
         return Err(Ending::Deadline.fault());
     }
     Ok(limit.and_then(|limit| Instant::now().checked_add(limit)))
+}
+
+/// How long whoever sends these headers waits, where it says so.
+pub(crate) fn of_peer(headers: &HeaderMap) -> Option<Result<Duration, Fault>> {
+    let value = headers.get(TIMEOUT)?;
+    Some(parse(value).ok_or_else(|| malformed(value)))
+}
+
+/// The header's value, in the finest unit in which eight digits hold it.
+pub(crate) fn write(timeout: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let units = [
+        (timeout.as_nanos(), 'n'),
+        (timeout.as_micros(), 'u'),
+        (timeout.as_millis(), 'm'),
+        (u128::from(timeout.as_secs()), 'S'),
+        (u128::from(timeout.as_secs() / 60), 'M'),
+        (u128::from(timeout.as_secs() / 3600), 'H'),
+    ];
+    let fitting = units.into_iter().find(|(number, _)| *number <= MOST);
+    let (number, unit) = fitting.unwrap_or((MOST, 'H'));
+    HeaderValue::try_from(format!("{number}{unit}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("99999999H"))
 }
 
 fn malformed(value: &HeaderValue) -> Fault {
@@ -103,7 +125,23 @@ mod tests {
         assert_eq!(fault.reason(), "MALFORMED_TIMEOUT");
     }
 
+    #[test]
+    fn a_timeout_is_written_as_finely_as_eight_digits_allow() {
+        let written = |timeout| write(timeout).to_str().expect("text").to_owned();
+        assert_eq!(written(Duration::from_nanos(5)), "5n");
+        assert_eq!(written(Duration::from_secs(10)), "10000000u");
+        assert_eq!(written(Duration::from_secs(3600)), "3600000m");
+        assert_eq!(written(Duration::MAX), "99999999H");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_as_no_longer_and_hardly_shorter(millis in 1_u64..1 << 40) {
+            let timeout = Duration::from_millis(millis);
+            let read = parse(&write(timeout)).expect("well-formed");
+            prop_assert!(read <= timeout && read >= timeout.mul_f64(0.99));
+        }
+
         #[test]
         fn no_header_panics(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {

@@ -136,3 +136,27 @@ async fn a_service_with_an_interceptor_is_served() {
     soon(client.say_hello(request)).await.expect("answered");
     app.close().await.expect("stops cleanly");
 }
+
+#[tokio::test]
+async fn a_message_over_its_limit_exhausts_a_resource_as_that_of_an_operation_does() {
+    let app = serving(|m| {
+        let greeter = GreeterServer::new(TonicGreeter).max_decoding_message_size(16);
+        m.grpc(|s| s.service(greeter));
+    });
+    let app = app.await;
+    let mut client = GreeterClient::new(app.grpc().await);
+    let status = soon(client.say_hello(named(&"x".repeat(17)))).await.expect_err("too large");
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(fault_from_status(&status).reason(), "MESSAGE_TOO_LARGE");
+    soon(client.say_hello(named("Tom"))).await.expect("the connection lives on");
+    app.close().await.expect("stops cleanly");
+}
+
+#[tokio::test]
+async fn its_content_type_is_looked_at_too() {
+    let app = serving(services).await;
+    let headers = [("content-type", "application/json")];
+    let answer = call(&app, SAY_HELLO, &headers, framed(&named("Tom"))).await;
+    assert_eq!(answer.status.as_u16(), 415);
+    app.close().await.expect("stops cleanly");
+}

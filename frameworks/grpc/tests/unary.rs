@@ -61,6 +61,16 @@ async fn a_message_can_be_the_input_and_the_value_themselves() {
     app.close().await.expect("stops cleanly");
 }
 
+#[tokio::test]
+async fn a_message_is_followed_by_the_status_in_trailers_and_stands_alone_nowhere() {
+    let app = start().await;
+    let answer = call(&app, SAY_HELLO, &[], framed(&named("Tom"))).await;
+    assert_eq!((answer.status.as_u16(), answer.headers.get("grpc-status")), (200, None));
+    assert_eq!(answer.headers["content-type"], "application/grpc");
+    assert_eq!(answer.trailers.expect("trailers")["grpc-status"], "0");
+    app.close().await.expect("stops cleanly");
+}
+
 async fn fault_of(name: &str) -> Status {
     let app = start().await;
     let mut client = GreeterClient::new(app.grpc().await);

@@ -22,6 +22,8 @@ pub(super) struct Field {
 /// Where a field's value comes from.
 enum Source {
     Inject(Option<LitStr>),
+    /// The name of what a generated client calls through.
+    Client(LitStr),
     Config(LitStr),
     App(Option<LitStr>),
     Default(Expr),
@@ -85,6 +87,9 @@ impl Field {
             Source::Inject(Some(name)) => quote_spanned! {kind.span()=>
                 <#kind as #container::InjectableNamed>::named_dependencies(#name, &mut #out);
             },
+            Source::Client(name) => quote_spanned! {kind.span()=>
+                #container::client_dependencies(<#kind>::new, #name, &mut #out);
+            },
             Source::Config(_) => quote! {
                 #out.push(#container::Dependency::required(
                     #container::Key::of::<#polyport::Config>(),
@@ -118,6 +123,9 @@ impl Field {
             Source::Inject(Some(name)) => quote_spanned! {kind.span()=>
                 <#kind as #container::InjectableNamed>::resolve_named(#name, &#resolver)?
             },
+            Source::Client(name) => quote_spanned! {kind.span()=>
+                #container::resolve_client(<#kind>::new, #name, &#resolver)?
+            },
             Source::Config(key) => quote_spanned! {kind.span()=>
                 #resolver.get::<#polyport::Config>()?.get::<#kind>(#key)?
             },
@@ -135,7 +143,7 @@ impl Field {
 impl Source {
     fn parse(attribute: &Attribute, kind: &Type) -> Result<Self> {
         if attribute.path().is_ident("inject") {
-            Ok(Self::Inject(named(attribute, "inject")?))
+            injected(attribute)
         } else if attribute.path().is_ident("app") {
             Ok(Self::App(named(attribute, "app")?))
         } else if attribute.path().is_ident("config") {
@@ -143,6 +151,24 @@ impl Source {
         } else {
             Ok(Self::Default(state(attribute, kind)?))
         }
+    }
+}
+
+/// `#[inject]`, `#[inject(name = "…")]` or `#[inject(grpc = "…")]`.
+fn injected(attribute: &Attribute) -> Result<Source> {
+    let mut client = None;
+    if let Meta::List(_) = attribute.meta {
+        // Whatever else stands there is judged by `named`.
+        let _ = attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("grpc") {
+                client = Some(options::name(&meta));
+            }
+            Ok(())
+        });
+    }
+    match client {
+        Some(name) => name.map(Source::Client),
+        None => named(attribute, "inject").map(Source::Inject),
     }
 }
 

@@ -1,12 +1,17 @@
 //! How gRPC messages become an operation's types and the other way round.
 
 mod input;
+mod messages;
 mod named;
 mod output;
 
-pub(crate) use self::output::no_message;
 pub use self::{
     input::{Converted, FromMessage, Ignored},
-    named::{GrpcInput, GrpcOutput, GrpcType},
+    messages::{FromMessages, Messages},
+    named::{GrpcInput, GrpcOutput, GrpcType, Received},
     output::{Answered, AnsweredStream, Collected, Empty, IntoMessage, IntoMessages, Streamed},
+};
+pub(crate) use self::{
+    messages::{MessageSource, watched},
+    output::no_message,
 };

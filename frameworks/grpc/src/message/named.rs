@@ -8,8 +8,8 @@ use polyport_bootstrap::{
 };
 use prost::Message;
 
-use super::{Answered, AnsweredStream, Converted, Empty, FromMessage, Ignored, Streamed};
-use crate::GrpcRoutes;
+use super::{Answered, AnsweredStream, Converted, Empty, Ignored, Messages, Streamed};
+use crate::{GrpcRoutes, operations::Taking};
 
 /// A type that stands for one gRPC message: [`GrpcRoutes::method`](crate::GrpcOperations::method)
 /// then serves operations that take or return it, without naming messages. An input converts by
@@ -52,26 +52,47 @@ impl<M: Message + Default + 'static> GrpcType for M {
     type Message = M;
 }
 
-/// The input of an operation that knows its message: a [`GrpcType`], or none at all, for which
-/// the message is `google.protobuf.Empty`.
+/// The input of an operation that knows its message: a [`GrpcType`], [`Messages`] of one, or none at
+/// all, for which the message is `google.protobuf.Empty`.
 #[diagnostic::on_unimplemented(
     message = "the operation's input `{Self}` does not say which gRPC message it is made from",
     note = "implement `polyport_grpc::GrpcType`, `From<Message>` and `garde::Validate` for it"
 )]
-pub trait GrpcInput<How>: FromMessage<Self::Message, How> {
+pub trait GrpcInput<How>: Sized {
     /// The message.
     type Message: Message + Default + 'static;
+
+    /// How it is taken from a call.
+    #[doc(hidden)]
+    const TAKING: Taking<Self>;
 }
+
+/// Says that an input is the client's messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Received;
 
 impl<T> GrpcInput<Converted> for T
 where
     T: GrpcType + From<T::Message> + Validate<Context = ()>,
 {
     type Message = T::Message;
+
+    const TAKING: Taking<Self> = Taking::one::<T::Message, Converted>();
 }
 
 impl GrpcInput<Ignored> for NoInput {
     type Message = ();
+
+    const TAKING: Taking<Self> = Taking::one::<(), Ignored>();
+}
+
+impl<T> GrpcInput<Received> for Messages<T>
+where
+    T: GrpcType + From<T::Message> + Validate<Context = ()>,
+{
+    type Message = T::Message;
+
+    const TAKING: Taking<Self> = Taking::many::<T::Message, Converted>();
 }
 
 /// The value of an operation that knows its message: a [`GrpcType`], an [`Answer`] with one, a
@@ -89,7 +110,6 @@ pub trait GrpcOutput<How>: Sized + Send + 'static {
     fn serve<M, In, Op>(routes: GrpcRoutes, path: &str, operation: Op) -> GrpcRoutes
     where
         M: 'static,
-        In: 'static,
         Op: Operation<M, Output = Self>,
         Op::Input: GrpcInput<In>;
 }
@@ -100,13 +120,11 @@ macro_rules! serve_by {
         fn serve<M, In, Op>(routes: GrpcRoutes, path: &str, operation: Op) -> GrpcRoutes
         where
             M: 'static,
-            In: 'static,
             Op: Operation<M, Output = Self>,
             Op::Input: GrpcInput<In>,
         {
-            routes.$method::<M, In, $how, Op, <Op::Input as GrpcInput<In>>::Message, Self::Message>(
-                path, operation,
-            )
+            let taking = <Op::Input as GrpcInput<In>>::TAKING;
+            routes.$method::<M, $how, Op, Self::Message>(path, operation, taking)
         }
     };
 }

@@ -84,14 +84,14 @@ impl Gate {
         self.open.add_permits(1);
     }
 
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.say("begun");
         let _ = self.open.acquire().await;
     }
 }
 
 /// Says on the gate when it is dropped.
-pub(crate) struct Watched(Arc<Gate>);
+pub(crate) struct Watched(pub(crate) Arc<Gate>);
 
 impl Drop for Watched {
     fn drop(&mut self) {

@@ -2,6 +2,8 @@
 //! are operations, around which nothing of the application's stands, since whoever runs the
 //! process has to reach them in any case.
 
+pub(crate) mod descriptor;
+
 use std::{
     collections::{BTreeMap, HashMap},
     future::{Ready, ready},
