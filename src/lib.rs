@@ -9,6 +9,7 @@
 //! | `http` | [`http`](crate::http): `HttpFramework`, `HttpApp` | yes |
 //! | `websocket` | [`websocket`](crate::websocket): `WebSocketFramework`, `WebSocketApp` | yes |
 //! | `grpc` | [`grpc`](crate::grpc): `GrpcFramework`, `GrpcApp` | yes |
+//! | any of these | [`listener`](crate::listener): what serves them, with its limits and TLS | yes |
 //! | `amqp` | [`amqp`](crate::amqp): `AmqpFramework`, `AmqpApp` | yes |
 //! | `admin` | [`admin`](crate::admin): `AdminFramework`, a port that tells how the process is | yes |
 //! | `embedded` | the in-memory AMQP broker for development and tests | no |
@@ -24,6 +25,8 @@ pub use polyport_amqp as amqp;
 pub use polyport_grpc as grpc;
 #[cfg(feature = "http")]
 pub use polyport_http as http;
+#[cfg(any(feature = "http", feature = "websocket", feature = "grpc"))]
+pub use polyport_listener as listener;
 #[cfg(feature = "websocket")]
 pub use polyport_websocket as websocket;
 

@@ -73,6 +73,7 @@ pub struct AppCore {
     config: Config,
     container: WeakContainer,
     local_addr: OnceLock<SocketAddr>,
+    encrypted: OnceLock<()>,
 }
 
 impl AppCore {
@@ -90,12 +91,24 @@ impl AppCore {
             config,
             container: container.downgrade(),
             local_addr: OnceLock::new(),
+            encrypted: OnceLock::new(),
         }
     }
 
     /// Says where the framework is bound; the first word counts.
     pub fn set_local_addr(&self, address: SocketAddr) {
         let _ = self.local_addr.set(address);
+    }
+
+    /// Says that peers of the framework have to speak TLS.
+    pub fn set_encrypted(&self) {
+        let _ = self.encrypted.set(());
+    }
+
+    /// Whether peers of the framework have to speak TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted.get().is_some()
     }
 
     /// An address at which this machine can connect to the framework: the one that it is bound to,

@@ -58,7 +58,7 @@ pub use operation::{App, Context, Fault, FaultKind};
 pub use polyport_macros::{Provide, Settings, controller, main, operation, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
-pub use systemd::HandedOver;
+pub use systemd::{HandedOver, Inherited, SocketAddress};
 pub use tasks::{
     ActiveTask, BackoffSettings, OnTaskFailure, TaskBuilder, TaskCounts, TaskHandle, TaskSettings,
     Tasks,

@@ -45,9 +45,9 @@ pub(crate) use elsewhere::{Elsewhere, Offer};
 pub use factory::Factory;
 pub(crate) use family::Members;
 pub use handle::{Container, WeakContainer};
+pub use injectable::{Injectable, InjectableNamed};
 #[doc(hidden)]
 pub use injectable::{client_dependencies, resolve_client};
-pub use injectable::{Injectable, InjectableNamed};
 pub use key::Key;
 pub(crate) use key::without_paths;
 pub use lazy::Lazy;

@@ -3,6 +3,7 @@
 
 mod activity;
 mod context;
+mod endpoint;
 mod fan_out;
 mod load;
 
@@ -14,6 +15,7 @@ pub(crate) use self::context::Shared;
 pub use self::{
     activity::{ActiveFramework, Activity},
     context::{FrameworkContext, NoSettings, SettingsSource},
+    endpoint::Endpoint,
     fan_out::{FanOut, FanOutReceiver, FanOutSender, FanOuts},
     load::{AsItIs, FromConfig, IntoFramework},
 };
@@ -77,10 +79,10 @@ impl<A: fmt::Debug> fmt::Debug for Built<A> {
 /// called again until it returns.
 #[async_trait]
 pub trait Transport: Send + 'static {
-    /// The address that it will bind by itself, if any: two frameworks on one are refused before
-    /// anything starts. Port 0 is any free port.
-    fn endpoint(&self) -> Option<Endpoint> {
-        None
+    /// The addresses that it will bind by itself: two frameworks on one are refused before anything
+    /// starts. Port 0 is any free port.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
     }
 
     /// Whether it answers from when all frameworks are built until everything else is closed, and
@@ -133,35 +135,6 @@ pub trait Transport: Send + 'static {
     /// What can be asked at any time, from the build on, for the calls in flight.
     fn activity(&self) -> Option<Arc<dyn Activity>> {
         None
-    }
-}
-
-/// A host and port to bind, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// An IP address or a name.
-    pub host: String,
-    /// The port; 0 is any free one.
-    pub port: u16,
-}
-
-impl Endpoint {
-    /// Whether both cannot be bound at once.
-    #[must_use]
-    pub fn collides_with(&self, other: &Self) -> bool {
-        self.port != 0
-            && self.port == other.port
-            && (self.host == other.host || self.is_any() || other.is_any())
-    }
-
-    fn is_any(&self) -> bool {
-        matches!(self.host.as_str(), "0.0.0.0" | "::" | "[::]")
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

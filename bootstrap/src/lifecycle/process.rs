@@ -1,6 +1,6 @@
 //! What is running, or on its way there: the one owner of everything that has to be stopped.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{FutureExt, future::select_all};
 
@@ -77,23 +77,15 @@ impl Process {
     }
 
     fn endpoint_collisions(&self) -> Vec<Error> {
-        let mut seen: BTreeMap<String, Endpoint> = BTreeMap::new();
+        let mut seen: Vec<(String, Endpoint)> = Vec::new();
         let mut errors = Vec::new();
         for member in &self.members {
-            let Some(endpoint) = member.transport.ask(Transport::endpoint).flatten() else {
-                continue;
-            };
-            let other = seen.iter().find(|(_, taken)| taken.collides_with(&endpoint));
-            if let Some((other, _)) = other {
-                errors.push(
-                    Error::configuration(format!(
-                        "frameworks {other} and {} are both to listen on {endpoint}",
-                        member.title()
-                    ))
-                    .advise("give one of them another port in its section of the configuration"),
-                );
+            let endpoints = member.transport.ask(Transport::endpoints).unwrap_or_default();
+            for endpoint in endpoints {
+                let other = seen.iter().find(|(_, taken)| taken.collides_with(&endpoint));
+                errors.extend(other.map(|(other, _)| collision(other, &member.title(), &endpoint)));
+                seen.push((member.title(), endpoint));
             }
-            seen.insert(member.title(), endpoint);
         }
         errors
     }
@@ -171,6 +163,15 @@ impl Process {
         self.health.set_serving(true);
         self.lifecycle.enter(Phase::Ready);
     }
+}
+
+fn collision(one: &str, other: &str, endpoint: &Endpoint) -> Error {
+    let message = match one == other {
+        true => format!("framework {one} is to listen on {endpoint} twice"),
+        false => format!("frameworks {one} and {other} are both to listen on {endpoint}"),
+    };
+    Error::configuration(message)
+        .advise("give one of them another port in its section of the configuration")
 }
 
 pub(super) fn of_framework(error: Error, title: String) -> Error {

@@ -4,5 +4,5 @@ mod notify;
 mod sockets;
 
 pub(crate) use notify::{NOTIFY_SOCKET, Notifier, State};
-pub use sockets::HandedOver;
+pub use sockets::{HandedOver, Inherited, SocketAddress};
 pub(crate) use sockets::{given, with};

@@ -7,6 +7,7 @@
 use std::{
     fmt,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -25,8 +26,38 @@ pub struct HandedOver(Arc<Mutex<Vec<Socket>>>);
 
 struct Socket {
     name: String,
-    address: SocketAddr,
-    listener: TcpListener,
+    address: SocketAddress,
+    listener: Inherited,
+}
+
+/// A socket that listens already.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Inherited {
+    /// On a port.
+    Tcp(TcpListener),
+    /// On a path.
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Where a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketAddress {
+    /// A port.
+    Tcp(SocketAddr),
+    /// A path.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for SocketAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl fmt::Debug for HandedOver {
@@ -42,14 +73,19 @@ impl fmt::Display for Socket {
 }
 
 impl HandedOver {
-    /// Takes the socket that has the name of a framework's section of the configuration (`http`,
-    /// `http_admin`; systemd's `FileDescriptorName=`), or else one on one of these addresses.
+    /// Takes the sockets that have the name of a framework's section of the configuration (`http`,
+    /// `http_admin`; systemd's `FileDescriptorName=`).
     #[must_use]
-    pub fn take(&self, section: &str, addresses: &[SocketAddr]) -> Option<TcpListener> {
+    pub fn take_named(&self, section: &str) -> Vec<Inherited> {
+        let taken = self.lock().extract_if(.., |socket| socket.name == section).collect::<Vec<_>>();
+        taken.into_iter().map(|socket| socket.listener).collect()
+    }
+
+    /// Takes a socket that listens on one of these addresses, whatever its name.
+    #[must_use]
+    pub fn take(&self, addresses: &[SocketAddress]) -> Option<Inherited> {
         let mut sockets = self.lock();
-        let by_name = sockets.iter().position(|socket| socket.name == section);
-        let by_address = || sockets.iter().position(|socket| addresses.contains(&socket.address));
-        let index = by_name.or_else(by_address)?;
+        let index = sockets.iter().position(|socket| addresses.contains(&socket.address))?;
         Some(sockets.remove(index).listener)
     }
 
@@ -88,12 +124,26 @@ fn from_variables() -> HandedOver {
     let mut handed = listenfd::ListenFd::from_env();
     let sockets = (0..handed.len()).filter_map(|index| {
         let name = names.next().unwrap_or_default().to_owned();
-        // One that is no TCP socket stays where it is.
-        let listener = handed.take_tcp_listener(index).ok()??;
-        let address = listener.local_addr().ok()?;
+        // One that is of neither kind stays where it is.
+        let (listener, address) =
+            take_tcp(&mut handed, index).or_else(|| take_unix(&mut handed, index))?;
         Some(Socket { name, address, listener })
     });
     HandedOver(Arc::new(Mutex::new(sockets.collect())))
+}
+
+#[cfg(unix)]
+fn take_tcp(handed: &mut listenfd::ListenFd, index: usize) -> Option<(Inherited, SocketAddress)> {
+    let listener = handed.take_tcp_listener(index).ok()??;
+    let address = listener.local_addr().ok()?;
+    Some((Inherited::Tcp(listener), SocketAddress::Tcp(address)))
+}
+
+#[cfg(unix)]
+fn take_unix(handed: &mut listenfd::ListenFd, index: usize) -> Option<(Inherited, SocketAddress)> {
+    let listener = handed.take_unix_listener(index).ok()??;
+    let path = listener.local_addr().ok()?.as_pathname()?.to_owned();
+    Some((Inherited::Unix(listener), SocketAddress::Unix(path)))
 }
 
 #[cfg(not(unix))]
@@ -109,19 +159,32 @@ mod tests {
 
     fn socket(name: &str) -> Socket {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("is bound");
-        Socket { name: name.to_owned(), address, listener }
+        let address = SocketAddress::Tcp(listener.local_addr().expect("is bound"));
+        Socket { name: name.to_owned(), address, listener: Inherited::Tcp(listener) }
+    }
+
+    fn address(taken: &Inherited) -> SocketAddress {
+        match taken {
+            Inherited::Tcp(listener) => {
+                SocketAddress::Tcp(listener.local_addr().expect("is bound"))
+            }
+            Inherited::Unix(_) => unreachable!("none is handed over here"),
+        }
     }
 
     #[test]
-    fn a_socket_is_taken_by_name_or_else_by_address_and_once() {
-        let (http, other) = (socket("http"), socket("polyport.socket"));
-        let (first, second) = (http.address, other.address);
-        let handed = HandedOver(Arc::new(Mutex::new(vec![http, other])));
-        let address = |taken: Option<TcpListener>| taken?.local_addr().ok();
-        assert_eq!(address(handed.take("http", &[second])), Some(first));
-        assert_eq!(address(handed.take("http", &[first])), None);
-        assert_eq!(address(handed.take("grpc", &[second])), Some(second));
-        assert_eq!(address(handed.take("grpc", &[second])), None);
+    fn sockets_are_taken_by_name_or_by_address_and_once() {
+        let (http, other, more) = (socket("http"), socket("polyport.socket"), socket("http"));
+        let (first, second, third) =
+            (http.address.clone(), other.address.clone(), more.address.clone());
+        let handed = HandedOver(Arc::new(Mutex::new(vec![http, other, more])));
+        let named = handed.take_named("http");
+        assert_eq!(named.iter().map(address).collect::<Vec<_>>(), [first.clone(), third]);
+        assert!(handed.take_named("http").is_empty() && handed.take(&[first]).is_none());
+        assert_eq!(
+            handed.take(std::slice::from_ref(&second)).as_ref().map(address),
+            Some(second.clone())
+        );
+        assert!(handed.take(&[second]).is_none());
     }
 }

@@ -177,8 +177,8 @@ impl Framework for Fake {
 
 #[async_trait]
 impl Transport for Fake {
-    fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { host: "127.0.0.1".to_owned(), port: self.port })
+    fn endpoints(&self) -> Vec<Endpoint> {
+        vec![Endpoint::new("127.0.0.1", self.port)]
     }
 
     fn link(&mut self) -> Result<()> {

@@ -12,8 +12,8 @@ mod received;
 
 pub use envelope::{CodeMessageData, Envelope, EnvelopeStyle, FaultView, Plain, ReturnCode};
 pub use frame::{
-    ACK_EVENT, EXCEPTION_EVENT, Frame, FrameError, Metadata, begin_frame, begin_frame_with, done_frame,
-    end_frame,
+    ACK_EVENT, EXCEPTION_EVENT, Frame, FrameError, Metadata, begin_frame, begin_frame_with,
+    done_frame, end_frame,
 };
 pub use kind::{FaultKind, QueueDecision};
 pub use received::ReceivedFault;

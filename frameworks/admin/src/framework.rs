@@ -60,13 +60,10 @@ impl Framework for AdminFramework {
 
     fn build(
         self,
-        mut settings: AdminSettings,
+        settings: AdminSettings,
         context: FrameworkContext<'_>,
     ) -> Result<Built<AdminApp>> {
         settings.check(context.section_key())?;
-        if context.free_ports() {
-            settings.port = 0;
-        }
         let sources = Sources {
             config: context.config().clone(),
             health: context.health().clone(),
@@ -74,7 +71,8 @@ impl Framework for AdminFramework {
             tasks: own(context.container())?,
         };
         let app = AdminApp::new(context.core());
-        let host = ListenerHost::new(&context);
+        let listener = ListenerSettings::default();
+        let host = ListenerHost::new(&context, &settings.host, settings.port, listener)?;
         let transport = AdminTransport { app: app.clone(), settings, sources, host };
         Ok(Built { app, transport: Box::new(transport) })
     }
@@ -95,8 +93,8 @@ struct AdminTransport {
 
 #[async_trait]
 impl Transport for AdminTransport {
-    fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { host: self.settings.host.clone(), port: self.settings.port })
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.host.endpoints()
     }
 
     fn serves_throughout(&self) -> bool {
@@ -104,14 +102,13 @@ impl Transport for AdminTransport {
     }
 
     async fn bind(&mut self) -> Result<()> {
-        let AdminSettings { host, port, .. } = &self.settings;
-        self.host.bind(self.app.core(), host, *port).await
+        self.host.bind(self.app.core()).await
     }
 
     async fn serve(&mut self) -> Result<()> {
         let (settings, sources) = (self.settings.clone(), self.sources.clone());
         let handler = AdminHandler { settings, sources };
-        self.host.serve(Arc::new(handler), ListenerSettings::default())
+        self.host.serve(Arc::new(handler))
     }
 
     async fn failed(&mut self) -> Error {

@@ -4,8 +4,7 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
 };
-use hyper::body::Incoming;
-use polyport_listener::{Handler, ResponseBody};
+use polyport_listener::{Handler, RequestBody, ResponseBody};
 use serde::Serialize;
 
 use crate::{AdminSettings, answers::Sources};
@@ -16,7 +15,7 @@ pub(crate) struct AdminHandler {
 }
 
 impl Handler for AdminHandler {
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let (status, json) = match *request.method() {
             Method::GET | Method::HEAD => self.answer(request.uri().path()),
             _ => json(StatusCode::METHOD_NOT_ALLOWED, &Refusal { error: "only GET and HEAD" }),

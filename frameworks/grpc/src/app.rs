@@ -110,9 +110,10 @@ impl Application for GrpcApp {
         &self.0.core
     }
 
-    /// `http://127.0.0.1:7002`, as clients of gRPC take it.
+    /// `http://127.0.0.1:7002`, or `https://…` where it speaks TLS, as clients of gRPC take it.
     fn url(&self) -> Option<String> {
-        Some(format!("http://{}", self.core().reachable_addr()?))
+        let scheme = if self.core().is_encrypted() { "https" } else { "http" };
+        Some(format!("{scheme}://{}", self.core().reachable_addr()?))
     }
 }
 

@@ -10,7 +10,7 @@ use polyport_bootstrap::{
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
     operation::{self, Exposure, Pipeline},
 };
-use polyport_listener::{BoxError, ListenerHost, ListenerSettings};
+use polyport_listener::BoxError;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -19,9 +19,11 @@ use crate::{
     handler::{Calls, GrpcHandler},
     health::{self, ServiceHealth},
     layers::{self, GrpcLayered, Layers, Wrap},
+    place::Place,
     reflection::Reflection,
     shared::Shared,
     unknown,
+    web::Web,
 };
 
 /// How long open streams may take to end once they were told to.
@@ -31,7 +33,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const OWN_MODULE: &str = "polyport";
 
 /// Serves operations and tonic's services over gRPC, on a port of its own (7002, unless the
-/// section `grpc` of the configuration says otherwise).
+/// section `grpc` of the configuration says otherwise) or on the listener of an HTTP framework
+/// (`grpc.listener = "default"`), whichever of the two is loaded first.
 ///
 /// # Examples
 /// ```
@@ -40,7 +43,7 @@ const OWN_MODULE: &str = "polyport";
 ///
 /// let bootstrap = Bootstrap::new()
 ///     .load(GrpcFramework::new())
-///     .load(GrpcFramework::named("admin").configure(GrpcSettings { port: 0, ..Default::default() }));
+///     .load(GrpcFramework::named("admin").configure(GrpcSettings { port: Some(0), ..Default::default() }));
 /// # let _ = bootstrap;
 /// ```
 #[must_use = "a framework does nothing until it is loaded"]
@@ -134,13 +137,10 @@ impl Framework for GrpcFramework {
 
     fn build(
         self,
-        mut settings: GrpcSettings,
+        settings: GrpcSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<GrpcApp>> {
         context.add_pipeline(self.pipeline);
-        if context.free_ports() {
-            settings.port = 0;
-        }
         let health = ServiceHealth::new(context.health().clone());
         let app = GrpcApp::new(context.core(), context.exposures().clone(), health.clone());
         let own = if settings.health { health::routes(&health) } else { GrpcRoutes::default() };
@@ -168,7 +168,7 @@ impl Framework for GrpcFramework {
             errors.extend(added.err().map(|error| error.context(place())));
         }
         Error::all("gRPC routes do not fit", errors)?;
-        let (container, host) = (context.container().clone(), ListenerHost::new(&context));
+        let (container, place) = (context.container().clone(), Place::new(&context, &settings)?);
         let transport = GrpcTransport {
             app: app.clone(),
             settings,
@@ -176,7 +176,7 @@ impl Framework for GrpcFramework {
             fallback,
             layers: self.layers,
             container,
-            host,
+            place,
         };
         Ok(Built { app, transport: Box::new(transport) })
     }
@@ -190,16 +190,13 @@ struct GrpcTransport {
     fallback: operation::Endpoint,
     layers: Vec<Wrap>,
     container: Container,
-    host: ListenerHost,
+    place: Place,
 }
 
 impl GrpcTransport {
     fn handler(&mut self) -> Result<GrpcHandler> {
-        let shared = Shared::new(
-            self.settings.clone(),
-            self.container.clone(),
-            self.host.listener().closing(),
-        );
+        let shared =
+            Shared::new(self.settings.clone(), self.container.clone(), self.place.closing());
         let table = self.app.seal();
         if self.settings.reflection {
             self.reflection.fill(&table)?;
@@ -207,43 +204,46 @@ impl GrpcTransport {
         let calls =
             Arc::new(Calls { table, fallback: self.fallback.clone(), shared: Arc::new(shared) });
         let layers = Layers::around(&calls, std::mem::take(&mut self.layers));
-        Ok(GrpcHandler { calls, layers })
+        Ok(GrpcHandler { calls, layers, web: Web::new(&self.settings) })
     }
 }
 
 #[async_trait]
 impl Transport for GrpcTransport {
-    fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { host: self.settings.host.clone(), port: self.settings.port })
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.place.endpoints()
+    }
+
+    fn link(&mut self) -> Result<()> {
+        self.place.link(self.app.core())
     }
 
     async fn bind(&mut self) -> Result<()> {
-        let GrpcSettings { host, port, .. } = &self.settings;
-        self.host.bind(self.app.core(), host, *port).await
+        self.place.bind(self.app.core()).await
     }
 
     async fn serve(&mut self) -> Result<()> {
         let handler = Arc::new(self.handler()?);
-        self.host.serve(handler, ListenerSettings::default())
+        self.place.serve(self.app.core(), handler)
     }
 
     async fn failed(&mut self) -> Error {
-        self.host.failed().await
+        self.place.failed().await
     }
 
     async fn stop_intake(&mut self) {
-        self.host.stop_intake().await;
+        self.place.stop_intake().await;
     }
 
     async fn drain(&mut self) {
-        self.host.drain().await;
+        self.place.drain().await;
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.host.close(CLOSE_GRACE).await
+        self.place.close(CLOSE_GRACE).await
     }
 
     fn activity(&self) -> Option<Arc<dyn Activity>> {
-        Some(self.host.activity())
+        self.place.activity()
     }
 }

@@ -6,9 +6,8 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_TYPE},
 };
-use hyper::body::Incoming;
 use polyport_bootstrap::operation::{Endpoint, RequestId};
-use polyport_listener::{Handler, ResponseBody};
+use polyport_listener::{Handler, RequestBody, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     shared::Shared,
     table::{Found, Table},
     unknown,
+    web::Web,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -26,6 +26,8 @@ pub(crate) struct GrpcHandler {
     pub(crate) calls: Arc<Calls>,
     /// None where there are none, which is free.
     pub(crate) layers: Option<Layers>,
+    /// None where only gRPC itself is spoken.
+    pub(crate) web: Option<Web>,
 }
 
 /// Finds who answers a call.
@@ -36,27 +38,39 @@ pub(crate) struct Calls {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// A request, as it came or as a layer has passed it on.
+/// A request, as it came or as a layer or gRPC-Web has passed it on.
 pub(crate) enum Asked {
-    Own(Request<Incoming>),
+    Own(Request<RequestBody>),
     Layered(Request<Body>),
 }
 
 impl Handler for GrpcHandler {
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let format = match format_of(&request) {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+        // A stream may have nothing to say for hours.
+        let request = request.map(RequestBody::at_any_rate);
+        match &self.web {
+            Some(web) if web.speaks(&request) => Box::pin(web.answer(self, request)).await,
+            _ => self.answer(Asked::Own(request)).await,
+        }
+    }
+}
+
+impl GrpcHandler {
+    /// Answers a request of gRPC.
+    pub(crate) async fn answer(&self, asked: Asked) -> Response<ResponseBody> {
+        let format = match asked.format() {
             Ok(format) => format,
             Err(refusal) => return refusal.into(),
         };
         if format == Format::Other
-            && matches!(self.calls.table.find(request.uri().path()), Ok(Found::Method(_)))
+            && matches!(self.calls.table.find(asked.path()), Ok(Found::Method(_)))
         {
             return Refusal::NotProtobuf.into();
         }
-        let id = request_id(request.headers());
+        let id = request_id(asked.headers());
         let response = match &self.layers {
-            None => self.calls.answer(Asked::Own(request), &id).await,
-            Some(layers) => layers.answer(&self.calls, request.map(Body::new), &id).await,
+            None => self.calls.answer(asked, &id).await,
+            Some(layers) => layers.answer(&self.calls, asked.boxed(), &id).await,
         };
         finish(response, &id)
     }
@@ -83,6 +97,20 @@ impl Calls {
 }
 
 impl Asked {
+    fn format(&self) -> Result<Format, Refusal> {
+        match self {
+            Self::Own(request) => format_of(request),
+            Self::Layered(request) => format_of(request),
+        }
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        match self {
+            Self::Own(request) => request.headers(),
+            Self::Layered(request) => request.headers(),
+        }
+    }
+
     fn path(&self) -> &str {
         match self {
             Self::Own(request) => request.uri().path(),

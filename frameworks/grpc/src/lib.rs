@@ -5,8 +5,8 @@
 //! such operations. Faults become a status with `google.rpc.ErrorInfo` (and `BadRequest` where
 //! fields are faulty), and [`fault_from_status`] is the way back.
 //!
-//! What is served is gRPC over HTTP/2 as its "PROTOCOL-HTTP2" specification has it, on a port of
-//! its own.
+//! What is served is gRPC over HTTP/2 as its "PROTOCOL-HTTP2" specification has it, and gRPC-Web
+//! ("PROTOCOL-WEB") on request, on a port of its own or on the listener of an HTTP framework.
 //!
 //! # Examples
 //! ```
@@ -72,6 +72,7 @@ mod metadata;
 mod method;
 mod module;
 mod operations;
+mod place;
 mod reflection;
 mod routes;
 mod sent;
@@ -85,6 +86,7 @@ pub mod testing;
 mod timeout;
 mod trailers;
 mod unknown;
+mod web;
 
 pub use self::{
     adapter::{fault_from_status, status_from_fault},

@@ -5,7 +5,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use http::{HeaderMap, Request};
-use hyper::body::Incoming;
 use polyport_bootstrap::{
     Context, Fault,
     operation::{Endpoint, Reply, ReplyBody, RequestId, Value},
@@ -36,7 +35,7 @@ pub(crate) trait Method: Send + Sync {
         &'a self,
         shared: &'a Arc<Shared>,
         request_id: &'a RequestId,
-        request: Request<Incoming>,
+        request: Request<polyport_listener::RequestBody>,
     ) -> BoxFuture<'a, http::Response<Body>>;
 
     /// Answers one call of another program.
@@ -74,7 +73,7 @@ macro_rules! serve {
             &'a self,
             shared: &'a Arc<Shared>,
             id: &'a RequestId,
-            request: Request<Incoming>,
+            request: Request<polyport_listener::RequestBody>,
         ) -> BoxFuture<'a, http::Response<Body>> {
             self.answer(shared, id, request).boxed()
         }

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use garde::Validate;
-use polyport_bootstrap::{Settings, framework::SettingsSource};
+use polyport_bootstrap::{
+    Settings,
+    framework::{Endpoint, SettingsSource},
+};
+use polyport_listener::{
+    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy,
+};
 use serde::{Deserialize, Serialize};
 use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 
@@ -13,7 +19,7 @@ use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 /// ```
 /// use polyport_grpc::GrpcSettings;
 ///
-/// let settings = GrpcSettings { port: 9002, ..GrpcSettings::default() };
+/// let settings = GrpcSettings { port: Some(9002), ..GrpcSettings::default() };
 /// assert_eq!(settings.max_message_size, 4 * 1024 * 1024);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
@@ -25,8 +31,36 @@ pub struct GrpcSettings {
     /// The address to listen on, an IP address or a name. Default `127.0.0.1`.
     #[garde(length(min = 1))]
     pub host: String,
-    /// The port to listen on; 0 takes a free one. Default 7002.
-    pub port: u16,
+    /// A port of its own; 0 takes a free one. Default 7002 where there is no `listener`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The name of the HTTP framework whose listener it joins, whose settings hold there then: it
+    /// takes what comes with the content type of gRPC. It wins over `port`. Default none (`""` takes
+    /// back what another layer of the configuration says): it has a port of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Where it listens beside its own port: `["[::1]:7001", "unix:/run/app.sock"]`. Default nowhere.
+    pub addresses: Vec<Endpoint>,
+    /// Who may use its own Unix sockets, as `chmod` writes it. Default `660`: user and group.
+    pub socket_mode: SocketMode,
+    /// What peers may ask of it.
+    #[garde(dive)]
+    pub limits: Limits,
+    /// Whether it speaks TLS, and how.
+    #[garde(dive)]
+    pub tls: TlsSettings,
+    /// The proxies whose word counts on where a request came from (`Forwarded`,
+    /// `X-Forwarded-For/-Proto/-Host`): `["10.0.0.0/8", "unix"]`. Where any is named, these headers
+    /// are removed from what others send. Default none: nobody's word counts.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// What becomes of a call whose client has left: `cancel` or `finish`. Default `cancel`.
+    pub on_client_leave: ClientLeave,
+    /// Whether gRPC-Web is answered too, for browsers (unary calls and server streams, over
+    /// HTTP/1.1 as well). Default false.
+    pub web: bool,
+    /// The origins whose pages may call by gRPC-Web: `["https://app.example.com"]`, or `["*"]` for
+    /// all. Default none: pages of the same origin only.
+    pub web_origins: Vec<String>,
     /// How long a unary call may take, from its head to its answer. The peer's own deadline
     /// (`grpc-timeout`) holds where it is sooner. `0s` is no limit. Default `30s`. Streams, and
     /// the services that tonic generates, have only the peer's deadline.
@@ -104,7 +138,16 @@ impl Default for GrpcSettings {
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
-            port: 7002,
+            port: None,
+            listener: None,
+            addresses: Vec::new(),
+            socket_mode: SocketMode::default(),
+            limits: Limits::default(),
+            tls: TlsSettings::default(),
+            trusted_proxies: Vec::new(),
+            on_client_leave: ClientLeave::default(),
+            web: false,
+            web_origins: Vec::new(),
             timeout: Duration::from_secs(30),
             max_message_size: 4 * 1024 * 1024,
             error_domain: "polyport".to_owned(),
@@ -112,6 +155,34 @@ impl Default for GrpcSettings {
             reflection: false,
             reflection_behind_guards: false,
             compression: GrpcCompression::default(),
+        }
+    }
+}
+
+/// Where it listens by default.
+const PORT: u16 = 7002;
+
+impl GrpcSettings {
+    /// Whose listener it joins.
+    pub(crate) fn joined(&self) -> Option<&str> {
+        self.listener.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// The port of its own.
+    pub(crate) fn own_port(&self) -> u16 {
+        self.port.unwrap_or(PORT)
+    }
+
+    /// What of it is the listener's.
+    pub(crate) fn listener(&self) -> ListenerSettings {
+        ListenerSettings {
+            addresses: self.addresses.clone(),
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            tls: self.tls.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            on_client_leave: self.on_client_leave,
+            ..ListenerSettings::default()
         }
     }
 }

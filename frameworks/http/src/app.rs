@@ -115,9 +115,10 @@ impl Application for HttpApp {
         &self.0.core
     }
 
-    /// `http://127.0.0.1:7001`.
+    /// `http://127.0.0.1:7001`, or `https://…` where it speaks TLS.
     fn url(&self) -> Option<String> {
-        Some(format!("http://{}", self.core().reachable_addr()?))
+        let scheme = if self.core().is_encrypted() { "https" } else { "http" };
+        Some(format!("{scheme}://{}", self.core().reachable_addr()?))
     }
 }
 

@@ -8,7 +8,7 @@ use http::{Version, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
 use polyport_bootstrap::operation::Fault;
-use polyport_listener::BoxError;
+use polyport_listener::{BodyTooSlow, BoxError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::refusal::Refusal;
@@ -87,10 +87,7 @@ async fn collect<B: RequestBody>(body: &mut B, limit: usize) -> Result<Bytes, Fa
 /// The next bytes; `None` at the end.
 async fn next<B: RequestBody>(body: &mut B) -> Result<Option<Bytes>, Fault> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Fault::invalid_argument("BODY_UNREADABLE", "the body is cut short or malformed")
-                .caused_by(axum::Error::new(error))
-        })?;
+        let frame = frame.map_err(|error| unreadable(error.into()))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -129,6 +126,26 @@ pub(crate) fn check_length(body: &impl RequestBody, limit: usize) -> Result<(), 
 fn too_large(limit: usize) -> Fault {
     Fault::invalid_argument("BODY_TOO_LARGE", format!("the body is longer than {limit} bytes"))
         .with_status(413)
+}
+
+fn unreadable(error: BoxError) -> Fault {
+    if is_too_slow(&*error) {
+        return Fault::deadline_exceeded("BODY_TOO_SLOW", "the body comes too slowly")
+            .with_status(408);
+    }
+    Fault::invalid_argument("BODY_UNREADABLE", "the body is cut short or malformed")
+        .caused_by(axum::Error::new(error))
+}
+
+/// Whether the listener said so, whatever layers have wrapped it in.
+fn is_too_slow(mut error: &(dyn std::error::Error + 'static)) -> bool {
+    loop {
+        if error.is::<BodyTooSlow>() {
+            return true;
+        }
+        let Some(source) = error.source() else { return false };
+        error = source;
+    }
 }
 
 fn too_slow() -> Fault {

@@ -6,14 +6,14 @@ use std::{
 };
 
 use futures_util::future::ready;
-use http::{Extensions, Method, Response, request::Parts};
+use http::{Method, Response, request::Parts};
 use polyport_bootstrap::{
     Error,
     container::Container,
     operation::{Call, Codecs, Context, Endpoint, Fault, OperationInfo, RawInput, Reply},
     wire::Envelope,
 };
-use polyport_listener::{PeerAddr, ResponseBody};
+use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -165,13 +165,4 @@ impl Core {
             extensions,
         }
     }
-}
-
-/// The extensions that a call has of its own, where those of the request go elsewhere.
-pub(crate) fn peer_of(extensions: &Extensions) -> Extensions {
-    let mut own = Extensions::new();
-    if let Some(peer) = extensions.get::<PeerAddr>() {
-        own.insert(*peer);
-    }
-    own
 }

@@ -6,14 +6,14 @@ use axum::body::Body as AxumBody;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Limited;
 use polyport_bootstrap::operation::{Context, Fault, Reply, ReplyBody};
-use polyport_listener::{LongLived, ResponseBody};
+use polyport_listener::{LongLived, ResponseBody, client_of};
 use tokio::time::Instant;
 
 use crate::{
     adapter,
     body::{self, RequestBody},
     cookies,
-    core::{Core, Early, Outcome, peer_of},
+    core::{Core, Early, Outcome},
     head::{self, Identity, X_REQUEST_ID},
     mount::{Mounted, NativeCall},
     normal,
@@ -108,7 +108,7 @@ impl Dispatch {
         let (head, body) = request.into_parts();
         let is_head = head.method == Method::HEAD;
         let mut own = head.clone();
-        own.extensions = peer_of(&head.extensions);
+        own.extensions = client_of(&head.extensions);
         let body = AxumBody::new(Limited::new(body, self.core.body_limit));
         let native = Arc::new(NativeCall::new(
             Request::from_parts(head, body),

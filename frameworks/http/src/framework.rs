@@ -12,7 +12,7 @@ use polyport_bootstrap::{
     framework::{Activity, Built, Endpoint, FrameworkContext, SettingsSource},
     operation::{self, Codecs, Pipeline},
 };
-use polyport_listener::{BoxError, ListenerHost, ListenerRegistry, ListenerSettings};
+use polyport_listener::{BoxError, ListenerHost, ListenerRegistry};
 use tower::{Layer, Service};
 
 use crate::{
@@ -145,13 +145,10 @@ impl Framework for HttpFramework {
 
     fn build(
         self,
-        mut settings: HttpSettings,
+        settings: HttpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
         context.add_pipeline(self.pipeline);
-        if context.free_ports() {
-            settings.port = 0;
-        }
         let app = HttpApp::new(
             context.core(),
             context.exposures().clone(),
@@ -160,7 +157,7 @@ impl Framework for HttpFramework {
         );
         let fallback = core::fallback();
         add_routes(&app, &settings, &fallback, &mut context)?;
-        let host = ListenerHost::new(&context);
+        let host = ListenerHost::new(&context, &settings.host, settings.port, settings.listener())?;
         let registry = context.shared::<ListenerRegistry>();
         registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
         let transport = HttpTransport {
@@ -215,22 +212,18 @@ impl HttpTransport {
 
 #[async_trait]
 impl Transport for HttpTransport {
-    fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { host: self.settings.host.clone(), port: self.settings.port })
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.host.endpoints()
     }
 
     async fn bind(&mut self) -> Result<()> {
-        let HttpSettings { host, port, .. } = &self.settings;
-        self.host.bind(self.app.core(), host, *port).await
+        self.host.bind(self.app.core()).await
     }
 
     async fn serve(&mut self) -> Result<()> {
-        let settings = ListenerSettings {
-            header_read_timeout: self.settings.header_read_timeout,
-            ..ListenerSettings::default()
-        };
-        let shell = Arc::new(self.shell());
-        self.host.serve(shell, settings)
+        let shell = self.shell();
+        shell.dispatch.table.check_joined(&self.host.listener().joined_paths())?;
+        self.host.serve(Arc::new(shell))
     }
 
     async fn failed(&mut self) -> Error {

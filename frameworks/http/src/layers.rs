@@ -10,9 +10,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
 use polyport_bootstrap::{Error, operation::Fault};
-use polyport_listener::{BoxError, ResponseBody};
+use polyport_listener::{BoxError, RequestBody, ResponseBody};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{core::Outcome, dispatch::Dispatch, head::Identity, shell};
@@ -56,7 +55,11 @@ impl Layers {
         has_any.then_some(Self(service))
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>, identity: &Identity) -> Outcome {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        identity: &Identity,
+    ) -> Outcome {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(identity.clone());
         match self.0.clone().oneshot(request).await {

@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use garde::Validate;
-use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
+use polyport_bootstrap::{
+    Settings,
+    framework::{Endpoint, SettingsSource},
+    wire::EnvelopeStyle,
+};
+use polyport_listener::{
+    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,11 +33,28 @@ use crate::{
 #[settings("http")]
 #[settings(crate = polyport_bootstrap)]
 pub struct HttpSettings {
-    /// The IP address or name to listen on; default `127.0.0.1`.
+    /// The IP address or name to listen on, or `unix:/run/app.sock` for a Unix socket alone; default
+    /// `127.0.0.1`.
     #[garde(length(min = 1))]
     pub host: String,
     /// The TCP port; 0 takes a free one; default 7001.
     pub port: u16,
+    /// Where it listens beside that: `["[::1]:7001", "unix:/run/app.sock"]`. Default nowhere.
+    pub addresses: Vec<Endpoint>,
+    /// Who may use its Unix sockets, as `chmod` writes it. Default `660`: user and group.
+    pub socket_mode: SocketMode,
+    /// What peers may ask of it.
+    #[garde(dive)]
+    pub limits: Limits,
+    /// Whether it speaks TLS, and how.
+    #[garde(dive)]
+    pub tls: TlsSettings,
+    /// The proxies whose word counts on where a request came from (`Forwarded`,
+    /// `X-Forwarded-For/-Proto/-Host`): `["10.0.0.0/8", "unix"]`. Where any is named, these headers
+    /// are removed from what others send. Default none: nobody's word counts.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// What becomes of a call whose client has left: `cancel` or `finish`. Default `cancel`.
+    pub on_client_leave: ClientLeave,
     /// What stands around answers: `plain`, `return-code` or `code-message-data`; default `plain`.
     pub envelope: EnvelopeStyle,
     /// How long a call may take until its answer begins, from the end of its head; then 504 (408
@@ -40,11 +64,6 @@ pub struct HttpSettings {
     /// The longest body of a request in bytes; a longer one is answered with 413. Stops clients
     /// that fill the memory. Default 1 MiB.
     pub body_limit: usize,
-    /// How long an HTTP/1 client may take for the head of a request, or stay idle between two.
-    /// Stops clients that hold connections by sending heads byte by byte. Default 30 s.
-    #[serde(with = "humantime_serde")]
-    #[garde(custom(leaves_time))]
-    pub header_read_timeout: Duration,
     /// What stands before the paths of all routes but the health routes: `/api`. Default none.
     #[garde(custom(is_prefix))]
     pub prefix: String,
@@ -99,10 +118,15 @@ impl Default for HttpSettings {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 7001,
+            addresses: Vec::new(),
+            socket_mode: SocketMode::default(),
+            limits: Limits::default(),
+            tls: TlsSettings::default(),
+            trusted_proxies: Vec::new(),
+            on_client_leave: ClientLeave::default(),
             envelope: EnvelopeStyle::Plain,
             timeout: Duration::from_secs(30),
             body_limit: 1024 * 1024,
-            header_read_timeout: Duration::from_secs(30),
             prefix: String::new(),
             redirect_hosts: Vec::new(),
             sse_keep_alive: Duration::from_secs(15),
@@ -127,6 +151,21 @@ impl Default for HealthSettings {
     }
 }
 
+impl HttpSettings {
+    /// What of it is the listener's.
+    pub(crate) fn listener(&self) -> ListenerSettings {
+        ListenerSettings {
+            addresses: self.addresses.clone(),
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            tls: self.tls.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            on_client_leave: self.on_client_leave,
+            ..ListenerSettings::default()
+        }
+    }
+}
+
 fn is_prefix(prefix: &str, _: &()) -> garde::Result {
     let is_plain = prefix.starts_with('/') && !prefix.ends_with('/');
     match prefix.is_empty() || (is_plain && !prefix.contains(['{', '}', '?', '#'])) {
@@ -143,13 +182,6 @@ fn is_host(host: &str, _: &()) -> garde::Result {
         false => Err(garde::Error::new(format!(
             "{host:?} is no host: write it like example.com, example.com:8443 or *.example.com"
         ))),
-    }
-}
-
-fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
-    match limit.is_zero() {
-        true => Err(garde::Error::new("a client cannot send a head in no time at all")),
-        false => Ok(()),
     }
 }
 

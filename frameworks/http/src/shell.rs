@@ -5,9 +5,8 @@ use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
 use polyport_bootstrap::operation::Fault;
-use polyport_listener::{Handler, ResponseBody};
+use polyport_listener::{Handler, RequestBody, ResponseBody};
 
 use crate::{
     adapter,
@@ -28,7 +27,7 @@ pub(crate) struct Shell {
 }
 
 impl Handler for Shell {
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let identity = Identity::of(request.headers());
         let asker = self.outermost.asker(request.headers());
         let response = match self.outermost.preflight(&request, &self.dispatch.table) {
@@ -45,7 +44,7 @@ impl Handler for Shell {
 impl Shell {
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         identity: &Identity,
     ) -> Response<ResponseBody> {
         let is_head = request.method() == Method::HEAD;

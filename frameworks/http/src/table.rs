@@ -70,6 +70,22 @@ impl Table {
         }
     }
 
+    /// Refuses routes at paths that somebody else takes from this listener, by the names of those
+    /// that do.
+    pub(crate) fn check_joined(&self, joined: &[(String, String)]) -> Result<(), Error> {
+        let hidden = joined.iter().filter_map(|(name, path)| {
+            let known = &self.entries[*self.by_pattern.get(path)?];
+            let route = known.title();
+            let message = format!("{route} is never reached: {name} takes {path} on this listener");
+            Some(
+                Error::wiring(message).advise(
+                    "give one of them another path, or the other framework a port of its own",
+                ),
+            )
+        });
+        Error::all("HTTP routes are hidden", hidden.collect())
+    }
+
     /// Adds what a module registered, and says what of it does not fit.
     pub(crate) fn add(&mut self, module: &str, routes: HttpRoutes, site: &Arc<Site>) -> Vec<Error> {
         let mut errors = routes.misuses;

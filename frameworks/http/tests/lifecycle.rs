@@ -313,7 +313,7 @@ async fn a_port_in_use_fails_at_start_and_says_what_to_do() {
 #[tokio::test]
 async fn settings_that_make_no_sense_are_configuration_errors() {
     within(async {
-        for (key, value) in [("http.header_read_timeout", json!("0s")), ("http.prot", json!(1))] {
+        for (key, value) in [("http.limits.header_timeout", json!("0s")), ("http.prot", json!(1))] {
             let start = create_bootstrap(bootstrap(|r| r)).config(key, value);
             let error = start.await.expect_err("no such setting");
             assert_eq!(error.kind(), ErrorKind::Configuration);

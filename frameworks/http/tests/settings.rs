@@ -67,13 +67,13 @@ async fn settings_given_in_code_or_in_another_section_are_the_ones_to_take() {
 async fn the_faults_of_all_frameworks_are_in_one_report_before_one_is_built() {
     within(async {
         let test = create_bootstrap(two()).config("http.prot", 5).config("http.host", "");
-        let test = test.config("http_admin.header_read_timeout", "0s");
+        let test = test.config("http_admin.limits.header_timeout", "0s");
         let error = test.config("log.level", 1).await.expect_err("four faults");
         let report = error.parts().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         for fault in [
             "key http.prot: unknown key; the nearest is port",
             "key http.host: length is lower than 1, found \"\"",
-            "key http_admin.header_read_timeout: a client cannot send a head in no time at all",
+            "key http_admin.limits.header_timeout: nobody can do it in no time at all",
             "key log.level: expected a string, found 1",
         ] {
             assert!(report.contains(fault), "{report}");

@@ -2,15 +2,13 @@
 
 use std::{
     io,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::Listening;
+use crate::{Listening, admission::Place, bind::Stream, connection::Connections, peer::Peer};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -18,25 +16,28 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 /// How many clients may have been waiting in the system's queue when the intake stops.
 const MOST_WAITING: usize = 1024;
 
-/// Gives every client to `serve` until `stop` is cancelled; then those who wait already, and the
-/// socket is closed. On a socket that outlives this process they wait for the next one.
+/// Serves every client until `stop` is cancelled; then those who wait already, and the socket is
+/// closed. On a socket that outlives this process they wait for the next one.
 pub(crate) async fn accept_until(
     stop: CancellationToken,
     listening: Listening,
-    serve: impl Fn(TcpStream, SocketAddr),
+    connections: &std::sync::Arc<Connections>,
 ) {
-    let Listening { listener, has_successor, .. } = listening;
+    let Listening { acceptor, has_successor, .. } = listening;
     let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                serve(stream, peer);
+                let Some(place) = connections.admit(peer) else { continue };
+                // Where there is no room, this client waits, and all others in the system's queue.
+                let room = stop.run_until_cancelled(connections.admission.room(place)).await;
+                connections.accept(stream, peer, room.unwrap_or_default());
             }
             Err(error) => {
                 let pause = tokio::time::sleep(trouble.pause_after(&error));
@@ -47,21 +48,10 @@ pub(crate) async fn accept_until(
     if has_successor {
         return;
     }
-    if let Err(error) = accept_waiting(listener, serve) {
+    let serve = |stream: Stream, peer: Peer| connections.accept(stream, peer, Place::default());
+    if let Err(error) = acceptor.accept_waiting(MOST_WAITING, serve) {
         debug!(%error, "no further client was waiting");
     }
-}
-
-/// Takes the clients that the system has connected already: closing the socket would reset them.
-fn accept_waiting(listener: TcpListener, serve: impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
-    // Asked of the system itself: tokio would only tell what it has been notified of.
-    let listener = listener.into_std()?;
-    for _ in 0..MOST_WAITING {
-        let (stream, peer) = listener.accept()?;
-        stream.set_nonblocking(true)?;
-        serve(TcpStream::from_std(stream)?, peer);
-    }
-    Ok(())
 }
 
 /// How long to wait after an error, and when to say so.

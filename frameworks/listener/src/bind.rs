@@ -1,31 +1,37 @@
-//! Taking a port before it is opened.
+//! Taking an address before it is opened.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
 };
 
-use tokio::net::{TcpListener, TcpSocket};
+use polyport_bootstrap::{Inherited, SocketAddress, framework::Endpoint};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use crate::BindError;
+#[cfg(unix)]
+use crate::unix::{self, Path};
+use crate::{BindError, SocketMode, peer::Peer};
 
 /// How many connections the system keeps ready for the accept loop.
 const BACKLOG: u32 = 1024;
 
-/// A TCP socket that holds its port and does not listen yet: clients are refused, not kept
-/// hanging.
+/// A socket that holds its address and does not listen yet: clients are refused, not kept hanging.
 #[derive(Debug)]
 pub struct BoundListener {
     socket: Socket,
-    local_addr: SocketAddr,
+    address: SocketAddress,
 }
 
 #[derive(Debug)]
 enum Socket {
     /// Does not listen yet.
-    Own(TcpSocket),
+    Tcp(TcpSocket),
+    #[cfg(unix)]
+    Unix(UnixSocket, Path),
     /// Listens already, and goes on after this process.
-    HandedOver(TcpListener),
+    HandedOver(Acceptor),
 }
 
 impl BoundListener {
@@ -50,6 +56,29 @@ impl BoundListener {
         })
     }
 
+    /// Takes a host and port as [`bind`](Self::bind) does, or a Unix socket: what a process that
+    /// has died has left at the path is removed, what lives there is not. Only those may connect
+    /// whom `mode` lets; when it is closed, its file is removed.
+    ///
+    /// # Errors
+    /// Those of `bind`; for a Unix socket if something else is at its path.
+    pub async fn bind_to(endpoint: &Endpoint, mode: SocketMode) -> Result<Self, BindError> {
+        match endpoint {
+            Endpoint::Tcp { host, port } => Self::bind(host, *port).await,
+            #[cfg(unix)]
+            Endpoint::Unix(path) => {
+                let (socket, file) = unix::bind(path, mode)?;
+                let address = SocketAddress::Unix(path.clone());
+                Ok(Self { socket: Socket::Unix(socket, file), address })
+            }
+            #[cfg(not(unix))]
+            Endpoint::Unix(path) => {
+                let _ = mode;
+                Err(BindError::path(path, io::ErrorKind::Unsupported.into()))
+            }
+        }
+    }
+
     /// Takes over a socket that listens already: clients that come wait for the first one that
     /// serves it, this process or its successor.
     ///
@@ -58,20 +87,27 @@ impl BoundListener {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn take_over(listener: std::net::TcpListener) -> Result<Self, BindError> {
-        let local_addr = listener.local_addr().map_err(BindError::take_over)?;
-        listener.set_nonblocking(true).map_err(BindError::take_over)?;
-        let listener = TcpListener::from_std(listener).map_err(BindError::take_over)?;
-        Ok(Self { socket: Socket::HandedOver(listener), local_addr })
+    pub fn take_over(listener: Inherited) -> Result<Self, BindError> {
+        let (acceptor, address) = Acceptor::take_over(listener).map_err(BindError::take_over)?;
+        Ok(Self { socket: Socket::HandedOver(acceptor), address })
     }
 
     /// The address that this socket holds, with its real port.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn address(&self) -> &SocketAddress {
+        &self.address
     }
 
-    /// Opens the port: from now on clients connect, and wait until it is
+    /// Its IP address and port, where it has one.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.address {
+            SocketAddress::Tcp(address) => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// Opens the address: from now on clients connect, and wait until it is
     /// [served](crate::SharedListener::serve).
     ///
     /// # Errors
@@ -80,24 +116,25 @@ impl BoundListener {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn listen(self) -> Result<Listening, BindError> {
-        let Self { socket, local_addr } = self;
-        match socket {
-            Socket::HandedOver(listener) => {
-                Ok(Listening { listener, local_addr, has_successor: true })
+        let Self { socket, address } = self;
+        let failed = |error| BindError::listen(&address, error);
+        let (acceptor, has_successor) = match socket {
+            Socket::HandedOver(acceptor) => (acceptor, true),
+            Socket::Tcp(socket) => (Acceptor::Tcp(socket.listen(BACKLOG).map_err(failed)?), false),
+            #[cfg(unix)]
+            Socket::Unix(socket, path) => {
+                (Acceptor::Unix(socket.listen(BACKLOG).map_err(failed)?, Some(path)), false)
             }
-            Socket::Own(socket) => match socket.listen(BACKLOG) {
-                Ok(listener) => Ok(Listening { listener, local_addr, has_successor: false }),
-                Err(error) => Err(BindError::listen(local_addr, error)),
-            },
-        }
+        };
+        Ok(Listening { acceptor, address, has_successor })
     }
 }
 
 /// A socket that listens and is not served yet, see [`BoundListener::listen`].
 #[derive(Debug)]
 pub struct Listening {
-    pub(crate) listener: TcpListener,
-    pub(crate) local_addr: SocketAddr,
+    pub(crate) acceptor: Acceptor,
+    pub(crate) address: SocketAddress,
     /// Whether clients that wait when the intake stops are somebody else's.
     pub(crate) has_successor: bool,
 }
@@ -105,8 +142,104 @@ pub struct Listening {
 impl Listening {
     /// The address that clients connect to.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn address(&self) -> &SocketAddress {
+        &self.address
+    }
+
+    /// Its IP address and port, where it has one.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.address {
+            SocketAddress::Tcp(address) => Some(*address),
+            _ => None,
+        }
+    }
+}
+
+/// What clients are accepted from.
+pub(crate) enum Acceptor {
+    Tcp(TcpListener),
+    /// The file is removed with it, unless it is somebody else's.
+    #[cfg(unix)]
+    Unix(UnixListener, Option<Path>),
+}
+
+/// A client's socket.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Acceptor {
+    fn take_over(listener: Inherited) -> io::Result<(Self, SocketAddress)> {
+        match listener {
+            Inherited::Tcp(listener) => {
+                let address = SocketAddress::Tcp(listener.local_addr()?);
+                listener.set_nonblocking(true)?;
+                Ok((Self::Tcp(TcpListener::from_std(listener)?), address))
+            }
+            #[cfg(unix)]
+            Inherited::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().map(std::path::Path::to_owned).unwrap_or_default();
+                listener.set_nonblocking(true)?;
+                let listener = UnixListener::from_std(listener)?;
+                Ok((Self::Unix(listener, None), SocketAddress::Unix(path)))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// Gives the clients to `serve` that the system has connected already, `most` at most: closing
+    /// the socket would reset them.
+    pub(crate) fn accept_waiting(
+        self,
+        most: usize,
+        mut serve: impl FnMut(Stream, Peer),
+    ) -> io::Result<()> {
+        // Asked of the system itself: tokio would only tell what it has been notified of.
+        match self {
+            Self::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                for _ in 0..most {
+                    let (stream, peer) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    serve(Stream::Tcp(TcpStream::from_std(stream)?), Peer::Tcp(peer));
+                }
+            }
+            #[cfg(unix)]
+            Self::Unix(listener, _path) => {
+                let listener = listener.into_std()?;
+                for _ in 0..most {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    serve(Stream::Unix(UnixStream::from_std(stream)?), Peer::Unix);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acceptor")
     }
 }
 
@@ -132,7 +265,7 @@ fn bind_one(address: SocketAddr) -> io::Result<BoundListener> {
     socket.set_reuseaddr(address.port() != 0)?;
     socket.bind(address)?;
     let local_addr = socket.local_addr()?;
-    Ok(BoundListener { socket: Socket::Own(socket), local_addr })
+    Ok(BoundListener { socket: Socket::Tcp(socket), address: SocketAddress::Tcp(local_addr) })
 }
 
 /// Whether a name's next address may do: this one is of no interface or protocol of ours.

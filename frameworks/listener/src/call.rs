@@ -2,8 +2,7 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
-    net::SocketAddr,
+    future::{Future, ready},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,22 +12,54 @@ use bytes::{Buf, Bytes};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
+use tokio::runtime::Handle;
 
 use crate::{
-    BoxError, ErasedHandler, HandlerFuture, LongLived, PeerAddr, ResponseBody,
+    BoxError, ErasedHandler, HandlerFuture, ListenerSettings, LongLived, RequestBody, ResponseBody,
+    client::Client,
     load::{Hold, Load, Work},
+    request_body::Rate,
+    settings::ClientLeave,
     shared::Mount,
+    tasks::Tasks,
 };
 
-/// Who answers which request of a listener. Fixed once it serves.
+/// Who answers which request of a listener, and how. Fixed once it serves.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    pub(crate) mounts: Box<[Mount]>,
-    pub(crate) main: Arc<dyn ErasedHandler>,
+    mounts: Box<[Mount]>,
+    main: Arc<dyn ErasedHandler>,
+    header_count: usize,
+    rate: Option<Rate>,
+    /// Where calls go on whose clients have left; none where they are cancelled.
+    after_leave: Option<AfterLeave>,
+}
+
+/// Finishes calls whose clients have left.
+#[derive(Debug)]
+struct AfterLeave {
+    tasks: Arc<Tasks>,
+    /// How many of one connection.
+    most: u32,
 }
 
 impl Dispatch {
+    pub(crate) fn new(
+        mounts: Vec<Mount>,
+        main: Arc<dyn ErasedHandler>,
+        settings: &ListenerSettings,
+        tasks: &Arc<Tasks>,
+    ) -> Self {
+        let limits = &settings.limits;
+        let finishes = settings.on_client_leave == ClientLeave::Finish;
+        let after_leave =
+            finishes.then(|| AfterLeave { tasks: Arc::clone(tasks), most: limits.http2.streams });
+        let (header_count, rate) = (limits.header_count, Rate::new(limits));
+        Self { mounts: mounts.into(), main, header_count, rate, after_leave }
+    }
+
     fn handle(&self, request: Request<Incoming>) -> HandlerFuture {
+        let request = request.map(|body| RequestBody::new(body, self.rate));
         let claimed = self.mounts.iter().find(|mount| mount.claims(&request));
         let handler = claimed.map_or(&self.main, Mount::handler);
         Arc::clone(handler).handle_erased(request)
@@ -54,7 +85,7 @@ impl Tunnel {
 pub(crate) struct Calls {
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) load: Arc<Load>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) client: Client,
 }
 
 impl Service<Request<Incoming>> for Calls {
@@ -64,36 +95,73 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, mut request: Request<Incoming>) -> Call {
         let hold = self.load.hold(Work::Call);
+        self.load.begins();
         let http2 = request.version() == Version::HTTP_2;
-        if http2 {
-            self.load.speaks_http2();
-        }
         if http2 && request.method() == Method::CONNECT {
             request.extensions_mut().insert(Tunnel::through(&self.load));
         }
-        request.extensions_mut().insert(PeerAddr(self.peer));
-        Call { answer: self.dispatch.handle(request), hold: Some(hold), http2 }
+        self.client.introduce(&mut request);
+        let answer = match request.headers().len() > self.dispatch.header_count {
+            true => Box::pin(ready(too_many_headers())),
+            false => self.dispatch.handle(request),
+        };
+        let finishes = self.dispatch.after_leave.is_some();
+        let dispatch = finishes.then(|| Arc::clone(&self.dispatch));
+        Call { answer: Some(answer), hold: Some(hold), http2, dispatch }
     }
+}
+
+/// hyper answers so by itself on HTTP/1.
+fn too_many_headers() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
 }
 
 /// A call whose handler is at work.
 pub(crate) struct Call {
-    answer: HandlerFuture,
+    /// None once it is there.
+    answer: Option<HandlerFuture>,
     hold: Option<Hold>,
     http2: bool,
+    /// Where it goes on if its client leaves.
+    dispatch: Option<Arc<Dispatch>>,
 }
 
 impl Future for Call {
     type Output = Result<Response<CountedBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(self.answer.as_mut().poll(cx));
+        let Some(answer) = &mut self.answer else { return Poll::Pending };
+        let mut response = ready!(answer.as_mut().poll(cx));
+        self.answer = None;
         let hold = self.hold.take();
         if !self.http2 && hold.as_ref().is_some_and(|hold| hold.load().is_stopping()) {
             announce_close(&mut response);
         }
         let long_lived = response.extensions().get::<LongLived>().is_some();
         Poll::Ready(Ok(response.map(|body| CountedBody::new(body, hold, long_lived))))
+    }
+}
+
+/// The client has left, or the handler panicked.
+impl Drop for Call {
+    fn drop(&mut self) {
+        let (Some(dispatch), Some(answer)) = (self.dispatch.take(), self.answer.take()) else {
+            return;
+        };
+        let Some(after) = &dispatch.after_leave else { return };
+        let Some(load) = self.hold.as_ref().map(Hold::load) else { return };
+        // Outside a runtime everything has ended.
+        if std::thread::panicking() || Handle::try_current().is_err() {
+            return;
+        }
+        if let Some(left) = load.leave_behind(after.most) {
+            after.tasks.spawn_call(async move {
+                drop(answer.await);
+                drop(left);
+            });
+        }
     }
 }
 
@@ -125,9 +193,9 @@ impl CountedBody {
     fn count(&mut self, bytes: Bytes) -> Chunk {
         let hold = match &self.hold {
             None => None,
-            Some(_) if self.body.is_end_stream() => self.hold.take(),
+            Some(_) if self.body.is_end_stream() => self.hold.take().map(Hold::into_bytes),
             Some(hold) if hold.is_long_lived() => None,
-            Some(hold) => Some(hold.load().hold(Work::Piece)),
+            Some(hold) => Some(hold.load().hold(Work::Piece).into_bytes()),
         };
         Chunk { bytes, _hold: hold }
     }

@@ -1,8 +1,10 @@
 //! What can go wrong before a listener serves.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
-use crate::holder;
+use polyport_bootstrap::SocketAddress;
+
+use crate::{TlsError, holder};
 
 /// An address could not be taken. Its text names the address and the system's reason;
 /// [`advice`](BindError::advice) says what to do.
@@ -41,8 +43,23 @@ impl BindError {
         Self::of("bind", address, cause)
     }
 
-    pub(crate) fn listen(address: SocketAddr, cause: io::Error) -> Self {
-        Self::of("listen on", address, cause)
+    pub(crate) fn path(path: &Path, cause: io::Error) -> Self {
+        let address = format!("unix:{}", path.display());
+        Self { action: "bind", address, cause, holder: None }
+    }
+
+    pub(crate) fn listen(address: &SocketAddress, cause: io::Error) -> Self {
+        match address {
+            SocketAddress::Tcp(address) => Self::of("listen on", *address, cause),
+            other => {
+                let address = other.to_string();
+                Self { action: "listen on", address, cause, holder: None }
+            }
+        }
+    }
+
+    fn is_path(&self) -> bool {
+        self.address.starts_with("unix:")
     }
 
     pub(crate) fn take_over(cause: io::Error) -> Self {
@@ -56,7 +73,7 @@ impl BindError {
         Self { action, address: address.to_string(), cause, holder }
     }
 
-    /// The address that was asked for, as `host:port`.
+    /// The address that was asked for, as `host:port` or `unix:path`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -93,12 +110,22 @@ impl BindError {
             BindErrorKind::CannotResolve => {
                 "use an IP address such as 127.0.0.1 or 0.0.0.0, or a name that this machine knows"
             }
+            BindErrorKind::AddressInUse if self.is_path() => {
+                "another process (or another framework of this one) listens there: stop it, or \
+                 choose another path"
+            }
             BindErrorKind::AddressInUse => {
                 let another = "another process (or another framework of this one)";
                 return Some(format!(
                     "{} holds this port: stop it, or choose another port; port 0 takes a free one",
                     self.holder().unwrap_or(another)
                 ));
+            }
+            BindErrorKind::PermissionDenied if self.is_path() => {
+                "this user may not write in that folder: choose another, or let it"
+            }
+            BindErrorKind::Other if self.is_path() => {
+                "the folder has to exist, and nothing but a socket may be at the path"
             }
             BindErrorKind::PermissionDenied => {
                 "ports below 1024 need a privilege (on Linux CAP_NET_BIND_SERVICE): choose a \
@@ -130,6 +157,26 @@ pub enum ListenerError {
         listener: String,
         /// What should have been mounted.
         mount: String,
+    },
+    /// Two were mounted at one path, of which one would never be reached.
+    #[error(
+        "{} and {} are both to be served at {path} of listener {listener:?}", mounts[0], mounts[1]
+    )]
+    PathTaken {
+        /// The listener's name.
+        listener: String,
+        /// The path.
+        path: String,
+        /// What is mounted there, and what should have been.
+        mounts: [String; 2],
+    },
+    /// Its settings for TLS do not work out.
+    #[error("listener {listener:?}: {error}")]
+    Tls {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with them.
+        error: TlsError,
     },
     /// A listener was made to serve a second time.
     #[error("listener {listener:?} serves already: one `SharedListener` serves once")]

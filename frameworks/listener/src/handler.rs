@@ -3,21 +3,24 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use tokio::sync::SetOnce;
 
-use crate::ResponseBody;
+use crate::{RequestBody, ResponseBody};
 
 /// Answers every request of a listener, or those that a [`Mount`](crate::Mount) claims.
 ///
-/// The future is dropped when the client leaves early. A panic in it ends the connection (HTTP/1)
+/// The future is dropped when the client leaves early, unless the listener lets calls
+/// [finish](crate::ClientLeave). A panic in it ends the connection (HTTP/1)
 /// or the stream (HTTP/2): handlers that want to answer catch it themselves.
 ///
-/// The request carries the peer's address as the extension [`PeerAddr`](crate::PeerAddr).
+/// The request carries what is known of the client as extensions:
+/// [`PeerAddr`](crate::PeerAddr) (none on a Unix socket), [`Forwarded`](crate::Forwarded),
+/// [`Encrypted`](crate::Encrypted) and [`PeerCertificates`](crate::PeerCertificates).
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
 }
 
@@ -27,11 +30,11 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + S
 /// [`Handler`] as a trait object; every handler is one.
 pub trait ErasedHandler: Send + Sync + 'static {
     /// Answers one request, see [`Handler::handle`].
-    fn handle_erased(self: Arc<Self>, request: Request<Incoming>) -> HandlerFuture;
+    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture;
 }
 
 impl<H: Handler> ErasedHandler for H {
-    fn handle_erased(self: Arc<Self>, request: Request<Incoming>) -> HandlerFuture {
+    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
         Box::pin(async move { self.handle(request).await })
     }
 }
@@ -39,6 +42,36 @@ impl<H: Handler> ErasedHandler for H {
 impl fmt::Debug for dyn ErasedHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ErasedHandler")
+    }
+}
+
+/// A handler that is there only once its framework serves: requests that come before wait. To be
+/// mounted on a listener that may serve sooner.
+#[derive(Default)]
+pub struct LateHandler(SetOnce<Arc<dyn ErasedHandler>>);
+
+impl LateHandler {
+    /// Lets `handler` answer from now on. The first one stays.
+    pub fn set(&self, handler: Arc<dyn ErasedHandler>) {
+        let _ = self.0.set(handler);
+    }
+}
+
+impl ErasedHandler for LateHandler {
+    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
+        if let Some(handler) = self.0.get() {
+            return Arc::clone(handler).handle_erased(request);
+        }
+        Box::pin(async move {
+            let handler = Arc::clone(self.0.wait().await);
+            handler.handle_erased(request).await
+        })
+    }
+}
+
+impl fmt::Debug for LateHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LateHandler").field(&self.0.get().is_some()).finish()
     }
 }
 
@@ -56,7 +89,7 @@ impl fmt::Debug for dyn ErasedHandler {
 /// ```
 pub fn handler_fn<F, Fut>(function: F) -> HandlerFn<F>
 where
-    F: Fn(Request<Incoming>) -> Fut + Send + Sync + 'static,
+    F: Fn(Request<RequestBody>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<ResponseBody>> + Send,
 {
     HandlerFn(function)
@@ -68,12 +101,12 @@ pub struct HandlerFn<F>(F);
 
 impl<F, Fut> Handler for HandlerFn<F>
 where
-    F: Fn(Request<Incoming>) -> Fut + Send + Sync + 'static,
+    F: Fn(Request<RequestBody>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<ResponseBody>> + Send,
 {
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send {
         (self.0)(request)
     }

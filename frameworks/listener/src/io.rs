@@ -1,68 +1,102 @@
-//! The bytes of a connection, watched for a peer that does not read.
+//! The bytes of a connection, watched for a peer that does not read, or writes nothing.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
 
-use crate::load::Load;
+use crate::{admission::Place, bind::Stream, load::Load};
 
-/// A socket that tells its connection's load whether something is left to write.
-///
-/// hyper writes all that it has until the socket is full, so what has been handed to it is written
-/// unless the last write is pending.
+/// A client's socket. It tells its connection's load what has come in, what was written, and
+/// whether something is left to write: hyper writes all that it has until the socket is full, so
+/// what has been handed to it is written unless the last write is pending.
 #[derive(Debug)]
-pub(crate) struct Watched<I> {
-    io: I,
+pub(crate) struct Socket {
+    stream: Stream,
     load: Arc<Load>,
+    /// Left with the socket, so that one that was upgraded has it too.
+    _place: Place,
 }
 
-impl<I> Watched<I> {
-    pub(crate) fn new(io: I, load: Arc<Load>) -> Self {
-        Self { io, load }
+impl Socket {
+    pub(crate) fn new(stream: Stream, load: Arc<Load>, place: Place) -> Self {
+        Self { stream, load, _place: place }
     }
 
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.load.answers();
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.load.set_blocked(written.is_pending());
+        if let Poll::Ready(Ok(1..)) = written {
+            self.load.wrote();
+        }
         written
     }
 }
 
-impl<I: Read + Unpin> Read for Watched<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+/// What is unread by a peer that was cut is not kept for it.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.load.is_cut()
+            && let Stream::Tcp(stream) = &self.stream
+        {
+            let _ = stream.set_zero_linger();
+        }
     }
 }
 
-impl<I: Write + Unpin> Write for Watched<I> {
+macro_rules! each {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match &mut $self {
+            Stream::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = each!(self.stream, stream => Pin::new(stream).poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            self.load.hears();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        let written = each!(self.stream, stream => Pin::new(stream).poll_write(cx, bytes));
         self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        each!(self.stream, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        each!(self.stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_write_vectored(
@@ -70,7 +104,174 @@ impl<I: Write + Unpin> Write for Watched<I> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        let written =
+            each!(self.stream, stream => Pin::new(stream).poll_write_vectored(cx, slices));
         self.note(written)
+    }
+}
+
+/// What HTTP is spoken on.
+#[derive(Debug)]
+pub(crate) struct Io {
+    layer: Layer,
+    beginning: Beginning,
+}
+
+#[derive(Debug)]
+enum Layer {
+    Plain(Socket),
+    /// Boxed: it is large, and connections without it should not be.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// The first bytes, from which the protocol is told; they are read again by whoever speaks it.
+#[derive(Debug, Default)]
+struct Beginning {
+    bytes: [u8; PREFACE.len()],
+    length: usize,
+    taken: usize,
+}
+
+/// What every HTTP/2 client says first (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Which HTTP a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http1,
+    Http2,
+}
+
+impl Io {
+    pub(crate) fn plain(socket: Socket) -> Self {
+        Self { layer: Layer::Plain(socket), beginning: Beginning::default() }
+    }
+
+    pub(crate) fn tls(stream: TlsStream<Socket>) -> Self {
+        Self { layer: Layer::Tls(Box::new(stream)), beginning: Beginning::default() }
+    }
+
+    /// Reads until the first bytes tell the version; none if the peer has left before.
+    pub(crate) fn poll_version(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Version>>> {
+        loop {
+            let known = self.beginning.length;
+            let mut rest = ReadBuf::new(&mut self.beginning.bytes[known..]);
+            let read = match &mut self.layer {
+                Layer::Plain(socket) => Pin::new(socket).poll_read(cx, &mut rest),
+                Layer::Tls(stream) => Pin::new(stream).poll_read(cx, &mut rest),
+            };
+            ready!(read)?;
+            let read = rest.filled().len();
+            self.beginning.length += read;
+            let is_over = read == 0;
+            match self.beginning.version() {
+                Some(version) => return Poll::Ready(Ok(Some(version))),
+                None if is_over => return Poll::Ready(Ok(None)),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Beginning {
+    fn version(&self) -> Option<Version> {
+        let begun = &self.bytes[..self.length];
+        match begun == &PREFACE[..begun.len()] {
+            false => Some(Version::Http1),
+            true => (begun.len() == PREFACE.len()).then_some(Version::Http2),
+        }
+    }
+
+    fn take(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let rest = &self.bytes[self.taken..self.length];
+        let taken = &rest[..rest.len().min(buffer.remaining())];
+        buffer.put_slice(taken);
+        self.taken += taken.len();
+        !taken.is_empty()
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.beginning.taken < this.beginning.length && this.beginning.take(buffer) {
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.layer {
+            Layer::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Layer::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.layer {
+            Layer::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Layer::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Layer::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Layer::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(socket) => socket.is_write_vectored(),
+            Layer::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.layer {
+            Layer::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Layer::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &[u8]) -> Option<Version> {
+        let mut beginning = Beginning { length: text.len(), ..Beginning::default() };
+        beginning.bytes[..text.len()].copy_from_slice(text);
+        beginning.version()
+    }
+
+    #[test]
+    fn the_version_is_told_by_the_first_bytes_that_differ() {
+        assert_eq!(version(b""), None);
+        assert_eq!(version(b"PRI * HTTP/2.0"), None);
+        assert_eq!(version(PREFACE), Some(Version::Http2));
+        assert_eq!(version(b"G"), Some(Version::Http1));
+        assert_eq!(version(b"PRI /"), Some(Version::Http1));
     }
 }

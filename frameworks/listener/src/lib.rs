@@ -3,7 +3,8 @@
 //! It knows no framework. A framework owns a listener and gives it one [`Handler`]; others may
 //! [mount](SharedListener::mount) themselves on the same listener and take the requests that are
 //! theirs. HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113, by prior knowledge) are told apart by their
-//! first bytes.
+//! first bytes. TLS is rustls (RFC 8446), with ALPN (RFC 7301). What every peer may ask for has its
+//! [`Limits`].
 //!
 //! The life of a listener, in the order of the process's start and stop:
 //!
@@ -26,7 +27,7 @@
 //! let bound = shared.bind("127.0.0.1", 0).await?;
 //!
 //! let handler = Arc::new(handler_fn(async |_| Response::new(ResponseBody::from("hello"))));
-//! let server = shared.serve(bound.listen()?, handler, ListenerSettings::default())?;
+//! let server = shared.serve([bound.listen()?], handler, &ListenerSettings::default())?;
 //!
 //! server.stop_intake().await;
 //! server.drain().await;
@@ -36,34 +37,53 @@
 //! ```
 
 mod accept;
+mod admission;
 mod bind;
 mod body;
 mod call;
+mod client;
+mod clock;
 mod connection;
 mod error;
+mod forwarded;
 mod handler;
 mod holder;
 mod host;
 mod io;
+mod limits;
 mod load;
+mod peer;
 mod registry;
+mod request_body;
 mod server;
 mod settings;
 mod shared;
 mod tasks;
+mod tls;
+mod trust;
+#[cfg(unix)]
+mod unix;
 
-/// The peer's address, an extension of every request.
+/// The client's address, an extension of every request.
 pub use polyport_bootstrap::operation::PeerAddr;
 
 pub use self::{
     bind::{BoundListener, Listening},
     body::{BoxError, ResponseBody},
     call::Tunnel,
+    client::{Encrypted, PeerCertificates, client_of},
     error::{BindError, BindErrorKind, ListenerError},
-    handler::{ErasedHandler, Handler, HandlerFn, HandlerFuture, LongLived, handler_fn},
+    forwarded::Forwarded,
+    handler::{
+        ErasedHandler, Handler, HandlerFn, HandlerFuture, LateHandler, LongLived, handler_fn,
+    },
     host::ListenerHost,
+    limits::{Http2Limits, Limits},
     registry::ListenerRegistry,
+    request_body::{BodyTooSlow, RequestBody},
     server::Server,
-    settings::ListenerSettings,
+    settings::{ClientLeave, ListenerSettings, SocketMode},
     shared::{Mount, SharedListener},
+    tls::{ClientCertificates, TlsError, TlsSettings},
+    trust::TrustedProxy,
 };

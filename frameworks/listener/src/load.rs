@@ -4,7 +4,10 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::Waker,
 };
@@ -36,7 +39,12 @@ pub(crate) struct Load {
     work: AtomicU64,
     http2: AtomicBool,
     blocked: AtomicBool,
-    answered: AtomicBool,
+    cut: AtomicBool,
+    heard: AtomicBool,
+    calls: AtomicU32,
+    writes: AtomicU32,
+    unwritten: AtomicU32,
+    left: AtomicU32,
     stopping: AtomicBool,
     shut: AtomicBool,
     task: AtomicWaker,
@@ -50,7 +58,12 @@ impl Load {
             work: AtomicU64::new(0),
             http2: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            answered: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            heard: AtomicBool::new(true),
+            calls: AtomicU32::new(0),
+            writes: AtomicU32::new(0),
+            unwritten: AtomicU32::new(0),
+            left: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             task: AtomicWaker::new(),
@@ -61,7 +74,7 @@ impl Load {
     /// Counts `work` until the hold is dropped.
     pub(crate) fn hold(self: &Arc<Self>, work: Work) -> Hold {
         self.work.fetch_add(work as u64, SeqCst);
-        Hold { load: Arc::clone(self), work }
+        Hold { load: Arc::clone(self), work, is_written: false }
     }
 
     /// The calls whose answers are not written yet, long-lived ones excepted.
@@ -100,16 +113,53 @@ impl Load {
         }
     }
 
-    /// Remembers that something was written.
-    pub(crate) fn answers(&self) {
-        if !self.answered.load(SeqCst) {
-            self.answered.store(true, SeqCst);
+    /// Remembers that bytes have come in. This and what follows is written by the connection's own
+    /// task only, so that nothing has to be exchanged with others.
+    pub(crate) fn hears(&self) {
+        if !self.heard.load(Relaxed) {
+            self.heard.store(true, Relaxed);
         }
     }
 
-    /// Whether the peer has said nothing yet that is worth an answer.
-    pub(crate) fn is_unbegun(&self) -> bool {
-        !self.answered.load(SeqCst) && self.is_idle()
+    /// Whether bytes have come in since the last call began, or at all where there was none; at
+    /// first, whether the peer is expected to begin.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
+    /// The head of a call has come in.
+    pub(crate) fn begins(&self) {
+        self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
+        self.heard.store(false, Relaxed);
+    }
+
+    /// Tells one moment without a call from another.
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Relaxed)
+    }
+
+    /// Remembers that the socket has taken bytes.
+    pub(crate) fn wrote(&self) {
+        self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Changes whenever bytes are written.
+    pub(crate) fn writes(&self) -> u32 {
+        self.writes.load(Relaxed)
+    }
+
+    /// Whether something waits for the peer to read, be it the socket or a stream of HTTP/2.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.blocked.load(Relaxed) || self.unwritten.load(Relaxed) > 0
+    }
+
+    /// The connection is ended without regard to what is left to write.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
     }
 
     /// Remembers that the connection speaks HTTP/2.
@@ -145,6 +195,12 @@ impl Load {
         self.changed.notify_waiters();
     }
 
+    /// Counts a call that goes on although its client has left it; none where there are `most`.
+    pub(crate) fn leave_behind(self: &Arc<Self>, most: u32) -> Option<Left> {
+        let left = Left(Arc::clone(self));
+        (self.left.fetch_add(1, Relaxed) < most).then_some(left)
+    }
+
     fn release(&self, work: Work) {
         let before = self.work.fetch_sub(work as u64, SeqCst);
         let now_free = is_busy(before) && !is_busy(before - work as u64);
@@ -175,6 +231,8 @@ impl fmt::Debug for Load {
 pub(crate) struct Hold {
     load: Arc<Load>,
     work: Work,
+    /// Whether it has become bytes that are to be written.
+    is_written: bool,
 }
 
 impl Hold {
@@ -185,11 +243,34 @@ impl Hold {
     pub(crate) fn is_long_lived(&self) -> bool {
         self.work == Work::LongLived
     }
+
+    /// What it stands for is bytes now. On HTTP/2 they may wait although the socket takes all, for
+    /// the peer to say that it has room (RFC 9113, section 5.2).
+    pub(crate) fn into_bytes(mut self) -> Self {
+        if self.load.is_http2() && !self.is_long_lived() {
+            self.load.unwritten.fetch_add(1, Relaxed);
+            self.is_written = true;
+        }
+        self
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if self.is_written {
+            self.load.unwritten.fetch_sub(1, Relaxed);
+        }
         self.load.release(self.work);
+    }
+}
+
+/// A call that goes on although its client has left.
+#[derive(Debug)]
+pub(crate) struct Left(Arc<Load>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.left.fetch_sub(1, Relaxed);
     }
 }
 

@@ -5,7 +5,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::SharedListener;
+use polyport_bootstrap::{Error, Result};
+
+use crate::{Mount, SharedListener};
+
+/// The kind of framework whose listeners others join.
+const HOST: &str = "http";
 
 /// The listeners of one process that others may join, by the kind and name of the framework that
 /// owns each. One for each bootstrap, shared as `Arc<ListenerRegistry>`; never a static.
@@ -45,6 +50,32 @@ impl ListenerRegistry {
     #[must_use]
     pub fn offered(&self) -> Vec<String> {
         self.offers().keys().map(|(kind, name)| format!("{kind} ({name})")).collect()
+    }
+
+    /// Joins the listener of the HTTP framework called `name` by `mount`; `section` is that of whoever
+    /// joins, for error messages.
+    ///
+    /// # Errors
+    /// If there is no such framework, its listener serves already, or another mount has the path.
+    pub fn join(&self, name: &str, section: &str, mount: Mount) -> Result<SharedListener> {
+        let listener = self.find(HOST, name).ok_or_else(|| self.nothing_to_join(name, section))?;
+        let joined = listener.mount(mount).map_err(|error| {
+            Error::wiring(error.to_string())
+                .advise("give one of them another path, or a port of its own")
+        });
+        joined.map(|()| listener)
+    }
+
+    fn nothing_to_join(&self, name: &str, section: &str) -> Error {
+        let message =
+            format!("there is no HTTP framework named {name:?} whose listener it could join");
+        let others = match self.offered().as_slice() {
+            [] => String::new(),
+            offered => format!("; {section}.listener can name one of {}", offered.join(", ")),
+        };
+        Error::wiring(message).advise(format!(
+            "load HttpFramework in the bootstrap, or set {section}.port to give it a port of its own{others}"
+        ))
     }
 
     fn offers(&self) -> MutexGuard<'_, Offers> {

@@ -2,13 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
+use polyport_bootstrap::SocketAddress;
 use tokio::{task::AbortHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    ListenerSettings, Listening, accept::accept_until, call::Dispatch, connection::Connections,
-    load::Load, tasks::Tasks,
-};
+use crate::{Listening, accept::accept_until, connection::Connections, load::Load, tasks::Tasks};
 
 /// How long aborted tasks may take to notice; only one that blocks its thread takes longer.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -17,7 +16,7 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// [`drain`](Self::drain) and [`close`](Self::close); dropped, it cuts everything off.
 #[derive(Debug)]
 pub struct Server {
-    local_addr: SocketAddr,
+    addresses: Vec<SocketAddress>,
     tasks: Arc<Tasks>,
     accepting: AbortHandle,
     stop: CancellationToken,
@@ -27,30 +26,42 @@ pub struct Server {
 
 impl Server {
     pub(crate) fn start(
-        listening: Listening,
-        dispatch: Dispatch,
-        tasks: Arc<Tasks>,
+        listening: Vec<Listening>,
+        connections: Connections,
         closing: CancellationToken,
-        settings: ListenerSettings,
+        flush_grace: Duration,
     ) -> Self {
-        let local_addr = listening.local_addr;
-        let connections = Arc::new(Connections::new(Arc::clone(&tasks), dispatch, &settings));
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let intake = Intake(Arc::clone(&tasks));
+        let addresses = listening.iter().map(|listening| listening.address.clone()).collect();
+        let tasks = Arc::clone(&connections.tasks);
+        let (connections, stop) = (Arc::new(connections), CancellationToken::new());
+        let (stopped, intake) = (stop.clone(), Intake(Arc::clone(&tasks)));
         let accepting = tokio::spawn(async move {
             let _intake = intake;
-            accept_until(stopped, listening, |stream, peer| connections.accept(stream, peer)).await;
+            let accept = |listening| accept_until(stopped.clone(), listening, &connections);
+            let accepting = join_all(listening.into_iter().map(accept));
+            tokio::select! {
+                _ = accepting => {}
+                () = connections.tend() => {}
+            }
         });
         let accepting = accepting.abort_handle();
-        let flush_grace = settings.flush_grace;
-        Self { local_addr, tasks, accepting, stop, closing, flush_grace }
+        Self { addresses, tasks, accepting, stop, closing, flush_grace }
     }
 
-    /// The address that clients connect to.
+    /// The address that clients connect to, the first of several; none where it has Unix sockets
+    /// only.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(|address| match address {
+            SocketAddress::Tcp(address) => Some(*address),
+            _ => None,
+        })
+    }
+
+    /// All the addresses that clients connect to.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddress] {
+        &self.addresses
     }
 
     /// The calls in flight: from the moment their head was read until their answer is written, or
@@ -81,12 +92,14 @@ impl Server {
         if self.stop.is_cancelled() {
             return std::future::pending().await;
         }
-        format!("no client is accepted at {} any more: its task has ended", self.local_addr)
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        let addresses = addresses.join(" and ");
+        format!("no client is accepted at {addresses} any more: its task has ended")
     }
 
     /// Takes no further client and tells those who are there: HTTP/1 answers carry
     /// `Connection: close` and idle connections end (after
-    /// [`idle_linger`](ListenerSettings::idle_linger)), HTTP/2 clients get GOAWAY. Clients that the
+    /// [`idle_linger`](crate::ListenerSettings::idle_linger)), HTTP/2 clients get GOAWAY. Clients that the
     /// system had connected already are still served. When it resolves the listening socket is
     /// closed. May be called again.
     ///

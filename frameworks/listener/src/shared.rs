@@ -8,20 +8,20 @@ use std::{
 };
 
 use http::Request;
-use hyper::body::Incoming;
-use polyport_bootstrap::{HandedOver, framework::Activity};
+use polyport_bootstrap::{AppCore, framework::Activity};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Listening, Server,
-    bind::resolve, call::Dispatch, tasks::Tasks,
+    BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Listening,
+    RequestBody, Server, call::Dispatch, connection::Connections, tasks::Tasks,
 };
 
-type Claims = Box<dyn Fn(&Request<Incoming>) -> bool + Send + Sync>;
+type Claims = Box<dyn Fn(&Request<RequestBody>) -> bool + Send + Sync>;
 
 /// A handler that takes some of the requests of somebody else's listener.
 pub struct Mount {
     name: String,
+    path: Option<String>,
     claims: Claims,
     handler: Arc<dyn ErasedHandler>,
 }
@@ -31,13 +31,25 @@ impl Mount {
     /// Every request of the listener is offered, so `claims` should be quick.
     pub fn new(
         name: impl Into<String>,
-        claims: impl Fn(&Request<Incoming>) -> bool + Send + Sync + 'static,
+        claims: impl Fn(&Request<RequestBody>) -> bool + Send + Sync + 'static,
         handler: Arc<dyn ErasedHandler>,
     ) -> Self {
-        Self { name: name.into(), claims: Box::new(claims), handler }
+        Self { name: name.into(), path: None, claims: Box::new(claims), handler }
     }
 
-    pub(crate) fn claims(&self, request: &Request<Incoming>) -> bool {
+    /// `handler` answers the requests at `path`, whatever their method.
+    pub fn at(
+        name: impl Into<String>,
+        path: impl Into<String>,
+        handler: Arc<dyn ErasedHandler>,
+    ) -> Self {
+        let path = path.into();
+        let claimed = path.clone();
+        let claims = move |request: &Request<RequestBody>| request.uri().path() == claimed;
+        Self { path: Some(path), ..Self::new(name, claims, handler) }
+    }
+
+    pub(crate) fn claims(&self, request: &Request<RequestBody>) -> bool {
         (self.claims)(request)
     }
 
@@ -52,6 +64,10 @@ impl fmt::Debug for Mount {
     }
 }
 
+fn at<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
+    mounts.iter().find(|mount| mount.path.as_deref() == Some(path))
+}
+
 /// A handle to a listener that its owner serves and that others may join before it does. Clones
 /// are cheap and mean the same listener.
 #[derive(Debug, Clone)]
@@ -61,6 +77,7 @@ pub struct SharedListener(Arc<Inner>);
 struct Inner {
     name: String,
     local_addr: OnceLock<SocketAddr>,
+    encrypted: OnceLock<()>,
     /// None once the listener serves.
     mounts: Mutex<Option<Vec<Mount>>>,
     tasks: Arc<Tasks>,
@@ -73,6 +90,7 @@ impl SharedListener {
         Self(Arc::new(Inner {
             name: name.into(),
             local_addr: OnceLock::new(),
+            encrypted: OnceLock::new(),
             mounts: Mutex::new(Some(Vec::new())),
             tasks: Arc::default(),
             closing: CancellationToken::new(),
@@ -89,10 +107,18 @@ impl SharedListener {
     /// they came, and before the owner's own handler.
     ///
     /// # Errors
-    /// If the listener serves already.
+    /// If the listener serves already, or another mount has its path.
     pub fn mount(&self, mount: Mount) -> Result<(), ListenerError> {
         match self.0.mounts.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             Some(mounts) => {
+                let taken = mount.path.as_ref().and_then(|path| at(mounts, path));
+                if let Some(other) = taken {
+                    return Err(ListenerError::PathTaken {
+                        listener: self.0.name.clone(),
+                        path: mount.path.unwrap_or_default(),
+                        mounts: [other.name.clone(), mount.name],
+                    });
+                }
                 mounts.push(mount);
                 Ok(())
             }
@@ -103,6 +129,18 @@ impl SharedListener {
         }
     }
 
+    /// Who has joined at which path, in the order in which they came; none once it serves. What the
+    /// owner's own handler knows at such a path is never reached.
+    #[must_use]
+    pub fn joined_paths(&self) -> Vec<(String, String)> {
+        let mounts = self.0.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = mounts
+            .iter()
+            .flatten()
+            .filter_map(|mount| mount.path.clone().map(|path| (mount.name.clone(), path)));
+        paths.collect()
+    }
+
     /// Takes a port as [`BoundListener::bind`] does, and lets everybody who has joined know the
     /// address.
     ///
@@ -110,60 +148,69 @@ impl SharedListener {
     /// Those of [`BoundListener::bind`].
     pub async fn bind(&self, host: &str, port: u16) -> Result<BoundListener, BindError> {
         let bound = BoundListener::bind(host, port).await?;
-        let _ = self.0.local_addr.set(bound.local_addr());
+        self.announce(bound.local_addr());
         Ok(bound)
     }
 
-    /// As [`bind`](Self::bind), with a socket that listens already, where one was handed over for
-    /// this section of the configuration or this address.
-    ///
-    /// # Errors
-    /// Those of [`BoundListener::bind`].
-    pub async fn take_or_bind(
-        &self,
-        handed_over: &HandedOver,
-        section: &str,
-        host: &str,
-        port: u16,
-    ) -> Result<BoundListener, BindError> {
-        let addresses = resolve(host, port).await.unwrap_or_default();
-        let Some(socket) = handed_over.take(section, &addresses) else {
-            return self.bind(host, port).await;
-        };
-        let bound = BoundListener::take_over(socket)?;
-        tracing::info!(framework = self.name(), address = %bound.local_addr(), "took over a socket");
-        let _ = self.0.local_addr.set(bound.local_addr());
-        Ok(bound)
+    /// Lets the handle of a framework know where the listener is, and whether it speaks TLS: before
+    /// anybody serves, its owner has bound it.
+    pub fn introduce(&self, core: &AppCore) {
+        if let Some(address) = self.local_addr() {
+            core.set_local_addr(address);
+        }
+        if self.is_encrypted() {
+            core.set_encrypted();
+        }
     }
 
-    /// The address that clients connect to; none before the owner has bound it.
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.encrypted.get().is_some()
+    }
+
+    pub(crate) fn set_encrypted(&self) {
+        let _ = self.0.encrypted.set(());
+    }
+
+    /// Lets everybody know the address, if it is one and the first.
+    pub(crate) fn announce(&self, address: Option<SocketAddr>) {
+        if let Some(address) = address {
+            let _ = self.0.local_addr.set(address);
+        }
+    }
+
+    /// The address that clients connect to, the first of several; none before the owner has bound
+    /// one, or where it has Unix sockets only.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.0.local_addr.get().copied()
     }
 
-    /// Answers every client of `listening` by `handler`, and what is mounted by its mount, until
-    /// the server is stopped or dropped.
+    /// Answers every client of `listening`, one socket or several, by `handler`, and what is mounted
+    /// by its mount, until the server is stopped or dropped.
     ///
     /// # Errors
-    /// If this listener serves already.
+    /// If this listener serves already, or its settings for TLS do not work out.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn serve(
         &self,
-        listening: Listening,
+        listening: impl IntoIterator<Item = Listening>,
         handler: Arc<dyn ErasedHandler>,
-        settings: ListenerSettings,
+        settings: &ListenerSettings,
     ) -> Result<Server, ListenerError> {
+        let listener = || self.0.name.clone();
         let mounts = self.0.mounts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mounts) = mounts else {
-            return Err(ListenerError::ServesAlready { listener: self.0.name.clone() });
-        };
-        let _ = self.0.local_addr.set(listening.local_addr());
-        let dispatch = Dispatch { mounts: mounts.into_boxed_slice(), main: handler };
-        let tasks = Arc::clone(&self.0.tasks);
-        Ok(Server::start(listening, dispatch, tasks, self.closing(), settings))
+        let mounts = mounts.ok_or_else(|| ListenerError::ServesAlready { listener: listener() })?;
+        let tasks = &self.0.tasks;
+        let dispatch = Dispatch::new(mounts, handler, settings, tasks);
+        let connections = Connections::new(Arc::clone(tasks), dispatch, settings)
+            .map_err(|error| ListenerError::Tls { listener: listener(), error })?;
+        let listening: Vec<_> = listening.into_iter().collect();
+        listening.iter().for_each(|listening| self.announce(listening.local_addr()));
+        Ok(Server::start(listening, connections, self.closing(), settings.flush_grace))
     }
 
     /// Runs what owns an upgraded socket (a WebSocket) in a task of its own. It does not count as

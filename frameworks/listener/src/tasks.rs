@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     future::Future,
-    net::SocketAddr,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,7 +15,10 @@ use polyport_bootstrap::framework::Activity;
 use tokio::{sync::Notify, task::AbortHandle};
 use tokio_util::task::TaskTracker;
 
-use crate::load::Load;
+use crate::{
+    load::{Load, Work},
+    peer::Peer,
+};
 
 /// The table of connections and upgraded sockets. It is locked when one of them comes or goes, or
 /// is counted; never for a call.
@@ -40,7 +42,8 @@ struct Table {
 struct Entry {
     /// None for an upgraded socket.
     load: Option<Arc<Load>>,
-    peer: Option<SocketAddr>,
+    /// None for what is no connection.
+    peer: Option<Peer>,
     /// None for the moment between entry and spawn.
     abort: Option<AbortHandle>,
 }
@@ -55,13 +58,25 @@ impl Tasks {
     /// Runs the connection of a peer, made from its load.
     pub(crate) fn spawn_connection<F>(
         self: &Arc<Self>,
-        peer: SocketAddr,
+        peer: Peer,
         serve: impl FnOnce(Arc<Load>) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let load = Load::new(Arc::clone(&self.changed));
-        self.spawn(Some((Arc::clone(&load), peer)), serve(load));
+        self.spawn((Some(Arc::clone(&load)), Some(peer)), serve(load));
+    }
+
+    /// Runs a call whose client has left to its end.
+    pub(crate) fn spawn_call(self: &Arc<Self>, call: impl Future<Output = ()> + Send + 'static) {
+        let load = Load::new(Arc::clone(&self.changed));
+        let hold = load.hold(Work::Call);
+        // There is nobody left to be told.
+        load.mark_shut();
+        self.spawn((Some(load), None), async move {
+            call.await;
+            drop(hold);
+        });
     }
 
     /// Runs an upgraded socket.
@@ -69,15 +84,15 @@ impl Tasks {
         self: &Arc<Self>,
         socket: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.spawn(None, socket);
+        self.spawn((None, None), socket);
     }
 
     fn spawn(
         self: &Arc<Self>,
-        connection: Option<(Arc<Load>, SocketAddr)>,
+        what: (Option<Arc<Load>>, Option<Peer>),
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Some(id) = self.enter(connection) else { return };
+        let Some(id) = self.enter(what) else { return };
         let ticket = Ticket { tasks: Arc::clone(self), id };
         // Not under the lock: a runtime that is ending drops the task on the spot.
         let handle = self.tracker.spawn(async move {
@@ -88,8 +103,7 @@ impl Tasks {
     }
 
     /// None once everything has been aborted.
-    fn enter(&self, connection: Option<(Arc<Load>, SocketAddr)>) -> Option<u64> {
-        let (load, peer) = connection.unzip();
+    fn enter(&self, (load, peer): (Option<Arc<Load>>, Option<Peer>)) -> Option<u64> {
         let mut table = self.table();
         if table.sealed {
             return None;
@@ -186,7 +200,7 @@ impl Tasks {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.table().loads().count()
+        self.table().entries.values().filter(|entry| entry.peer.is_some()).count()
     }
 
     pub(crate) fn sockets(&self) -> usize {
@@ -198,7 +212,7 @@ impl Tasks {
     }
 
     /// The peers that do not read what they are answered.
-    pub(crate) fn unread(&self) -> Vec<SocketAddr> {
+    pub(crate) fn unread(&self) -> Vec<Peer> {
         let table = self.table();
         let unread = |entry: &&Entry| entry.load.as_ref().is_some_and(|load| load.is_unread());
         table.entries.values().filter(unread).filter_map(|entry| entry.peer).collect()

@@ -43,7 +43,7 @@ fn large(pieces: usize) -> impl Handler {
 async fn a_large_answer_is_read_to_its_end_by_a_slow_client() {
     for pieces in PIECES {
         let (_shared, server) = serve(large(pieces)).await;
-        let mut client = Raw::connect(server.local_addr()).await;
+        let mut client = Raw::connect(server.local_addr().unwrap()).await;
         client.send("/").await;
         client.head().await;
 
@@ -58,7 +58,7 @@ async fn a_large_answer_is_read_to_its_end_by_a_slow_client() {
 async fn a_large_answer_is_read_to_its_end_over_http2() {
     for pieces in PIECES {
         let (_shared, server) = serve(large(pieces)).await;
-        let (mut client, _connection) = http2(server.local_addr()).await;
+        let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
         let answer = within(client.send_request(get("/"))).await.unwrap();
 
         assert!(is_pending(server.drain()).await, "{pieces} pieces");
@@ -82,7 +82,7 @@ async fn an_answer_without_a_body_is_flushed() {
         }
     });
     let (_shared, server) = serve(handler).await;
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     client.send("/").await;
     gate.reached().await;
     within(server.stop_intake()).await;

@@ -13,20 +13,21 @@ use support::{Raw, hello, is_refused, serve, start, within};
 async fn clients_are_refused_until_it_listens_and_served_afterwards() {
     let shared = SharedListener::new("test");
     let bound = shared.bind("127.0.0.1", 0).await.unwrap();
-    let addr = bound.local_addr();
+    let addr = bound.local_addr().unwrap();
     assert_eq!(shared.local_addr(), Some(addr));
     assert!(is_refused(addr).await);
 
     let listening = bound.listen().unwrap();
-    let server = shared.serve(listening, Arc::new(hello()), ListenerSettings::default()).unwrap();
-    assert_eq!(server.local_addr(), addr);
+    let server =
+        shared.serve([listening], Arc::new(hello()), &ListenerSettings::default()).unwrap();
+    assert_eq!(server.local_addr().unwrap(), addr);
     assert_eq!(Raw::connect(addr).await.get("/").await.body, "hello");
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_named_with_advice() {
     let (_shared, server) = serve(hello()).await;
-    let port = server.local_addr().port();
+    let port = server.local_addr().unwrap().port();
 
     let error = BoundListener::bind("127.0.0.1", port).await.unwrap_err();
     assert_eq!(error.kind(), BindErrorKind::AddressInUse);
@@ -39,7 +40,7 @@ async fn a_port_in_use_is_named_with_advice() {
 
 #[tokio::test]
 async fn of_two_sockets_bound_to_one_port_the_second_to_listen_fails() {
-    let free = BoundListener::bind("127.0.0.1", 0).await.unwrap().local_addr().port();
+    let free = BoundListener::bind("127.0.0.1", 0).await.unwrap().local_addr().unwrap().port();
     let first = BoundListener::bind("127.0.0.1", free).await.unwrap();
     let second = BoundListener::bind("127.0.0.1", free).await.unwrap();
     let _listening = first.listen().unwrap();
@@ -63,9 +64,9 @@ async fn an_unknown_host_and_a_foreign_address_are_told_apart() {
 #[tokio::test]
 async fn names_and_bracketed_addresses_are_hosts() {
     let named = BoundListener::bind("localhost", 0).await.unwrap();
-    assert!(named.local_addr().ip().is_loopback());
+    assert!(named.local_addr().unwrap().ip().is_loopback());
     match BoundListener::bind("[::1]", 0).await {
-        Ok(bound) => assert!(bound.local_addr().is_ipv6()),
+        Ok(bound) => assert!(bound.local_addr().unwrap().is_ipv6()),
         // A machine without IPv6 has no such address, but understands it.
         Err(error) => assert_ne!(error.kind(), BindErrorKind::CannotResolve),
     }
@@ -82,6 +83,6 @@ async fn what_comes_after_serving_has_begun_is_an_error() {
     assert_eq!(error, ListenerError::TooLateToMount { listener, mount });
 
     let again = BoundListener::bind("127.0.0.1", 0).await.unwrap().listen().unwrap();
-    let error = shared.serve(again, Arc::new(hello()), ListenerSettings::default()).unwrap_err();
+    let error = shared.serve([again], Arc::new(hello()), &ListenerSettings::default()).unwrap_err();
     assert_eq!(error, ListenerError::ServesAlready { listener: "http".to_owned() });
 }

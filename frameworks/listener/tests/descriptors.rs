@@ -20,7 +20,7 @@ async fn clients_are_served_again_once_there_are_descriptors() {
     let taken = take_all_but_one();
 
     // The client's own end takes the last.
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     client.send("/").await;
     eventually("the server has failed to accept", || WARNINGS.load(SeqCst) == 1).await;
     assert!(File::open("/dev/null").is_err());

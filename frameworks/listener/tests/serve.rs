@@ -12,10 +12,11 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::{body::Incoming, upgrade};
+use hyper::upgrade;
 use hyper_util::rt::TokioIo;
 use polyport_listener::{
-    ListenerSettings, Mount, PeerAddr, ResponseBody, SharedListener, handler_fn,
+    Limits, ListenerSettings, Mount, PeerAddr, RequestBody, ResponseBody, SharedListener,
+    handler_fn,
 };
 use support::{Gate, Raw, eventually, get, hello, http2, serve, start, start_with, text, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 #[tokio::test]
 async fn http1_keeps_a_connection_alive() {
     let (_shared, server) = serve(hello()).await;
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     for _ in 0..3 {
         let reply = client.get("/").await;
         assert_eq!((reply.body.as_str(), reply.closes()), ("hello", false));
@@ -35,7 +36,7 @@ async fn http1_keeps_a_connection_alive() {
 async fn http2_is_spoken_by_prior_knowledge_with_calls_side_by_side() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
-    let (mut client, _connection) = http2(server.local_addr()).await;
+    let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
 
     let slow = client.send_request(get("/slow"));
     gate.reached().await;
@@ -53,19 +54,19 @@ async fn http2_is_spoken_by_prior_knowledge_with_calls_side_by_side() {
 
 #[tokio::test]
 async fn requests_carry_the_address_of_the_peer() {
-    let echo = handler_fn(async |request: Request<Incoming>| {
+    let echo = handler_fn(async |request: Request<RequestBody>| {
         let PeerAddr(peer) = request.extensions().get().copied().unwrap();
         Response::new(ResponseBody::from(peer.to_string()))
     });
     let (_shared, server) = serve(echo).await;
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     let own = client.0.get_ref().local_addr().unwrap();
     assert_eq!(client.get("/").await.body, own.to_string());
 }
 
 #[tokio::test]
 async fn bodies_of_every_kind_arrive_whole() {
-    let handler = handler_fn(async |request: Request<Incoming>| {
+    let handler = handler_fn(async |request: Request<RequestBody>| {
         Response::new(match request.uri().path() {
             "/empty" => ResponseBody::empty(),
             "/full" => vec![b'x'; 100_000].into(),
@@ -78,14 +79,14 @@ async fn bodies_of_every_kind_arrive_whole() {
     });
     let (_shared, server) = serve(handler).await;
 
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     assert_eq!(client.get("/empty").await.body, "");
     assert_eq!(client.get("/full").await.body.len(), 100_000);
     client.write("GET /stream HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await;
     assert!(client.head().await.contains("chunked"));
     assert_eq!(client.rest().await, b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n");
 
-    let (mut client, _connection) = http2(server.local_addr()).await;
+    let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
     for (path, length) in [("/empty", 0), ("/full", 100_000), ("/stream", 7)] {
         let reply = within(client.send_request(get(path))).await.unwrap();
         assert_eq!(within(reply.into_body().collect()).await.unwrap().to_bytes().len(), length);
@@ -97,13 +98,13 @@ async fn bodies_of_every_kind_arrive_whole() {
 async fn a_mount_takes_what_it_claims_and_leaves_the_rest() {
     let shared = SharedListener::new("http");
     for name in ["first", "second"] {
-        let claims = move |request: &Request<Incoming>| request.headers().contains_key(name);
+        let claims = move |request: &Request<RequestBody>| request.headers().contains_key(name);
         let handler = Arc::new(handler_fn(async move |_| text(name)));
         shared.clone().mount(Mount::new(name, claims, handler)).unwrap();
     }
     let server = start(&shared, hello()).await;
 
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     for (headers, answer) in
         [("Second: 1\r\n", "second"), ("", "hello"), ("Second: 1\r\nFirst: 1\r\n", "first")]
     {
@@ -114,23 +115,23 @@ async fn a_mount_takes_what_it_claims_and_leaves_the_rest() {
 
 #[tokio::test]
 async fn a_panic_costs_its_call_and_nothing_else() {
-    let handler = handler_fn(async |request: Request<Incoming>| {
+    let handler = handler_fn(async |request: Request<RequestBody>| {
         assert_ne!(request.uri().path(), "/panic", "a panic on purpose");
         text("hello")
     });
     let (_shared, server) = serve(handler).await;
 
-    let mut first = Raw::connect(server.local_addr()).await;
+    let mut first = Raw::connect(server.local_addr().unwrap()).await;
     first.send("/panic").await;
     assert!(first.rest().await.is_empty());
     eventually("the connection is gone", || server.connections() == 0).await;
 
-    let (mut client, _connection) = http2(server.local_addr()).await;
+    let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
     within(client.send_request(get("/panic"))).await.unwrap_err();
     assert_eq!(within(client.send_request(get("/"))).await.unwrap().status(), StatusCode::OK);
     eventually("no call is active", || server.active() == 0).await;
 
-    assert_eq!(Raw::connect(server.local_addr()).await.get("/").await.body, "hello");
+    assert_eq!(Raw::connect(server.local_addr().unwrap()).await.get("/").await.body, "hello");
     within(server.drain()).await;
 }
 
@@ -139,14 +140,14 @@ async fn a_client_that_leaves_cancels_its_call() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
 
-    let mut one = Raw::connect(server.local_addr()).await;
+    let mut one = Raw::connect(server.local_addr().unwrap()).await;
     one.send("/").await;
     gate.reached().await;
     assert_eq!((server.active(), server.connections()), (1, 1));
     drop(one);
     eventually("nothing is left", || server.active() + server.connections() == 0).await;
 
-    let (mut client, _connection) = http2(server.local_addr()).await;
+    let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
     let mut call = Box::pin(client.send_request(get("/")));
     tokio::select! {
         _ = &mut call => panic!("answered"),
@@ -162,7 +163,7 @@ async fn a_client_that_leaves_cancels_its_call() {
 async fn an_upgraded_socket_is_no_connection_and_is_told_to_close() {
     let shared = SharedListener::new("test");
     let joined = shared.clone();
-    let handler = handler_fn(move |mut request: Request<Incoming>| {
+    let handler = handler_fn(move |mut request: Request<RequestBody>| {
         joined.spawn(echo_until(joined.closing(), upgrade::on(&mut request)));
         let mut response = text("");
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -172,7 +173,7 @@ async fn an_upgraded_socket_is_no_connection_and_is_told_to_close() {
     });
     let server = start(&shared, handler).await;
 
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     client
         .write("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
         .await;
@@ -206,7 +207,7 @@ async fn echo_until(closing: tokio_util::sync::CancellationToken, upgrade: upgra
 #[tokio::test]
 async fn a_dropped_server_cuts_everything_off() {
     let (shared, server) = serve(support::Gate::new().handler()).await;
-    let addr = server.local_addr();
+    let addr = server.local_addr().unwrap();
     let dropped = Arc::new(Mutex::new(()));
     let held = Arc::clone(&dropped);
     shared.spawn(async move {
@@ -226,13 +227,13 @@ async fn a_dropped_server_cuts_everything_off() {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_ended_and_one_that_has_begun_is_not() {
     let settings = ListenerSettings {
-        header_read_timeout: Duration::from_millis(100),
+        limits: Limits { header_timeout: Duration::from_millis(100), ..Limits::default() },
         ..ListenerSettings::default()
     };
     let server = start_with(&SharedListener::new("test"), hello(), settings).await;
-    let (mut begun, _connection) = http2(server.local_addr()).await;
+    let (mut begun, _connection) = http2(server.local_addr().unwrap()).await;
     for words in ["", "P", "PRI * HTTP/2.0\r\n"] {
-        let mut client = Raw::connect(server.local_addr()).await;
+        let mut client = Raw::connect(server.local_addr().unwrap()).await;
         client.write(words).await;
         assert!(client.rest().await.is_empty(), "after {words:?}");
     }

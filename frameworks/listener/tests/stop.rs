@@ -41,12 +41,12 @@ async fn serve_patiently(handler: impl Handler) -> Server {
 async fn a_slow_request_is_answered_while_new_clients_are_refused() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     client.send("/").await;
     gate.reached().await;
 
     within(server.stop_intake()).await;
-    assert!(is_refused(server.local_addr()).await);
+    assert!(is_refused(server.local_addr().unwrap()).await);
     assert!(is_pending(server.drain()).await);
     assert_eq!(server.active(), 1);
 
@@ -63,7 +63,7 @@ async fn a_slow_request_is_answered_while_new_clients_are_refused() {
 async fn http2_calls_are_answered_and_the_connection_ends() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
-    let (mut client, connection) = http2(server.local_addr()).await;
+    let (mut client, connection) = http2(server.local_addr().unwrap()).await;
     let call = client.send_request(get("/"));
     gate.reached().await;
 
@@ -79,7 +79,7 @@ async fn http2_calls_are_answered_and_the_connection_ends() {
 #[tokio::test]
 async fn an_idle_http2_client_gets_goaway_and_does_not_hold() {
     let server = serve_patiently(hello()).await;
-    let (mut client, connection) = http2(server.local_addr()).await;
+    let (mut client, connection) = http2(server.local_addr().unwrap()).await;
     within(client.send_request(get("/"))).await.unwrap();
 
     within(server.drain()).await;
@@ -90,9 +90,9 @@ async fn an_idle_http2_client_gets_goaway_and_does_not_hold() {
 #[tokio::test]
 async fn idle_and_silent_clients_do_not_hold() {
     let server = serve_patiently(hello()).await;
-    let mut idle = Raw::connect(server.local_addr()).await;
+    let mut idle = Raw::connect(server.local_addr().unwrap()).await;
     idle.get("/").await;
-    let mut silent = Raw::connect(server.local_addr()).await;
+    let mut silent = Raw::connect(server.local_addr().unwrap()).await;
     eventually("both are connected", || server.connections() == 2).await;
 
     within(server.drain()).await;
@@ -103,9 +103,9 @@ async fn idle_and_silent_clients_do_not_hold() {
 #[tokio::test]
 async fn half_a_head_does_not_hold() {
     let (_shared, server) = serve(hello()).await;
-    let mut fresh = Raw::connect(server.local_addr()).await;
+    let mut fresh = Raw::connect(server.local_addr().unwrap()).await;
     fresh.write("GET / HTTP/1.1\r\nHo").await;
-    let mut used = Raw::connect(server.local_addr()).await;
+    let mut used = Raw::connect(server.local_addr().unwrap()).await;
     used.get("/").await;
     used.write("GET / HTTP/1.1\r\nHo").await;
     eventually("both are connected", || server.connections() == 2).await;
@@ -117,7 +117,7 @@ async fn half_a_head_does_not_hold() {
 #[tokio::test]
 async fn a_dead_http2_peer_holds_for_the_grace_and_no_longer() {
     let (_shared, server) = serve(hello()).await;
-    let mut dead = Raw::connect(server.local_addr()).await;
+    let mut dead = Raw::connect(server.local_addr().unwrap()).await;
     // The connection preface and empty SETTINGS (RFC 9113, 3.4), then nothing, not even PONG.
     dead.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     within(dead.0.read_u8()).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_dead_http2_peer_holds_for_the_grace_and_no_longer() {
 #[tokio::test]
 async fn close_without_drain_ends_a_dead_peer_early_and_does_not_count_it() {
     let (_shared, server) = serve(hello()).await;
-    let mut half = Raw::connect(server.local_addr()).await;
+    let mut half = Raw::connect(server.local_addr().unwrap()).await;
     half.write("GET / HTTP/1.1\r\nHo").await;
     eventually("it is connected", || server.connections() == 1).await;
 
@@ -140,7 +140,7 @@ async fn close_without_drain_ends_a_dead_peer_early_and_does_not_count_it() {
 #[tokio::test]
 async fn close_without_grace_counts_no_idle_client() {
     let server = serve_patiently(hello()).await;
-    let mut idle = Raw::connect(server.local_addr()).await;
+    let mut idle = Raw::connect(server.local_addr().unwrap()).await;
     idle.get("/").await;
     assert_eq!(within(server.close(Duration::ZERO)).await, 0);
     assert!(idle.rest().await.is_empty());
@@ -151,7 +151,7 @@ async fn close_without_grace_counts_no_idle_client() {
 async fn a_request_on_its_way_when_the_stop_begins_is_answered() {
     let shared = SharedListener::new("test");
     let listening = shared.bind("127.0.0.1", 0).await.unwrap().listen().unwrap();
-    let addr = listening.local_addr();
+    let addr = listening.local_addr().unwrap();
     // Connected and asked before anything is accepted: all wait in the system's queue.
     let mut clients = Vec::new();
     for _ in 0..50 {
@@ -160,7 +160,7 @@ async fn a_request_on_its_way_when_the_stop_begins_is_answered() {
         clients.push(client);
     }
     let settings = ListenerSettings::default();
-    let server = shared.serve(listening, Arc::new(hello()), settings).unwrap();
+    let server = shared.serve([listening], Arc::new(hello()), &settings).unwrap();
 
     within(server.drain()).await;
     for mut client in clients {
@@ -174,7 +174,7 @@ async fn clients_that_ask_without_a_pause_lose_nothing() {
     let (_shared, server) = serve(hello()).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(ask_until_told(server.local_addr(), Arc::clone(&answered))))
+        .map(|_| tokio::spawn(ask_until_told(server.local_addr().unwrap(), Arc::clone(&answered))))
         .collect();
     eventually("the clients are at work", || answered.load(SeqCst) > 500).await;
 
@@ -220,7 +220,7 @@ fn stream(shared: &SharedListener, until_closing: bool) -> impl Handler + use<> 
 async fn with_stream(until_closing: bool) -> (Server, Raw) {
     let shared = SharedListener::new("test");
     let server = start_with(&shared, stream(&shared, until_closing), patient()).await;
-    let mut client = Raw::connect(server.local_addr()).await;
+    let mut client = Raw::connect(server.local_addr().unwrap()).await;
     client.send("/").await;
     client.head().await;
     let mut tick = [0; 9];
@@ -255,7 +255,7 @@ async fn what_does_not_end_is_cut_after_the_grace_and_counted() {
 async fn a_call_that_drain_gave_up_on_is_cut_by_close() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
-    let (mut client, _connection) = http2(server.local_addr()).await;
+    let (mut client, _connection) = http2(server.local_addr().unwrap()).await;
     let call = client.send_request(get("/"));
     gate.reached().await;
     assert!(is_pending(server.drain()).await);

@@ -178,7 +178,8 @@ impl Application for WebSocketApp {
     /// `ws://127.0.0.1:7001/ws`. On a joined listener it is known when the process serves, on a
     /// port of its own when that is bound.
     fn url(&self) -> Option<String> {
-        self.address().map(|address| format!("ws://{address}{}", self.0.path))
+        let scheme = if self.core().is_encrypted() { "wss" } else { "ws" };
+        self.address().map(|address| format!("{scheme}://{address}{}", self.0.path))
     }
 }
 

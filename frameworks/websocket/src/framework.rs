@@ -1,21 +1,14 @@
 //! The framework and its transport.
 
-use std::{
-    collections::BTreeSet,
-    future::pending,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::Request;
-use hyper::body::Incoming;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
     framework::{Activity, Built, Endpoint, FanOuts, FrameworkContext, SettingsSource},
     operation::{self, Exposure, Pipeline},
 };
-use polyport_listener::{ListenerHost, ListenerRegistry, ListenerSettings, Mount, SharedListener};
+use polyport_listener::{ListenerHost, ListenerRegistry, Mount, SharedListener};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -26,8 +19,6 @@ use crate::{
     upgrade::{self, Entrance},
 };
 
-/// The kind of framework whose listener is joined.
-const HOST_KIND: &str = "http";
 /// The module that the entrance belongs to.
 const OWN_MODULE: &str = "polyport";
 /// How much longer than its connections may take to end the framework waits for them.
@@ -100,28 +91,26 @@ impl Framework for WebSocketFramework {
 
     fn build(
         self,
-        mut settings: WebSocketSettings,
+        settings: WebSocketSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<WebSocketApp>> {
         context.add_pipeline(self.pipeline);
-        if context.free_ports() {
-            settings.port = settings.port.map(|_| 0);
-        }
         let exposures = context.exposures().clone();
-        let own = [upgrade::entry(), adapter::fallback(), refusal::endpoint()];
-        exposures.add(own_exposures(&self.name, &own))?;
+        let endpoints = [upgrade::entry(), adapter::fallback(), refusal::endpoint()];
+        exposures.add(own_exposures(&self.name, &endpoints))?;
         let app = WebSocketApp::new(context.core(), exposures, &settings);
         let registered = context.take::<WebSocketRoutes>().into_iter();
         let added = registered.map(|registered| app.add(&registered.module, registered.routes));
         Error::all("events do not fit", added.filter_map(Result::err).collect())?;
-        let host = settings.port.map(|_| ListenerHost::new(&context));
-        let gateway = Gateway::new(app.clone(), settings, own, context.container().clone());
+        let own = |port| ListenerHost::new(&context, &settings.host, port, settings.listener());
+        let port = settings.port.filter(|_| settings.joined().is_none());
+        let host = port.map(own).transpose()?;
+        let gateway = Gateway::new(app.clone(), settings, endpoints, context.container().clone());
         let application = context.config().name();
         let transport = WebSocketTransport {
             app: app.clone(),
             gateway: Arc::new(gateway),
             registry: context.shared(),
-            paths: context.shared(),
             fan_outs: context.shared(),
             section: context.section_key().to_owned(),
             application,
@@ -151,26 +140,10 @@ fn own_exposures(
     ]
 }
 
-/// The paths that are joined to each listener: two frameworks on one would hide each other.
-#[derive(Debug, Default)]
-struct JoinedPaths(Mutex<BTreeSet<(String, String)>>);
-
-impl JoinedPaths {
-    fn take(&self, settings: &WebSocketSettings) -> Result<()> {
-        let place = (settings.listener.clone(), settings.path.clone());
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            return Ok(());
-        }
-        let message = format!("another WebSocket framework joins HTTP at {} too", settings.path);
-        Err(Error::wiring(message).advise("give one of them another path, or a port of its own"))
-    }
-}
-
 struct WebSocketTransport {
     app: WebSocketApp,
     gateway: Arc<Gateway>,
     registry: Arc<ListenerRegistry>,
-    paths: Arc<JoinedPaths>,
     fan_outs: Arc<FanOuts>,
     section: String,
     /// What the application is called.
@@ -191,36 +164,18 @@ impl WebSocketTransport {
 
     /// Takes the requests at its path from an HTTP framework's listener.
     fn join(&self) -> Result<SharedListener> {
-        let listener = self.registry.find(HOST_KIND, &self.settings().listener);
-        let listener = listener.ok_or_else(|| self.nothing_to_join())?;
-        self.paths.take(self.settings())?;
-        let path = self.settings().path.clone();
-        let claims = move |request: &Request<Incoming>| request.uri().path() == path;
-        let mount = Mount::new(self.app.core().title(), claims, self.entrance());
-        listener.mount(mount).map_err(|error| Error::wiring(error.to_string()))?;
-        Ok(listener)
-    }
-
-    fn nothing_to_join(&self) -> Error {
-        let wanted = &self.settings().listener;
-        let message =
-            format!("there is no HTTP framework named {wanted:?} whose listener it could join");
-        let section = match self.app.name() {
-            DEFAULT_NAME => PROTOCOL.as_str().to_owned(),
-            name => format!("{PROTOCOL}_{name}"),
-        };
-        let others = match self.registry.offered().as_slice() {
-            [] => String::new(),
-            offered => format!("; {section}.listener can name one of {}", offered.join(", ")),
-        };
-        Error::wiring(message).advise(format!(
-            "load HttpFramework in the bootstrap, or set {section}.port to give it a port of its own{others}"
-        ))
+        let settings = self.settings();
+        let mount = Mount::at(self.app.core().title(), &settings.path, self.entrance());
+        self.registry.join(settings.joined().unwrap_or(DEFAULT_NAME), &self.section, mount)
     }
 
     /// What was joined is bound by its owner, at the latest before anybody serves.
     fn learn_address(&self) {
-        if let Some(address) = self.listener().and_then(SharedListener::local_addr) {
+        let Some(listener) = self.listener() else { return };
+        if listener.is_encrypted() {
+            self.app.core().set_encrypted();
+        }
+        if let Some(address) = listener.local_addr() {
             self.app.set_address(address);
         }
     }
@@ -250,9 +205,8 @@ impl WebSocketTransport {
 
 #[async_trait]
 impl Transport for WebSocketTransport {
-    fn endpoint(&self) -> Option<Endpoint> {
-        let port = self.settings().port?;
-        Some(Endpoint { host: self.settings().host.clone(), port })
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.host.as_ref().map(ListenerHost::endpoints).unwrap_or_default()
     }
 
     fn link(&mut self) -> Result<()> {
@@ -266,9 +220,8 @@ impl Transport for WebSocketTransport {
     }
 
     async fn bind(&mut self) -> Result<()> {
-        let WebSocketSettings { host: address, port, .. } = &self.gateway.settings;
-        if let (Some(host), Some(port)) = (&mut self.host, port) {
-            host.bind(self.app.core(), address, *port).await?;
+        if let Some(host) = &mut self.host {
+            host.bind(self.app.core()).await?;
         }
         self.learn_address();
         Ok(())
@@ -279,7 +232,7 @@ impl Transport for WebSocketTransport {
         self.gateway.table();
         let entrance = self.entrance();
         if let Some(host) = &mut self.host {
-            host.serve(entrance, ListenerSettings::default())?;
+            host.serve(entrance)?;
         }
         if let Some(listener) = self.listener().cloned() {
             let hub = Arc::clone(self.gateway.hub());

@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use garde::Validate;
-use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
+use polyport_bootstrap::{
+    DEFAULT_NAME, Settings,
+    framework::{Endpoint, SettingsSource},
+    wire::EnvelopeStyle,
+};
+use polyport_listener::{
+    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy,
+};
 use serde::{Deserialize, Serialize};
 
 /// The section `websocket`; of a framework named `admin`, the section `websocket_admin`.
@@ -24,16 +31,33 @@ pub struct WebSocketSettings {
     /// The path that clients connect to; default `/ws`.
     #[garde(custom(is_path))]
     pub path: String,
-    /// A port of its own, 0 for any free one; default none: the listener of an HTTP framework is
-    /// joined.
+    /// A port of its own, 0 for any free one; default none: `listener` says where it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The address or name that a port of its own is bound on; default `127.0.0.1`.
     #[garde(length(min = 1))]
     pub host: String,
-    /// The name of the HTTP framework whose listener is joined where there is no port; default
-    /// `default`.
-    pub listener: String,
+    /// The name of the HTTP framework whose listener it joins, whose settings hold there then.
+    /// It wins over `port`. Default none (`""` takes back what another layer of the configuration
+    /// says): `default` is joined where there is no port either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Where it listens beside its own port: `["[::1]:7001", "unix:/run/app.sock"]`. Default nowhere.
+    pub addresses: Vec<Endpoint>,
+    /// Who may use its own Unix sockets, as `chmod` writes it. Default `660`: user and group.
+    pub socket_mode: SocketMode,
+    /// What peers may ask of it.
+    #[garde(dive)]
+    pub limits: Limits,
+    /// Whether it speaks TLS, and how.
+    #[garde(dive)]
+    pub tls: TlsSettings,
+    /// The proxies whose word counts on where a request came from (`Forwarded`,
+    /// `X-Forwarded-For/-Proto/-Host`): `["10.0.0.0/8", "unix"]`. Where any is named, these headers
+    /// are removed from what others send. Default none: nobody's word counts.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// What becomes of a call whose client has left: `cancel` or `finish`. Default `cancel`.
+    pub on_client_leave: ClientLeave,
     /// What stands around answers and faults; default `plain`.
     pub envelope: EnvelopeStyle,
     /// How long the handling of one event may take; default 30 s, `0s` for no limit. A frame may ask
@@ -123,7 +147,13 @@ impl Default for WebSocketSettings {
             path: "/ws".to_owned(),
             port: None,
             host: "127.0.0.1".to_owned(),
-            listener: "default".to_owned(),
+            listener: None,
+            addresses: Vec::new(),
+            socket_mode: SocketMode::default(),
+            limits: Limits::default(),
+            tls: TlsSettings::default(),
+            trusted_proxies: Vec::new(),
+            on_client_leave: ClientLeave::default(),
             envelope: EnvelopeStyle::default(),
             timeout: Duration::from_secs(30),
             max_message_size: 1 << 20,
@@ -159,6 +189,27 @@ pub enum SlowConsumer {
     /// It loses the oldest of what it was pushed (by rooms, users, `send_event`); answers, and
     /// requests to it, are never dropped.
     DropOldest,
+}
+
+impl WebSocketSettings {
+    /// Whose listener it joins, where it has no port of its own.
+    pub(crate) fn joined(&self) -> Option<&str> {
+        let named = self.listener.as_deref().filter(|name| !name.is_empty());
+        named.or(self.port.is_none().then_some(DEFAULT_NAME))
+    }
+
+    /// What of it is the listener's.
+    pub(crate) fn listener(&self) -> ListenerSettings {
+        ListenerSettings {
+            addresses: self.addresses.clone(),
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            tls: self.tls.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            on_client_leave: self.on_client_leave,
+            ..ListenerSettings::default()
+        }
+    }
 }
 
 impl From<WebSocketSettings> for SettingsSource<WebSocketSettings> {

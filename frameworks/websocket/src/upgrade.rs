@@ -10,12 +10,12 @@ use http::{
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
-use hyper::{body::Incoming, ext::Protocol};
+use hyper::ext::Protocol;
 use polyport_bootstrap::{
     Context, Fault,
     operation::{Call, Endpoint, Reply, ReplyBody, RequestId},
 };
-use polyport_listener::{Handler, PeerAddr, ResponseBody};
+use polyport_listener::{Handler, PeerAddr, RequestBody, ResponseBody, client_of};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -48,7 +48,7 @@ pub(crate) fn entry() -> Endpoint {
 pub(crate) struct Entrance(pub(crate) Weak<Gateway>);
 
 impl Handler for Entrance {
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         match self.0.upgrade() {
             Some(gateway) => answer(&gateway, request).await,
             None => status(StatusCode::SERVICE_UNAVAILABLE),
@@ -56,7 +56,7 @@ impl Handler for Entrance {
     }
 }
 
-async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(gateway: &Arc<Gateway>, request: Request<RequestBody>) -> Response<ResponseBody> {
     let until = Instant::now() + gateway.settings.handshake_timeout;
     match check(&gateway.settings, gateway.calls.is_stopped(), &request) {
         Ok(accepted) => enter(gateway, request, accepted, until).await,
@@ -67,7 +67,7 @@ async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<
 /// Lets the middleware have a word about a refusal.
 async fn refuse(
     gateway: &Arc<Gateway>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
     Refusal(fault, headers): Refusal,
     until: Instant,
 ) -> Response<ResponseBody> {
@@ -92,7 +92,7 @@ fn or_refused(
 /// refuse with.
 async fn enter(
     gateway: &Arc<Gateway>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
     accepted: Accepted,
     until: Instant,
 ) -> Response<ResponseBody> {
@@ -116,7 +116,7 @@ async fn enter(
 fn entry_call(
     gateway: &Gateway,
     endpoint: &Endpoint,
-    request: &mut Request<Incoming>,
+    request: &mut Request<RequestBody>,
     until: Instant,
 ) -> Call {
     let mut call = gateway.call(endpoint);
@@ -124,9 +124,7 @@ fn entry_call(
     call.metadata = std::mem::take(request.headers_mut());
     call.request_id = request_id(&call.metadata);
     call.input.query = request.uri().path_and_query().cloned();
-    if let Some(peer) = request.extensions().get::<PeerAddr>() {
-        call.extensions.insert(*peer);
-    }
+    call.extensions.extend(client_of(request.extensions()));
     call
 }
 
@@ -137,7 +135,7 @@ fn request_id(headers: &HeaderMap) -> RequestId {
 /// Lets the connection begin as soon as hyper hands it over.
 fn begin(
     gateway: &Arc<Gateway>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
     context: &Context,
     subprotocol: Option<Subprotocol>,
     until: Instant,

@@ -8,15 +8,18 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod frames;
+
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::{body::Incoming, client::conn::http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use polyport_listener::{
-    Handler, ListenerSettings, ResponseBody, Server, SharedListener, handler_fn,
+    Handler, Limits, ListenerSettings, RequestBody, ResponseBody, Server, SharedListener,
+    handler_fn,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -65,6 +68,29 @@ pub fn patient() -> ListenerSettings {
     ListenerSettings { flush_grace: LONG * 2, ..ListenerSettings::default() }
 }
 
+pub fn limited(limits: Limits) -> ListenerSettings {
+    ListenerSettings { limits, ..ListenerSettings::default() }
+}
+
+pub async fn serve_with(
+    handler: impl Handler,
+    settings: ListenerSettings,
+) -> (SharedListener, Server) {
+    let shared = SharedListener::new("test");
+    let server = start_with(&shared, handler, settings).await;
+    (shared, server)
+}
+
+/// Whether something goes on for longer than anything takes that is not waited for.
+pub async fn is_pending(future: impl Future) -> bool {
+    timeout(Duration::from_millis(300), future).await.is_err()
+}
+
+/// The address of a server that has a port.
+pub fn at(server: &Server) -> SocketAddr {
+    server.local_addr().expect("it has a port")
+}
+
 pub async fn start_with(
     shared: &SharedListener,
     handler: impl Handler,
@@ -72,7 +98,7 @@ pub async fn start_with(
 ) -> Server {
     let bound = shared.bind("127.0.0.1", 0).await.unwrap();
     let listening = bound.listen().unwrap();
-    shared.serve(listening, Arc::new(handler), settings).unwrap()
+    shared.serve([listening], Arc::new(handler), &settings).unwrap()
 }
 
 /// A handler that says that it has begun and then waits to be let go on.
@@ -101,7 +127,7 @@ impl Gate {
     /// Answers "done", and "fast" at once at /fast.
     pub fn handler(&self) -> impl Handler {
         let gate = self.clone();
-        handler_fn(move |request: Request<Incoming>| {
+        handler_fn(move |request: Request<RequestBody>| {
             let gate = gate.clone();
             async move {
                 if request.uri().path() == "/fast" {
@@ -169,6 +195,12 @@ impl Raw {
         let mut rest = Vec::new();
         within(self.0.read_to_end(&mut rest)).await.unwrap();
         rest
+    }
+
+    /// Resolves when the server has closed or reset the connection without a word.
+    pub async fn is_cut(&mut self) {
+        let read = within(self.0.read(&mut [0; 1])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "it says something");
     }
 }
 

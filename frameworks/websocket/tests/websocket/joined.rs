@@ -74,7 +74,7 @@ async fn it_takes_its_own_path_only() {
 #[tokio::test]
 async fn it_joins_the_listener_that_is_named() {
     let settings = WebSocketSettings {
-        listener: "admin".to_owned(),
+        listener: Some("admin".to_owned()),
         path: "/live".to_owned(),
         ..WebSocketSettings::default()
     };
@@ -91,7 +91,7 @@ async fn it_joins_the_listener_that_is_named() {
 
 #[tokio::test]
 async fn a_listener_that_is_not_there_is_named_beside_those_that_are() {
-    let settings = WebSocketSettings { listener: "amdin".to_owned(), ..Default::default() };
+    let settings = WebSocketSettings { listener: Some("amdin".to_owned()), ..Default::default() };
     let bootstrap = Bootstrap::new()
         .load(HttpFramework::named("admin"))
         .load(WebSocketFramework::new().configure(settings));
@@ -106,7 +106,7 @@ async fn two_on_one_path_are_refused() {
     let bootstrap = both().load(WebSocketFramework::named("second"));
     let error = create_bootstrap(bootstrap).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Wiring);
-    assert!(format!("{error:?}").contains("joins HTTP at /ws too"), "{error:?}");
+    assert!(format!("{error:?}").contains("are both to be served at /ws"), "{error:?}");
 }
 
 #[tokio::test]

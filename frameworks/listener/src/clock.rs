@@ -1,0 +1,147 @@
+//! How long a connection may be in which state.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{ListenerSettings, limits::unless_zero, load::Load};
+
+/// How often a connection is looked at whose state has no limit: what changes while its own task
+/// sleeps is noticed then.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The times that a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    header: Duration,
+    idle: Option<Duration>,
+    write: Option<Duration>,
+    leave: Duration,
+}
+
+impl Times {
+    pub(crate) fn new(settings: &ListenerSettings) -> Self {
+        Self {
+            header: settings.limits.header_timeout,
+            idle: unless_zero(settings.limits.idle_timeout),
+            write: unless_zero(settings.limits.write_timeout),
+            leave: settings.flush_grace,
+        }
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It waits for the rest of a head.
+    Head,
+    /// A call is being answered.
+    Busy,
+    /// Its peer does not read what is written.
+    Waiting,
+    /// It waits for a call.
+    Idle,
+    /// It was told that no further call is taken, and has none.
+    Leaving,
+}
+
+/// One timer for all limits of a connection. It is only armed anew where it would be too late, so
+/// that a connection that goes from call to call hardly touches it.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    times: Times,
+    timer: Pin<Box<Sleep>>,
+    is_watched: bool,
+    state: State,
+    /// Tells two stays in one state apart.
+    mark: u32,
+    since: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new(times: Times) -> Self {
+        let since = Instant::now();
+        let timer = Box::pin(sleep_until(since + times.header));
+        Self { times, timer, is_watched: false, state: State::Head, mark: 0, since }
+    }
+
+    /// The state that the connection is in for too long, if it is.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        load: &Load,
+        is_shut: bool,
+    ) -> Option<State> {
+        self.enter(look(load, is_shut));
+        let deadline = self.limit().map(|limit| self.since + limit);
+        if let Some(deadline) = deadline
+            && deadline < self.timer.deadline()
+        {
+            self.arm(deadline);
+        }
+        while self.has_rung(cx) {
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Some(self.state);
+            }
+            self.arm(deadline.unwrap_or(now + LOOK));
+        }
+        None
+    }
+
+    fn enter(&mut self, (state, mark): (State, u32)) {
+        if (state, mark) == (self.state, self.mark) {
+            return;
+        }
+        (self.state, self.mark) = (state, mark);
+        // A call has no limit here, so nobody asks since when it goes on.
+        if state != State::Busy {
+            self.since = Instant::now();
+        }
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        match self.state {
+            State::Head => Some(self.times.header),
+            State::Busy => None,
+            State::Waiting => self.times.write,
+            State::Idle => self.times.idle,
+            State::Leaving => Some(self.times.leave),
+        }
+    }
+
+    fn arm(&mut self, deadline: Instant) {
+        self.timer.as_mut().reset(deadline);
+        self.is_watched = false;
+    }
+
+    /// Polls the timer only once for each arming: it keeps the waker of the connection's task.
+    fn has_rung(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_watched {
+            return self.timer.is_elapsed();
+        }
+        self.is_watched = self.timer.as_mut().poll(cx) == Poll::Pending;
+        !self.is_watched
+    }
+}
+
+fn look(load: &Load, is_shut: bool) -> (State, u32) {
+    if load.is_waiting() {
+        return (State::Waiting, load.writes());
+    }
+    if !load.is_idle() {
+        return (State::Busy, 0);
+    }
+    if is_shut {
+        return (State::Leaving, 0);
+    }
+    match load.has_heard() && !load.is_http2() {
+        true => (State::Head, load.calls()),
+        false => (State::Idle, load.calls()),
+    }
+}

@@ -1,0 +1,118 @@
+//! HTTP/2 peers that ask for more than they may.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use polyport_listener::{Http2Limits, Limits};
+use support::{
+    Gate, Raw, at, eventually,
+    frames::{ACK, GOAWAY, HEADERS, PING, RST_STREAM, RawHttp2, SETTINGS, frame, get_frame},
+    hello, limited, serve_with, within,
+};
+
+/// Error codes (RFC 9113, section 7).
+const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+const SOON: Duration = Duration::from_millis(150);
+
+fn http2_limits(http2: Http2Limits) -> Limits {
+    Limits { http2, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused_and_the_others_go_on() {
+    let gate = Gate::new();
+    let limits = http2_limits(Http2Limits { streams: 2, ..Http2Limits::default() });
+    let (_shared, server) = serve_with(gate.handler(), limited(limits)).await;
+    let mut client = RawHttp2::connect(at(&server), &[]).await;
+    let said = client.next(SETTINGS).await;
+    assert!(said.payload.chunks(6).any(|setting| setting == [0, 3, 0, 0, 0, 2]), "{said:?}");
+    client.write(&frame(SETTINGS, ACK, 0, &[])).await;
+    client.write(&[get_frame(1), get_frame(3), get_frame(5)].concat()).await;
+    let refused = client.next(RST_STREAM).await;
+    assert_eq!((refused.stream, refused.code()), (5, REFUSED_STREAM));
+    gate.reached().await;
+    gate.reached().await;
+    gate.open();
+    assert!([1, 3].contains(&client.next(HEADERS).await.stream));
+}
+
+#[tokio::test]
+async fn a_rapid_reset_ends_the_connection_and_costs_nobody_else() {
+    let (_shared, server) = serve_with(hello(), limited(Limits::default())).await;
+    let mut good = Raw::connect(at(&server)).await;
+    let mut bad = RawHttp2::connect(at(&server), &[]).await;
+    let flood: Vec<u8> = (0..1000u32)
+        .flat_map(|index| {
+            let stream = 2 * index + 1;
+            [get_frame(stream), frame(RST_STREAM, 0, stream, &8u32.to_be_bytes())].concat()
+        })
+        .collect();
+    // The server may have had enough before all is sent.
+    let _ = within(tokio::io::AsyncWriteExt::write_all(&mut bad.0, &flood)).await;
+    let said = bad.rest().await;
+    let goaway = said.iter().find(|frame| frame.kind == GOAWAY).expect("a farewell");
+    assert_eq!(goaway.code(), ENHANCE_YOUR_CALM);
+    assert_eq!(good.get("/").await.body, "hello");
+    eventually("no call is left", || (server.active(), server.connections()) == (0, 1)).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_and_settings_is_answered_and_costs_nobody_else() {
+    let (_shared, server) = serve_with(hello(), limited(Limits::default())).await;
+    let mut good = Raw::connect(at(&server)).await;
+    let bad = RawHttp2::connect(at(&server), &[]).await;
+    let (mut reader, mut writer) = bad.0.into_split();
+    let flood = [frame(PING, 0, 0, &[1; 8]), frame(SETTINGS, 0, 0, &[])].concat().repeat(500);
+    let flooding = tokio::spawn(async move {
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, &flood).await.is_ok() {}
+    });
+    let drinking =
+        tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    for _ in 0..100 {
+        assert_eq!(good.get("/").await.body, "hello");
+    }
+    flooding.abort();
+    drinking.abort();
+}
+
+#[tokio::test]
+async fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
+    let limits = Limits { write_timeout: SOON, ..Limits::default() };
+    let (_shared, server) = serve_with(hello(), limited(limits)).await;
+    let mut bad = RawHttp2::connect(at(&server), &[]).await;
+    let flood = frame(PING, 0, 0, &[1; 8]).repeat(10_000);
+    let flooding =
+        async { while tokio::io::AsyncWriteExt::write_all(&mut bad.0, &flood).await.is_ok() {} };
+    within(flooding).await;
+    eventually("it is cut", || server.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_a_ping_is_cut() {
+    let keep_alive =
+        Http2Limits { keep_alive: SOON, keep_alive_timeout: SOON, ..Http2Limits::default() };
+    let gate = Gate::new();
+    let (_shared, server) = serve_with(gate.handler(), limited(http2_limits(keep_alive))).await;
+    let mut client = RawHttp2::connect(at(&server), &[]).await;
+    client.write(&get_frame(1)).await;
+    gate.reached().await;
+    assert_eq!(client.next(PING).await.flags & ACK, 0);
+    client.rest().await;
+    eventually("it is cut", || server.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn an_idle_peer_is_told_before_the_connection_ends() {
+    let limits = Limits { idle_timeout: SOON, ..Limits::default() };
+    let (_shared, server) = serve_with(hello(), limited(limits)).await;
+    let mut client = RawHttp2::connect(at(&server), &[]).await;
+    let goaway = client.next(GOAWAY).await;
+    assert_eq!(goaway.code(), 0);
+    client.rest().await;
+    eventually("it has ended", || server.connections() == 0).await;
+}
