@@ -24,7 +24,7 @@ async fn start() -> TestApp {
 async fn http_says_hello_and_sends_back() {
     let app = start().await;
     let answer = soon(app.http().get("/")).await;
-    assert_eq!((answer.status().as_u16(), answer.text()), (200, "Hello!\n".into()));
+    assert_eq!((answer.status().as_u16(), answer.text()), (200, "Hello!\n"));
     soon(app.close()).await.expect("stops cleanly");
 }
 
