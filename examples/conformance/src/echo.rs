@@ -1,7 +1,10 @@
-//! What suites for HTTP and WebSocket call: `/` says hello, `/echo` sends back what it gets.
+//! What suites for HTTP and WebSocket call: `/` says hello and sends back what is posted, `/echo`
+//! sends back every message, text as text and binary as binary.
 
-use polyport::prelude::*;
-use serde_json::Value;
+use polyport::{
+    operation::{Body, Raw},
+    prelude::*,
+};
 
 pub(crate) struct EchoModule;
 
@@ -11,20 +14,16 @@ impl Module for EchoModule {
     }
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
-        m.http(|r| r.get("/", hello).post("/", back)).websocket(|g| g.on("echo", back));
+        m.http(|r| r.get("/", hello).post("/", back));
+        m.websocket(|g| g.on_text(back).on_binary(back));
         Ok(())
     }
 }
 
-async fn hello() -> Result<&'static str, Fault> {
-    Ok("Hello!")
+async fn hello() -> Result<Raw, Fault> {
+    Ok(Raw::new("text/plain", "Hello!\n"))
 }
 
-/// The same again: as the body of an HTTP request, and as the data of a WebSocket event.
-async fn back(Input(Any(value)): Input<Any>) -> Result<Value, Fault> {
-    Ok(value)
+async fn back(Body(bytes): Body) -> Result<Raw, Fault> {
+    Ok(Raw::new("application/octet-stream", bytes))
 }
-
-#[derive(Debug, serde::Deserialize, garde::Validate)]
-#[garde(allow_unvalidated)]
-struct Any(Value);

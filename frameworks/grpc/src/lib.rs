@@ -1,9 +1,13 @@
 //! gRPC for polyport, on tonic and prost.
 //!
 //! A module names the two messages of a method and gives it an operation; the messages convert to
-//! and from the operation's own types by `From`. Services that tonic generates are served beside
-//! such operations. Faults become a status with `google.rpc.ErrorInfo` (and `BadRequest` where
-//! fields are faulty), and [`fault_from_status`] is the way back.
+//! and from the operation's own types by `From`. An operation that takes [`Messages`] is called with
+//! a stream, one that returns a stream answers with one. Services that tonic generates are served
+//! beside such operations. Faults become a status with `google.rpc.ErrorInfo` (and `BadRequest`
+//! where fields are faulty), and [`fault_from_status`] is the way back.
+//!
+//! [`GrpcClients`] provides connections to other services, which carry the trace and the deadline of
+//! the current call along.
 //!
 //! What is served is gRPC over HTTP/2 as its "PROTOCOL-HTTP2" specification has it, and gRPC-Web
 //! ("PROTOCOL-WEB") on request, on a port of its own or on the listener of an HTTP framework.

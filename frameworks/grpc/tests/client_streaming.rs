@@ -6,16 +6,17 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use garde::Validate;
-use http::{Request as HttpRequest, Response};
+use http::{HeaderValue, Request as HttpRequest, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use polyport_bootstrap::{
-    Fault, ModuleBuilder,
-    operation::{Inject, Items},
+    Context, Fault, ModuleBuilder,
+    operation::{Inject, Interceptor, Items, Next, OperationExt, Reply},
     testing::TestApp,
 };
 use polyport_grpc::{GrpcModule, GrpcOperations, Messages, fault_from_status, testing::GrpcTest};
@@ -350,6 +351,40 @@ async fn at_a_stop_both_streams_end_with_unavailable() {
     let status = end.expect_err("it is over");
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(fault_from_status(&status).reason(), "STOPPING");
+}
+
+struct Marks;
+
+#[async_trait]
+impl Interceptor for Marks {
+    async fn intercept(&self, call: &Context, next: Next<'_>) -> Result<Reply, Fault> {
+        let mut reply = next.run(call).await?;
+        reply.headers_mut().insert("x-marked", HeaderValue::from_static("yes"));
+        Ok(reply)
+    }
+}
+
+#[tokio::test]
+async fn guards_decide_before_a_message_is_read_and_interceptors_see_the_reply() {
+    let (bootstrap, _, mut says) = sample(|m| {
+        let locked = |_: &Context| -> Result<(), Fault> {
+            Err(Fault::permission_denied("LOCKED", "nobody gets in"))
+        };
+        let refused = join.pipeline(|p| p.guard(locked));
+        let marked = first.pipeline(|p| p.interceptor(Marks));
+        m.grpc(|s| {
+            s.client_streaming::<HelloRequest, HelloReply>(JOIN, refused)
+                .client_streaming::<HelloRequest, HelloReply>(FIRST, marked)
+        });
+    });
+    let app = soon(bootstrap).await.expect("it starts");
+    let answer = call(&app, JOIN, &[], framed(&named("a"))).await;
+    assert_eq!(answer.grpc_status(), Some("7"));
+    assert!(says.try_recv().is_err(), "the operation was called");
+    let answer = call(&app, FIRST, &[], framed(&named("a"))).await;
+    assert_eq!(answer.grpc_status(), Some("0"));
+    assert_eq!(answer.headers["x-marked"], "yes");
+    app.close().await.expect("stops cleanly");
 }
 
 /// A client that never stops sending to an operation that reads nothing more.

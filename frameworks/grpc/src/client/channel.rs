@@ -97,22 +97,28 @@ impl Inner {
             if round > 0 {
                 tokio::time::sleep(delays.next_delay()).await;
             }
-            let targets = self.targets.load_full().ok_or_else(|| self.closed())?;
-            for target in targets.in_turn() {
-                match attempt(target, head, body).await {
-                    Ok(response) => return Ok(response),
-                    Err(error) => {
-                        let status = self.status(error);
-                        if status.code() != Code::Unavailable || !body.is_whole() {
-                            return Err(status);
-                        }
-                        targets.failed(target);
-                    }
-                }
+            if let Some(outcome) = self.round(head, body).await {
+                return outcome;
             }
         }
         let name = &self.name;
         Err(Status::unavailable(format!("no address of the gRPC client {name} can be reached")))
+    }
+
+    /// Tries all addresses once; none where nothing was sent to any of them.
+    async fn round(&self, head: &Parts, body: &Unsent) -> Option<Result<Response<Body>, Status>> {
+        let Some(targets) = self.targets.load_full() else { return Some(Err(self.closed())) };
+        for target in targets.in_turn() {
+            let status = match attempt(target, head, body).await {
+                Ok(response) => return Some(Ok(response)),
+                Err(error) => self.status(error),
+            };
+            if status.code() != Code::Unavailable || !body.is_whole() {
+                return Some(Err(status));
+            }
+            targets.failed(target);
+        }
+        None
     }
 
     /// What went wrong on the way; the log has it, and callers do not read of addresses.
