@@ -107,7 +107,9 @@ impl Connections {
             is_shut: false,
             load,
         };
-        match poll_fn(|cx| connection.poll(cx)).await {
+        let ended = poll_fn(|cx| connection.poll(cx)).await;
+        connection.load.forget_task();
+        match ended {
             Ok(None) => {}
             Ok(Some(state)) => debug!(%peer, ?state, "connection ended: it took too long"),
             Err(error) => debug!(%peer, %error, "connection ended"),

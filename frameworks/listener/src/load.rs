@@ -189,6 +189,12 @@ impl Load {
         self.task.register(task);
     }
 
+    /// Lets go of the connection's task, which has ended: its waker would keep all of the task's
+    /// memory for as long as what it was upgraded to lives.
+    pub(crate) fn forget_task(&self) {
+        drop(self.task.take());
+    }
+
     /// The peer has been told that no further call is taken.
     pub(crate) fn mark_shut(&self) {
         self.shut.store(true, SeqCst);
