@@ -6,7 +6,7 @@ use axum::body::Body as AxumBody;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Limited;
 use polyport_bootstrap::operation::{Context, Fault, Reply, ReplyBody};
-use polyport_listener::{LongLived, ResponseBody, client_of};
+use polyport_listener::{LongLived, ResponseBody, client_of, normal_path};
 use tokio::time::Instant;
 
 use crate::{
@@ -15,8 +15,7 @@ use crate::{
     cookies,
     core::{Core, Early, Outcome},
     head::{self, Identity, X_REQUEST_ID},
-    mount::{Mounted, NativeCall},
-    normal,
+    mount::{self, Mounted, NativeCall},
     refusal::Refusal,
     reply,
     table::{Found, Path, Table},
@@ -42,7 +41,7 @@ impl Dispatch {
             Ok(deadline) => deadline,
             Err(fault) => return self.refuse(request, identity, Early::refused(fault)).await,
         };
-        let path = normal::path(request.uri().path());
+        let path = normal_path(request.uri().path());
         match self.table.find(request.method(), &path) {
             Found::Route(route, params) => match adapter::parameters(route, &params) {
                 Ok(path) => {
@@ -55,7 +54,7 @@ impl Dispatch {
             },
             Found::Mount(mounted, known) => {
                 if let Cow::Owned(path) = &path {
-                    normal::rewrite(request.uri_mut(), path);
+                    mount::rewrite(request.uri_mut(), path);
                 }
                 Box::pin(self.call_mount(mounted, known, request, identity, deadline)).await
             }

@@ -52,7 +52,6 @@ mod head;
 mod health;
 mod layers;
 mod mount;
-mod normal;
 mod outermost;
 mod pattern;
 mod redirect;

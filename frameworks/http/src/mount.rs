@@ -12,7 +12,7 @@ use futures_util::{
     FutureExt,
     future::{Ready, ready},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use polyport_bootstrap::{
     Error,
     operation::{Endpoint, Fault, Reply, ReplyBody},
@@ -189,6 +189,19 @@ fn has_own_fallback(router: &Router) -> bool {
     !reply.is_some_and(|reply| reply.is_ok_and(|reply| is_unrouted(&reply)))
 }
 
+/// Gives a URI this path, which is its own in its normal form.
+pub(crate) fn rewrite(uri: &mut Uri, path: &str) {
+    let whole = match uri.query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = whole.ok();
+    if let Ok(normal) = Uri::from_parts(parts) {
+        *uri = normal;
+    }
+}
+
 /// Whether no handler of the router has seen the request.
 fn is_unrouted<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Unrouted>().is_some()
@@ -238,6 +251,15 @@ mod tests {
         let fallback = router.fallback(never);
         assert!(has_own_fallback(&fallback));
         assert!(has_own_fallback(&Router::new().fallback_service(Intercept)));
+    }
+
+    #[test]
+    fn a_uri_keeps_what_is_not_its_path() {
+        for (given, normal) in [("/%62?x=%62", "/b?x=%62"), ("http://a:1/%62", "http://a:1/b")] {
+            let mut uri = Uri::from_static(given);
+            rewrite(&mut uri, "/b");
+            assert_eq!(uri, normal);
+        }
     }
 
     #[test]

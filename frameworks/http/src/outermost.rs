@@ -3,14 +3,14 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
-use polyport_listener::ResponseBody;
+use polyport_listener::{ResponseBody, normal_path};
 
 use crate::{
     HttpSettings,
     compression::Compression,
     cors::{self, Cors},
     encoding::Coding,
-    head, normal,
+    head,
     security_headers::SecurityHeaders,
     table::{Found, Table},
 };
@@ -40,7 +40,7 @@ impl Outermost {
     ) -> Option<Response<ResponseBody>> {
         let cors = self.cors.as_ref().filter(|_| cors::is_preflight(request))?;
         let is_plain = request.body().is_end_stream() && head::check(request).is_ok();
-        let path = normal::path(request.uri().path());
+        let path = normal_path(request.uri().path());
         let is_served = !matches!(table.find(&Method::OPTIONS, &path), Found::Nothing);
         (is_plain && is_served).then(|| cors.preflight(request.headers()))
     }

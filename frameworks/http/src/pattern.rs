@@ -2,8 +2,7 @@
 
 use matchit::InsertError;
 use polyport_bootstrap::Error;
-
-use crate::normal;
+use polyport_listener::normal_path;
 
 /// How specific a path is: one number for each segment, smaller where it says more. Of two paths
 /// that match the same request, the one with the smaller shape is the closer one.
@@ -37,7 +36,7 @@ pub(crate) fn check(path: &str) -> Result<(), Error> {
         "has a query or a fragment, which is no part of a path"
     } else if !path.split('/').all(is_sendable) {
         "has characters that stand in no request, or only percent-encoded"
-    } else if normal::path(path) != path {
+    } else if normal_path(path) != path {
         "has percent-encodings that requests are not compared by: write them with digits in upper \
          case, and letters, digits and -._~ as they are"
     } else if repeats_a_parameter(path) {

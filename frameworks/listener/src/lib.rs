@@ -52,6 +52,7 @@ mod host;
 mod io;
 mod limits;
 mod load;
+mod normal;
 mod peer;
 mod registry;
 mod request_body;
@@ -79,6 +80,7 @@ pub use self::{
     },
     host::ListenerHost,
     limits::{Http2Limits, Limits},
+    normal::normal_path,
     registry::ListenerRegistry,
     request_body::{BodyTooSlow, RequestBody},
     server::Server,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Listening,
-    RequestBody, Server, call::Dispatch, connection::Connections, tasks::Tasks,
+    RequestBody, Server, call::Dispatch, connection::Connections, normal_path, tasks::Tasks,
 };
 
 type Claims = Box<dyn Fn(&Request<RequestBody>) -> bool + Send + Sync>;
@@ -37,15 +37,13 @@ impl Mount {
         Self { name: name.into(), path: None, claims: Box::new(claims), handler }
     }
 
-    /// `handler` answers the requests at `path`, whatever their method.
-    pub fn at(
-        name: impl Into<String>,
-        path: impl Into<String>,
-        handler: Arc<dyn ErasedHandler>,
-    ) -> Self {
-        let path = path.into();
+    /// `handler` answers the requests at `path`, whatever their method and however they write it:
+    /// paths are compared in their [normal form](normal_path).
+    pub fn at(name: impl Into<String>, path: &str, handler: Arc<dyn ErasedHandler>) -> Self {
+        let path = normal_path(path).into_owned();
         let claimed = path.clone();
-        let claims = move |request: &Request<RequestBody>| request.uri().path() == claimed;
+        let claims =
+            move |request: &Request<RequestBody>| normal_path(request.uri().path()) == claimed;
         Self { path: Some(path), ..Self::new(name, claims, handler) }
     }
 

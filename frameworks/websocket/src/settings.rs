@@ -9,7 +9,7 @@ use polyport_bootstrap::{
     wire::EnvelopeStyle,
 };
 use polyport_listener::{
-    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy,
+    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy, normal_path,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 #[settings("websocket")]
 #[settings(crate = polyport_bootstrap)]
 pub struct WebSocketSettings {
-    /// The path that clients connect to; default `/ws`.
+    /// The path that clients connect to, in its normal form (RFC 3986, section 6.2.2), in which
+    /// those of requests are compared with it; default `/ws`.
     #[garde(custom(is_path))]
     pub path: String,
     /// A port of its own, 0 for any free one; default none: `listener` says where it is served.
@@ -222,8 +223,16 @@ fn is_path(path: &str, _: &()) -> garde::Result {
     let plain = path.starts_with('/')
         && path.parse::<http::uri::PathAndQuery>().is_ok_and(|parsed| parsed.path() == path)
         && !path.contains(['{', '}', '*', '#']);
-    let advice = "not a plain path such as \"/ws\", without query or pattern";
-    if plain { Ok(()) } else { Err(garde::Error::new(advice)) }
+    if !plain {
+        let advice = "not a plain path such as \"/ws\", without query or pattern";
+        return Err(garde::Error::new(advice));
+    }
+    match normal_path(path) {
+        normal if normal == path => Ok(()),
+        normal => {
+            Err(garde::Error::new(format!("requests are compared by another form: {normal}")))
+        }
+    }
 }
 
 fn is_header(name: &str, _: &()) -> garde::Result {

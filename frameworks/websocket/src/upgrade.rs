@@ -15,7 +15,7 @@ use polyport_bootstrap::{
     Context, Fault,
     operation::{Call, Endpoint, Reply, ReplyBody, RequestId},
 };
-use polyport_listener::{Handler, PeerAddr, RequestBody, ResponseBody, client_of};
+use polyport_listener::{Handler, PeerAddr, RequestBody, ResponseBody, client_of, normal_path};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -173,7 +173,7 @@ fn check<B>(
     request: &Request<B>,
 ) -> Result<Accepted, Refusal> {
     let path = &settings.path;
-    if request.uri().path() != path {
+    if normal_path(request.uri().path()) != path.as_str() {
         let fault = Fault::not_found("NO_SUCH_PATH", format!("WebSocket is served at {path}"));
         return Err(Refusal(fault, Vec::new()));
     }

@@ -72,6 +72,27 @@ async fn it_takes_its_own_path_only() {
 }
 
 #[tokio::test]
+async fn its_path_is_compared_in_its_normal_form() {
+    let settings = WebSocketSettings { path: "/live-%C3%BC".to_owned(), ..Default::default() };
+    let joined = Bootstrap::new()
+        .load(HttpFramework::new())
+        .load(WebSocketFramework::new().configure(settings.clone()));
+    let own_port = WebSocketSettings { port: Some(0), ..settings };
+    let own = Bootstrap::new().load(WebSocketFramework::new().configure(own_port));
+    for bootstrap in [joined.module(Web), own.module(Chat::new())] {
+        let app = create_bootstrap(bootstrap).await.unwrap();
+        for (path, status) in
+            [("/live-%C3%BC", 101), ("/%6Cive%2d%c3%bc", 101), ("/live%252D%C3%BC", 404)]
+        {
+            let mut client = Raw::connect(address(&app)).await;
+            let head = client.request(&format!("GET {path}"), &HANDSHAKE).await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
+        }
+        app.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn it_joins_the_listener_that_is_named() {
     let settings = WebSocketSettings {
         listener: Some("admin".to_owned()),

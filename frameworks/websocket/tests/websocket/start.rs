@@ -34,6 +34,11 @@ async fn settings_that_make_no_sense_are_named() {
     let report = format!("{:?}", start.unwrap_err());
     assert!(report.contains("key websocket.path: not a plain path such as \"/ws\""), "{report}");
 
+    let bootstrap = Bootstrap::new().load(WebSocketFramework::new());
+    let start = create_bootstrap(bootstrap).config("websocket.path", "/%77s").await;
+    let report = format!("{:?}", start.unwrap_err());
+    assert!(report.contains("requests are compared by another form: /ws"), "{report}");
+
     let bootstrap = Bootstrap::new().load(WebSocketFramework::named("admin"));
     let start = create_bootstrap(bootstrap).config("websocket_admin.prot", 1).await;
     let report = format!("{:?}", start.unwrap_err());

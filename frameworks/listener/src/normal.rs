@@ -2,12 +2,19 @@
 
 use std::borrow::Cow;
 
-use http::{Uri, uri::PathAndQuery};
-
 /// The path in its normal form: what needs no percent-encoding has none, and the digits of the
-/// others are in upper case. `%2F` stays as it is: it is data and parts no segments. Dot segments
-/// are the client's to remove; no path is a file's.
-pub(crate) fn path(path: &str) -> Cow<'_, str> {
+/// others are in upper case. Requests are routed by it, so that two ways to write a path lead to the
+/// same place. `%2F` stays as it is: it is data and parts no segments. Dot segments are the client's
+/// to remove; no path is a file's.
+///
+/// # Examples
+/// ```
+/// use polyport_listener::normal_path;
+///
+/// assert_eq!(normal_path("/%66ine/%c3%bc"), "/fine/%C3%BC");
+/// ```
+#[must_use]
+pub fn normal_path(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }
@@ -31,19 +38,6 @@ pub(crate) fn path(path: &str) -> Cow<'_, str> {
     }
     normal.push_str(rest);
     Cow::Owned(normal)
-}
-
-/// Gives a URI this path, which is its own in its normal form.
-pub(crate) fn rewrite(uri: &mut Uri, path: &str) {
-    let whole = match uri.query() {
-        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
-        None => PathAndQuery::try_from(path),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = whole.ok();
-    if let Ok(normal) = Uri::from_parts(parts) {
-        *uri = normal;
-    }
 }
 
 /// The byte that `%XX` stands for.
@@ -77,24 +71,15 @@ mod tests {
             ("/%%30a", "/%%30a"),
             ("/%é", "/%é"),
         ] {
-            assert_eq!(path(given), normal, "{given}");
+            assert_eq!(normal_path(given), normal, "{given}");
         }
-        assert!(matches!(path("/plain/path"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn a_uri_keeps_what_is_not_its_path() {
-        for (given, normal) in [("/%62?x=%62", "/b?x=%62"), ("http://a:1/%62", "http://a:1/b")] {
-            let mut uri = Uri::from_static(given);
-            rewrite(&mut uri, "/b");
-            assert_eq!(uri, normal);
-        }
+        assert!(matches!(normal_path("/plain/path"), Cow::Borrowed(_)));
     }
 
     proptest! {
         #[test]
         fn the_normal_form_is_normal_and_means_the_same(text in "/[a-f0-9%/é]{0,20}") {
-            let normal = path(&text).into_owned();
+            let normal = normal_path(&text).into_owned();
             let decodes = |text: &str| -> Vec<u8> {
                 let mut out = Vec::new();
                 let mut rest = text.as_bytes();
