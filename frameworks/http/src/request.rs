@@ -7,7 +7,7 @@ use polyport_bootstrap::{
     Error,
     operation::{Context, Fault, FromContext, InputSlot, NoPayload, OperationInfo},
 };
-use polyport_listener::PeerAddr;
+use polyport_listener::{Encrypted, Forwarded, PeerAddr};
 
 use crate::{PROTOCOL, cookies::NewCookies, site::Site};
 
@@ -30,9 +30,15 @@ pub(crate) struct Head {
     pub(crate) new_cookies: NewCookies,
 }
 
-/// Whether nobody on the way has read the request, as far as that is known.
+/// Whether the client has sent the request by TLS, as far as that is known: to the proxy that says
+/// so and is trusted, else to this process.
 pub(crate) fn is_secure(context: &Context) -> bool {
-    context.extension::<Head>().is_some_and(|head| head.uri.scheme() == Some(&Scheme::HTTPS))
+    let said = context.extension::<Forwarded>().and_then(Forwarded::scheme);
+    let own = || context.extension::<Head>().and_then(|head| head.uri.scheme());
+    match said {
+        Some(scheme) => *scheme == Scheme::HTTPS,
+        None => context.extension::<Encrypted>().is_some() || own() == Some(&Scheme::HTTPS),
+    }
 }
 
 /// The request as HTTP knows it, as an argument of an operation; guards and middleware get it by

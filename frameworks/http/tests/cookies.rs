@@ -16,7 +16,7 @@ use polyport_http::{
     testing::{HttpReply, HttpTest},
 };
 use serde_json::{Value, json};
-use support::{bootstrap, within};
+use support::{Raw, address, bootstrap, tls::Identity, within};
 
 const OLD: &str = "0123456789 0123456789 0123456789";
 const NEW: &str = "abcdefghij abcdefghij abcdefghij";
@@ -159,6 +159,72 @@ async fn cookies_are_secure_where_the_settings_or_their_names_say_so() {
             assert!(!is_secure("/own").await, "{setting}");
             assert!(is_secure("/host").await && is_secure("/cross").await, "{setting}");
         }
+    })
+    .await;
+}
+
+fn logs_in(r: HttpRoutes) -> HttpRoutes {
+    r.get("/plain", async |cookies: Cookies| cookies.set(("a", "1")))
+}
+
+fn is_secure(head: &str) -> bool {
+    let cookie = head.lines().find(|line| line.starts_with("set-cookie: a=1;"));
+    cookie.expect("a cookie is set").split("; ").any(|part| part == "Secure")
+}
+
+#[tokio::test]
+async fn cookies_are_secure_where_the_request_came_by_tls() {
+    within(async {
+        let identity = Identity::new();
+        let app = create_bootstrap(bootstrap(logs_in))
+            .config("http.tls.certificate_pem", identity.certificate.as_str())
+            .config("http.tls.key_pem", identity.key.as_str());
+        let app = app.await.expect("it starts");
+        let reply = identity.get(address(&app), "/plain", &[]).await;
+        assert!(reply.starts_with("HTTP/1.1 204 ") && is_secure(&reply), "{reply}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cookies_are_secure_where_the_client_spoke_tls_to_a_trusted_proxy() {
+    within(async {
+        let lines = |scheme| {
+            let common = format!("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: {scheme}");
+            [common, format!("Forwarded: for=192.0.2.7;proto={scheme}")]
+        };
+        for (proxies, scheme, secure) in [
+            (json!(["127.0.0.1"]), "https", true),
+            (json!(["127.0.0.1"]), "http", false),
+            (json!(["192.0.2.0/24"]), "https", false),
+            (json!([]), "https", false),
+        ] {
+            let app = create_bootstrap(bootstrap(logs_in))
+                .config("http.trusted_proxies", proxies.clone())
+                .await
+                .expect("it starts");
+            for line in lines(scheme) {
+                let mut client = Raw::connect(&app).await;
+                client.send(format!("GET /plain HTTP/1.1\r\nHost: test\r\n{line}\r\n\r\n")).await;
+                let reply = client.reply().await;
+                assert_eq!(is_secure(&reply.head), secure, "{proxies} {line}: {reply:?}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cookies_are_not_secure_where_the_client_spoke_plainly_to_a_proxy_that_speaks_tls() {
+    within(async {
+        let identity = Identity::new();
+        let app = create_bootstrap(bootstrap(logs_in))
+            .config("http.tls.certificate_pem", identity.certificate.as_str())
+            .config("http.tls.key_pem", identity.key.as_str())
+            .config("http.trusted_proxies", json!(["127.0.0.1"]));
+        let app = app.await.expect("it starts");
+        let told = ["Forwarded: for=192.0.2.7;proto=http"];
+        assert!(!is_secure(&identity.get(address(&app), "/plain", &told).await));
     })
     .await;
 }

@@ -25,7 +25,7 @@ pub struct CookieSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecureCookies {
-    /// Where the request came so.
+    /// Where the client sent its request so, to this process or to a trusted proxy before it.
     #[default]
     Auto,
     /// In any case: for a server behind a proxy that ends TLS.

@@ -6,6 +6,8 @@
     reason = "it is part of several tests, none of which uses all"
 )]
 
+pub mod tls;
+
 use std::{
     future::Future,
     net::SocketAddr,
