@@ -6,6 +6,7 @@ mod binary;
 mod close;
 mod cluster;
 mod events;
+mod foreign;
 mod guards;
 mod handshake;
 mod hooks;
