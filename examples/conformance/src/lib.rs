@@ -6,12 +6,16 @@ mod interop;
 
 use polyport::{prelude::*, websocket::WebSocketSettings};
 
+/// Autobahn's cases 9.1.6 and 9.2.6 send messages of this size.
+const LARGEST_MESSAGE: usize = 16 << 20;
+
 /// The whole program.
 pub fn bootstrap() -> Bootstrap {
     Bootstrap::new()
         .load(HttpFramework::new())
         .load(WebSocketFramework::new().configure(WebSocketSettings {
             path: "/echo".to_owned(),
+            max_message_size: LARGEST_MESSAGE,
             ..WebSocketSettings::default()
         }))
         .load(GrpcFramework::new())
