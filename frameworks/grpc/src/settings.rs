@@ -8,7 +8,7 @@ use polyport_bootstrap::{
     framework::{Endpoint, SettingsSource},
 };
 use polyport_listener::{
-    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy,
+    ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy, only_of_ones_own,
 };
 use serde::{Deserialize, Serialize};
 use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
@@ -40,26 +40,30 @@ pub struct GrpcSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
     /// Where it listens beside its own port: `["[::1]:7001", "unix:/run/app.sock"]`. Default nowhere.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub addresses: Vec<Endpoint>,
     /// Who may use its own Unix sockets, as `chmod` writes it. Default `660`: user and group.
     pub socket_mode: SocketMode,
     /// What peers may ask of it.
-    #[garde(dive)]
+    #[garde(dive, custom(only_of_ones_own(self.joined().is_some())))]
     pub limits: Limits,
     /// Whether it speaks TLS, and how.
-    #[garde(dive)]
+    #[garde(dive, custom(only_of_ones_own(self.joined().is_some())))]
     pub tls: TlsSettings,
     /// The proxies whose word counts on where a request came from (`Forwarded`,
     /// `X-Forwarded-For/-Proto/-Host`): `["10.0.0.0/8", "unix"]`. Where any is named, these headers
     /// are removed from what others send. Default none: nobody's word counts.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub trusted_proxies: Vec<TrustedProxy>,
     /// What becomes of a call whose client has left: `cancel` or `finish`. Default `cancel`.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub on_client_leave: ClientLeave,
     /// Whether gRPC-Web is answered too, for browsers (unary calls and server streams, over
     /// HTTP/1.1 as well). Default false.
     pub web: bool,
     /// The origins whose pages may call by gRPC-Web: `["https://app.example.com"]`, or `["*"]` for
     /// all. Default none: pages of the same origin only.
+    #[garde(inner(custom(is_origin)))]
     pub web_origins: Vec<String>,
     /// How long a unary call may take, from its head to its answer. The peer's own deadline
     /// (`grpc-timeout`) holds where it is sooner. `0s` is no limit. Default `30s`. Streams, and
@@ -190,5 +194,54 @@ impl GrpcSettings {
 impl From<GrpcSettings> for SettingsSource<GrpcSettings> {
     fn from(settings: GrpcSettings) -> Self {
         Self::Value(settings)
+    }
+}
+
+/// An origin as browsers write it (RFC 6454, section 6.2), or `*`; another one would never be met.
+fn is_origin(origin: &str, (): &()) -> garde::Result {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
+    let written = origin.split_once("://");
+    let is_met = written.is_some_and(|(scheme, host)| {
+        !scheme.is_empty() && !host.is_empty() && host.bytes().all(is_plain)
+    });
+    match is_met || origin == "*" {
+        true => Ok(()),
+        false => Err(garde::Error::new(format!(
+            "{origin:?} is no origin: write it like https://app.example.com, or \"*\" for all"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_do_nothing_are_named() {
+        let joined = GrpcSettings {
+            listener: Some("default".to_owned()),
+            tls: TlsSettings {
+                certificate: Some("a.pem".into()),
+                key: Some("a.key".into()),
+                ..TlsSettings::default()
+            },
+            addresses: vec![Endpoint::new("127.0.0.1", 1)],
+            ..GrpcSettings::default()
+        };
+        let report = joined.validate().expect_err("two faults").to_string();
+        assert!(report.contains("tls: ") && report.contains("addresses: "), "{report}");
+        let own = GrpcSettings { listener: Some(String::new()), ..joined };
+        assert!(own.validate().is_ok());
+    }
+
+    #[test]
+    fn an_origin_is_one_that_browsers_send() {
+        for origin in ["*", "https://app.example.com", "http://localhost:3000", "http://[::1]:1"] {
+            assert!(is_origin(origin, &()).is_ok(), "{origin}");
+        }
+        for origin in ["app.example.com", "https://a/", "https://A.example", "://a", "https://*.a"]
+        {
+            assert!(is_origin(origin, &()).is_err(), "{origin}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use async_compression::{
     tokio::bufread::{
         BrotliDecoder, BrotliEncoder, GzipDecoder, GzipEncoder, ZstdDecoder, ZstdEncoder,
     },
+    zstd::DParameter,
 };
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
@@ -25,9 +26,8 @@ use crate::{
 };
 
 /// The section `http.compression`: whether answers are compressed for those who take that, and bodies
-/// of requests may be. Off by
-/// default: a proxy may do it better, and an answer that repeats what a stranger has sent beside a
-/// secret gives the secret away by its length (BREACH).
+/// of requests may be. Off by default: a proxy may do it better, and an answer that repeats what a
+/// stranger has sent beside a secret gives the secret away by its length (BREACH).
 ///
 /// Compressed is what is text at heart (text, JSON, XML, JavaScript, WebAssembly, SVG), long enough,
 /// and not coded already; no part of a file, no stream of events or items, and nothing that says
@@ -201,11 +201,24 @@ pub(crate) fn decoded(body: impl RequestBody, coding: Coding) -> ResponseBody {
     let pieces = BodyDataStream::new(body).map_err(|e| io::Error::other(axum::Error::new(e)));
     let reader = StreamReader::new(pieces);
     match coding {
-        Coding::Gzip => streamed(GzipDecoder::new(reader)),
+        Coding::Gzip => {
+            let mut decoder = GzipDecoder::new(reader);
+            decoder.multiple_members(true);
+            streamed(decoder)
+        }
         Coding::Brotli => streamed(BrotliDecoder::new(reader)),
-        Coding::Zstd => streamed(ZstdDecoder::new(reader)),
+        Coding::Zstd => {
+            let window = DParameter::window_log_max(LARGEST_WINDOW);
+            let mut decoder = ZstdDecoder::with_params(reader, &[window]);
+            decoder.multiple_members(true);
+            streamed(decoder)
+        }
     }
 }
+
+/// How much of what it has written a sender of Zstandard may refer to, as a power of two: 8 MiB
+/// (RFC 9659). It is the memory that a decoder takes at once.
+const LARGEST_WINDOW: u32 = 23;
 
 fn streamed(reader: impl AsyncRead + Send + 'static) -> ResponseBody {
     let pieces = ReaderStream::with_capacity(reader, 16 * 1024);

@@ -211,3 +211,45 @@ async fn bodies_come_compressed_within_their_limit() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_body_of_several_members_is_read_to_its_end_and_nothing_may_stand_behind() {
+    within(async {
+        let folder = Folder::new();
+        let app = app(&folder).await;
+        let post = async |coding: &str, body: Vec<u8>| {
+            let request = app.http().post("/posts/a").header("content-encoding", coding);
+            request.body("application/json", body).await
+        };
+        for coding in ["gzip", "zstd"] {
+            let (first, second) =
+                (encoded(coding, br#"{"from":"#).await, encoded(coding, br#""tom"}"#).await);
+            let whole = [first, second].concat();
+            assert_eq!(post(coding, whole.clone()).await.json::<Post>().from, "tom", "{coding}");
+            let reply = post(coding, [&whole[..], b"something else"].concat()).await;
+            assert_eq!(reply.status(), 400, "{coding}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_sender_has_more_memory_taken_than_rfc_9659_lets_it() {
+    within(async {
+        let folder = Folder::new();
+        let app = app(&folder).await;
+        let json = br#"{"from":"tom"}"#;
+        // A frame with a window of 2^(10 + exponent) bytes, and one raw block, the last (RFC 8878).
+        let frame = |exponent: u8| {
+            let block = u32::try_from(json.len()).expect("short") << 3 | 1;
+            let head = [0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3];
+            [&head[..], &block.to_le_bytes()[..3], &json[..]].concat()
+        };
+        for (exponent, status) in [(13, 200), (14, 400), (17, 400)] {
+            let request = app.http().post("/posts/a").header("content-encoding", "zstd");
+            let reply = request.body("application/json", frame(exponent)).await;
+            assert_eq!(reply.status(), status, "{exponent}");
+        }
+    })
+    .await;
+}

@@ -177,7 +177,13 @@ fn announce_close<B>(response: &mut Response<B>) {
 pub(crate) struct CountedBody {
     body: ResponseBody,
     hold: Option<Hold>,
+    /// How many pieces were there in a row without having been waited for.
+    in_a_row: u8,
 }
+
+/// How many pieces of a body are written in a row before other connections have their turn: hyper
+/// alone goes on until the socket is full, which takes megabytes.
+const MOST_IN_A_ROW: u8 = 16;
 
 impl CountedBody {
     fn new(body: ResponseBody, hold: Option<Hold>, long_lived: bool) -> Self {
@@ -185,7 +191,7 @@ impl CountedBody {
             Some(call) if long_lived => Some(call.load().hold(Work::LongLived)),
             hold => hold,
         };
-        Self { body, hold }
+        Self { body, hold, in_a_row: 0 }
     }
 
     /// The last chunk takes the call with it; earlier ones are counted by themselves, since a body
@@ -197,7 +203,7 @@ impl CountedBody {
             Some(hold) if hold.is_long_lived() => None,
             Some(hold) => Some(hold.load().hold(Work::Piece).into_bytes()),
         };
-        Chunk { bytes, _hold: hold }
+        Chunk { bytes, hold }
     }
 }
 
@@ -209,7 +215,16 @@ impl Body for CountedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if self.in_a_row == MOST_IN_A_ROW {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            self.in_a_row = 0;
+            return Poll::Pending;
+        };
+        self.in_a_row += 1;
         Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| self.count(bytes)))))
     }
 
@@ -226,7 +241,7 @@ impl Body for CountedBody {
 #[derive(Debug)]
 pub(crate) struct Chunk {
     bytes: Bytes,
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
 }
 
 impl Buf for Chunk {
@@ -239,10 +254,16 @@ impl Buf for Chunk {
     }
 
     fn advance(&mut self, count: usize) {
+        if let Some(hold) = &self.hold {
+            hold.load().sent();
+        }
         self.bytes.advance(count);
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        if let Some(hold) = &self.hold {
+            hold.load().sent();
+        }
         self.bytes.copy_to_bytes(len)
     }
 }

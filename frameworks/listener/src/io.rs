@@ -29,10 +29,11 @@ impl Socket {
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.load.set_blocked(written.is_pending());
+        // Before it is said that the socket takes bytes again: these were waited for.
         if let Poll::Ready(Ok(1..)) = written {
             self.load.wrote();
         }
+        self.load.set_blocked(written.is_pending());
         written
     }
 }

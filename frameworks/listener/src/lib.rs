@@ -84,7 +84,7 @@ pub use self::{
     registry::ListenerRegistry,
     request_body::{BodyTooSlow, RequestBody},
     server::Server,
-    settings::{ClientLeave, ListenerSettings, SocketMode},
+    settings::{ClientLeave, ListenerSettings, SocketMode, only_of_ones_own},
     shared::{Mount, SharedListener},
     tls::{ClientCertificates, TlsError, TlsSettings},
     trust::TrustedProxy,

@@ -138,12 +138,27 @@ impl Load {
         self.calls.load(Relaxed)
     }
 
-    /// Remembers that the socket has taken bytes.
+    /// Remembers that the socket has taken bytes. On HTTP/2, while it takes all, they may be answers
+    /// to pings, which are no reason to wait for the peer any longer: what counts then is what
+    /// leaves its stream, see [`sent`](Self::sent).
     pub(crate) fn wrote(&self) {
+        if !self.http2.load(Relaxed) || self.blocked.load(Relaxed) {
+            self.progressed();
+        }
+    }
+
+    /// Remembers that bytes of a body have left their stream.
+    pub(crate) fn sent(&self) {
+        if self.http2.load(Relaxed) {
+            self.progressed();
+        }
+    }
+
+    fn progressed(&self) {
         self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// Changes whenever bytes are written.
+    /// Changes whenever bytes are written for which the peer has made room.
     pub(crate) fn writes(&self) -> u32 {
         self.writes.load(Relaxed)
     }

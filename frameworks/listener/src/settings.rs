@@ -58,6 +58,19 @@ impl Default for ListenerSettings {
     }
 }
 
+/// For a framework's section: what a listener of its own has means nothing where it joins that of
+/// another framework, whose own setting holds. To be silent about it would leave somebody believe
+/// that TLS is spoken, say.
+pub fn only_of_ones_own<T: Default + PartialEq>(joins: bool) -> impl Fn(&T, &()) -> garde::Result {
+    move |value, ()| match joins && *value != T::default() {
+        true => Err(garde::Error::new(
+            "it is for a listener of its own, and the one of an HTTP framework is joined: set it in \
+             the section of that framework, or give this one a port and no `listener`",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// What becomes of a call whose client has left, or reset its stream, before the answer was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

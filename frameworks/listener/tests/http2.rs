@@ -116,3 +116,26 @@ async fn an_idle_peer_is_told_before_the_connection_ends() {
     client.rest().await;
     eventually("it has ended", || server.connections() == 0).await;
 }
+
+#[tokio::test]
+async fn pings_do_not_buy_a_stream_that_is_left_unread_more_time() {
+    let limits = Limits { write_timeout: SOON, ..Limits::default() };
+    let (_shared, server) = serve_with(hello(), limited(limits)).await;
+    // No stream has room for a single byte.
+    let no_window = [0, 4, 0, 0, 0, 0];
+    let mut bad = RawHttp2::connect(at(&server), &no_window).await;
+    bad.write(&get_frame(1)).await;
+    assert_eq!(bad.next(HEADERS).await.stream, 1);
+    let (mut reader, mut writer) = bad.0.into_split();
+    let drinking =
+        tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    let pinging = async {
+        let ping = frame(PING, 0, 0, &[1; 8]);
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, &ping).await.is_ok() {
+            tokio::time::sleep(SOON / 10).await;
+        }
+    };
+    within(pinging).await;
+    eventually("it is cut", || server.connections() == 0).await;
+    drinking.abort();
+}

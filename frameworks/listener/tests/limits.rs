@@ -4,9 +4,21 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use polyport_listener::{BodyTooSlow, Handler, Limits, ResponseBody, handler_fn};
 use support::{
@@ -268,4 +280,61 @@ async fn many_bad_peers_do_not_keep_a_good_one_from_being_served() {
     for _ in 0..50 {
         assert_eq!(good.get("/").await.body, "0");
     }
+}
+
+/// A body that has always something more, and counts how much was asked for.
+struct Endless(Arc<AtomicUsize>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(1, SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_waits_lets_others_have_their_turn() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let endless = {
+        let asked = Arc::clone(&asked);
+        handler_fn(move |_| {
+            let body = ResponseBody::boxed(Endless(Arc::clone(&asked)));
+            async move { Response::new(body) }
+        })
+    };
+    let (_shared, server) = serve_with(endless, limited(Limits::default())).await;
+    let mut client = Raw::connect(at(&server)).await;
+    client.send("/").await;
+    // On one thread the server has a turn for each of this task's.
+    let watching = tokio::spawn(async move {
+        let (mut before, mut most) = (0, 0);
+        while before < 1000 {
+            end_of_turn().await;
+            let now = asked.load(SeqCst);
+            most = most.max(now - before);
+            before = now;
+        }
+        most
+    });
+    let most = within(watching).await.unwrap();
+    assert!(most <= 64, "{most} pieces in one turn");
+}
+
+/// Lets every other task that is ready have one turn: tokio's own yield waits for the driver, too.
+async fn end_of_turn() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

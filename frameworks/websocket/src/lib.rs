@@ -56,6 +56,7 @@ mod handling;
 mod hub;
 mod id;
 mod inbox;
+mod origin;
 mod outbox;
 mod payload;
 mod pulse;

@@ -10,8 +10,11 @@ use polyport_bootstrap::{
 };
 use polyport_listener::{
     ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy, normal_path,
+    only_of_ones_own,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::origin::is_origin;
 
 /// The section `websocket`; of a framework named `admin`, the section `websocket_admin`.
 ///
@@ -44,20 +47,23 @@ pub struct WebSocketSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
     /// Where it listens beside its own port: `["[::1]:7001", "unix:/run/app.sock"]`. Default nowhere.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub addresses: Vec<Endpoint>,
     /// Who may use its own Unix sockets, as `chmod` writes it. Default `660`: user and group.
     pub socket_mode: SocketMode,
     /// What peers may ask of it.
-    #[garde(dive)]
+    #[garde(dive, custom(only_of_ones_own(self.joined().is_some())))]
     pub limits: Limits,
     /// Whether it speaks TLS, and how.
-    #[garde(dive)]
+    #[garde(dive, custom(only_of_ones_own(self.joined().is_some())))]
     pub tls: TlsSettings,
     /// The proxies whose word counts on where a request came from (`Forwarded`,
     /// `X-Forwarded-For/-Proto/-Host`): `["10.0.0.0/8", "unix"]`. Where any is named, these headers
     /// are removed from what others send. Default none: nobody's word counts.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub trusted_proxies: Vec<TrustedProxy>,
     /// What becomes of a call whose client has left: `cancel` or `finish`. Default `cancel`.
+    #[garde(custom(only_of_ones_own(self.joined().is_some())))]
     pub on_client_leave: ClientLeave,
     /// What stands around answers and faults; default `plain`.
     pub envelope: EnvelopeStyle,
@@ -77,6 +83,12 @@ pub struct WebSocketSettings {
     pub send_queue: usize,
     /// What happens to a client whose `send_queue` is full; default `close`.
     pub slow_consumer: SlowConsumer,
+    /// The origins whose pages may connect beside those of the same host (the header `Origin`):
+    /// `https://app.example.com`; with one `*` for a part of the host or for the port; or `*` for
+    /// all. A page of another one is refused with 403: browsers let it connect, and send the user's
+    /// cookies along. Clients that are no browsers send no origin, and are let in. Default none.
+    #[garde(inner(custom(is_origin)))]
+    pub origins: Vec<String>,
     /// The subprotocols that are spoken (RFC 6455, section 1.9), the preferred one first; default
     /// none. The first that a client offers is agreed on. A client that offers none of them is
     /// connected without one (browsers, which have asked for one, then end the connection
@@ -85,6 +97,7 @@ pub struct WebSocketSettings {
     pub subprotocols: Vec<String>,
     /// Whether a client has to offer one of `subprotocols`; else it is refused, with 400. Default
     /// no.
+    #[garde(custom(has_some(&self.subprotocols)))]
     pub require_subprotocol: bool,
     /// How long connecting may take, from the request until the connection stands, guards
     /// included; default 10 s.
@@ -160,6 +173,7 @@ impl Default for WebSocketSettings {
             max_message_size: 1 << 20,
             send_queue: 256,
             slow_consumer: SlowConsumer::default(),
+            origins: Vec::new(),
             subprotocols: Vec::new(),
             require_subprotocol: false,
             handshake_timeout: Duration::from_secs(10),
@@ -255,6 +269,14 @@ fn are_subprotocols(names: &[String], _: &()) -> garde::Result {
     Ok(())
 }
 
+fn has_some(subprotocols: &[String]) -> impl Fn(&bool, &()) -> garde::Result {
+    let none = subprotocols.is_empty();
+    move |required, ()| match *required && none {
+        true => Err(garde::Error::new("there is none to offer: name them in subprotocols")),
+        false => Ok(()),
+    }
+}
+
 fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
     let advice = "no time is left for an answer";
     if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
@@ -304,6 +326,23 @@ mod tests {
             assert!(report.contains(&format!("{key}: ")), "{report}");
         }
         assert!(WebSocketSettings::default().validate().is_ok());
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        let limits = Limits { header_count: 5, ..Limits::default() };
+        let joined = WebSocketSettings {
+            limits: limits.clone(),
+            require_subprotocol: true,
+            on_client_leave: ClientLeave::Finish,
+            ..WebSocketSettings::default()
+        };
+        let report = joined.validate().expect_err("three faults").to_string();
+        for key in ["limits", "require_subprotocol", "on_client_leave"] {
+            assert!(report.contains(&format!("{key}: ")), "{report}");
+        }
+        let own = WebSocketSettings { port: Some(0), limits, ..WebSocketSettings::default() };
+        assert!(own.validate().is_ok());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::{
     conversation::{Handshake, Origin},
     gateway::Gateway,
     hub::Subprotocol,
+    origin,
     refusal::{REQUEST_ID, Reason, Refusal, identify, instead, refused, status},
     subprotocol,
 };
@@ -182,6 +183,7 @@ fn check<B>(
         Version::HTTP_2 => check_connect(request).map(|()| None)?,
         _ => return Err(wrong_version("WebSocket is served over HTTP/1.1 and HTTP/2")),
     };
+    origin::check(&settings.origins, request)?;
     let subprotocol = subprotocol::negotiate(settings, request.headers())?;
     if stopped {
         let fault = Fault::unavailable("STOPPING", "the server is stopping: connect again");

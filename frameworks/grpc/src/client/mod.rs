@@ -6,7 +6,7 @@ mod outgoing;
 mod settings;
 mod targets;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use polyport_bootstrap::{Module, ModuleBuilder, Result};
 
@@ -53,13 +53,15 @@ impl Module for GrpcClients {
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
         m.settings::<GrpcClientSettings>().settings::<settings::Sections>();
-        m.family("grpc", async |settings: GrpcClientSettings, name: String| {
+        let root = m.config().root().to_owned();
+        m.family("grpc", move |settings: GrpcClientSettings, name: String| {
             let place = format!("grpc.clients.{name}");
-            GrpcChannel::open(name, &settings).map_err(|error| error.context(place))
+            let channel = GrpcChannel::open(name, &settings.within(&root));
+            ready(channel.map_err(|error| error.context(place)))
         })
         .on_dispose(|channel: Arc<GrpcChannel>| {
             channel.close();
-            std::future::ready(Ok(()))
+            ready(Ok(()))
         });
         Ok(())
     }

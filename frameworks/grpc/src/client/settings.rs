@@ -1,6 +1,6 @@
 //! The settings of the clients.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use garde::Validate;
 use polyport_bootstrap::{
@@ -84,7 +84,8 @@ impl Default for GrpcKeepAlive {
     }
 }
 
-/// TLS of a client: `tls`. Certificates and keys are PEM: the text itself, or the path of a file.
+/// TLS of a client: `tls`. Certificates and keys are PEM: the text itself, or the path of a file; a
+/// relative one begins at the root of the application.
 #[derive(Debug, Clone, Default, Deserialize, Validate)]
 #[serde(default)]
 #[garde(allow_unvalidated)]
@@ -111,6 +112,12 @@ impl SettingsSection for Sections {
 }
 
 impl GrpcClientSettings {
+    /// The same with the relative paths of its files made absolute.
+    pub(super) fn within(mut self, root: &Path) -> Self {
+        self.tls = self.tls.map(|tls| tls.within(root));
+        self
+    }
+
     /// Where to connect to.
     pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>> {
         if self.addresses.is_empty() {
@@ -149,6 +156,14 @@ impl GrpcClientSettings {
 }
 
 impl GrpcClientTls {
+    /// The same with the relative paths of its files made absolute.
+    fn within(mut self, root: &Path) -> Self {
+        self.ca = absolute(root, self.ca);
+        self.certificate = self.certificate.map(|value| absolute(root, value));
+        self.key = self.key.map(|key| Secret::from(absolute(root, key.expose().clone())));
+        self
+    }
+
     fn config(&self) -> Result<ClientTlsConfig> {
         let ca = Certificate::from_pem(pem("tls.ca", &self.ca)?);
         let mut config = ClientTlsConfig::new().ca_certificate(ca);
@@ -159,7 +174,7 @@ impl GrpcClientTls {
             (None, None) => Ok(config),
             (Some(certificate), Some(key)) => {
                 let certificate = pem("tls.certificate", certificate)?;
-                Ok(config.identity(Identity::from_pem(certificate, pem("tls.key", key.expose())?)))
+                Ok(config.identity(Identity::from_pem(certificate, secret_pem("tls.key", key)?)))
             }
             _ => Err(Error::configuration("tls.certificate and tls.key belong together")
                 .advise("set both, or neither")),
@@ -169,10 +184,57 @@ impl GrpcClientTls {
 
 /// The text of a PEM file, or the text that the value itself is.
 fn pem(key: &str, value: &str) -> Result<String> {
-    if value.trim_start().starts_with("-----BEGIN ") {
+    if is_pem(value) {
         return Ok(value.to_owned());
     }
     fs::read_to_string(value).map_err(|error| {
         Error::configuration(format!("{key}: the file {value} cannot be read")).caused_by(error)
     })
+}
+
+/// The same of a secret, which may have been meant as the text: nobody is to read it in a report.
+fn secret_pem(key: &str, value: &Secret<String>) -> Result<String> {
+    if is_pem(value.expose()) {
+        return Ok(value.expose().to_owned());
+    }
+    fs::read_to_string(value.expose()).map_err(|error| {
+        Error::configuration(format!("{key} is no PEM text, and no file that can be read"))
+            .advise("name a file that this process may read, or set the text from -----BEGIN on")
+            .caused_by(error)
+    })
+}
+
+fn is_pem(value: &str) -> bool {
+    value.trim_start().starts_with("-----BEGIN ")
+}
+
+fn absolute(root: &Path, value: String) -> String {
+    if is_pem(&value) { value } else { root.join(value).to_string_lossy().into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_as_a_key_stands_in_no_report() {
+        let key = Secret::from("MIIEvQIBADANBg".to_owned());
+        let error = secret_pem("tls.key", &key).expect_err("neither text nor file");
+        assert!(!format!("{error:?} {error}").contains("MIIEvQ"), "{error:?}");
+        assert!(error.to_string().contains("tls.key"), "{error}");
+    }
+
+    #[test]
+    fn a_relative_path_begins_at_the_root_and_a_text_stays_as_it_is() {
+        let text = "-----BEGIN CERTIFICATE-----";
+        let tls = GrpcClientTls {
+            ca: "tls/ca.pem".to_owned(),
+            domain: None,
+            certificate: Some(text.to_owned()),
+            key: Some(Secret::from("/etc/key.pem".to_owned())),
+        };
+        let tls = tls.within(Path::new("/app"));
+        assert_eq!((tls.ca.as_str(), tls.certificate.as_deref()), ("/app/tls/ca.pem", Some(text)));
+        assert_eq!(tls.key.map(|key| key.expose().clone()).as_deref(), Some("/etc/key.pem"));
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Tls {
     settings: TlsSettings,
     config: ArcSwap<ServerConfig>,
     files: Vec<PathBuf>,
+    /// The files as they were before they were read.
+    loaded: Seen,
 }
 
 /// What tells one state of the files from another.
@@ -42,10 +44,11 @@ impl Tls {
         if !settings.is_enabled() {
             return Ok(None);
         }
-        let config = ArcSwap::from_pointee(load::config(settings)?);
         let files = [&settings.certificate, &settings.key, &settings.client_ca];
-        let files = files.into_iter().flatten().cloned().collect();
-        Ok(Some(Self { settings: settings.clone(), config, files }))
+        let files: Vec<_> = files.into_iter().flatten().cloned().collect();
+        let loaded = look(&files);
+        let config = ArcSwap::from_pointee(load::config(settings)?);
+        Ok(Some(Self { settings: settings.clone(), config, files, loaded }))
     }
 
     /// Shakes hands with a client.
@@ -65,8 +68,8 @@ impl Tls {
         if self.files.is_empty() || self.settings.reload_interval.is_zero() {
             return pending().await;
         }
-        let mut loaded = self.look().await;
-        let mut before = loaded.clone();
+        let mut loaded = self.loaded.clone();
+        let mut before = self.look().await;
         loop {
             tokio::time::sleep(self.settings.reload_interval).await;
             let now = self.look().await;

@@ -48,7 +48,8 @@ pub struct TlsSettings {
     /// that does not lead to `client_ca` is not let in. Default `none`.
     #[garde(custom(has_authority(self.client_ca.is_some() || self.client_ca_pem.is_some())))]
     pub client_certificates: ClientCertificates,
-    /// The file with the certificates that those of clients have to lead to (PEM).
+    /// The file with the certificates that those of clients have to lead to (PEM). It has to stand
+    /// together with `client_certificates`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[garde(custom(only_one("client_ca_pem", &self.client_ca_pem)))]
     pub client_ca: Option<PathBuf>,
@@ -145,9 +146,15 @@ fn belongs(
 }
 
 fn has_authority(has: bool) -> impl Fn(&ClientCertificates, &()) -> garde::Result {
-    move |wanted, _: &()| match *wanted != ClientCertificates::None && !has {
-        true => Err(garde::Error::new("set client_ca, which certificates of clients lead to")),
-        false => Ok(()),
+    move |wanted, _: &()| match (*wanted != ClientCertificates::None, has) {
+        (true, false) => {
+            Err(garde::Error::new("set client_ca, which certificates of clients lead to"))
+        }
+        (false, true) => Err(garde::Error::new(
+            "there is a client_ca, and no client is asked for a certificate: set this to optional \
+             or required, or take client_ca away",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -177,6 +184,9 @@ mod tests {
         }
         let key_only = TlsSettings { key: Some("a".into()), ..TlsSettings::default() };
         assert!(key_only.validate().is_err());
+        let unasked = TlsSettings { client_ca_pem: text(), ..TlsSettings::default() };
+        let report = unasked.validate().expect_err("nobody is asked").to_string();
+        assert!(report.contains("client_certificates: "), "{report}");
         assert!(TlsSettings::default().validate().is_ok());
         let proper = TlsSettings {
             certificate_pem: text(),

@@ -146,6 +146,23 @@ async fn a_subprotocol_can_be_required() {
 }
 
 #[tokio::test]
+async fn pages_of_other_origins_are_refused_unless_they_are_named() {
+    let app = chat(Speaking).config("websocket.origins", ["https://app.example"]).await.unwrap();
+    for (origin, status) in [
+        ("Origin: http://test", 101),
+        ("Origin: https://app.example", 101),
+        ("Origin: https://evil.example", 403),
+        ("Origin: null", 403),
+    ] {
+        let headers = [HANDSHAKE.as_slice(), &[origin]].concat();
+        let mut client = Raw::connect(address(&app)).await;
+        let head = client.request("GET /ws", &headers).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{origin} got {head}");
+    }
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_event_that_comes_with_the_handshake_is_answered() {
     let (app, _) = start().await;
     for _ in 0..50 {
