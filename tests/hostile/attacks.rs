@@ -1,13 +1,16 @@
-//! What hostile peers do.
+//! What hostile peers do, and what they get for it.
+//!
+//! They share their cores with the server. What a flood takes of these to be written at all is none
+//! of the server's doing, so floods come in bursts at a steady pace.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{collections::VecDeque, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::interval,
+    time::{MissedTickBehavior, interval},
 };
 
 use crate::http2;
@@ -18,28 +21,51 @@ const MANY: usize = 2_000;
 const FEW: usize = 2;
 /// How often a slow peer says one more byte.
 const DRIP: Duration = Duration::from_secs(1);
+/// They do so in turns, or they were a flood.
+const TURNS: u32 = 100;
+/// How often a flood comes with a burst.
+const BURST: Duration = Duration::from_millis(10);
+/// The frames of a burst.
+const FRAMES: usize = 50;
+/// What the server has to say to who asks for much, and never is read.
+const LARGE: usize = 8 << 20;
 
 /// One attack, which goes on until what it begins is dropped.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) begin: fn(SocketAddr) -> Begun,
+    /// Whether it is over, and its tasks end, when each peer has got what the limits say.
+    pub(crate) is_ended: bool,
 }
 
 type Begun = Pin<Box<dyn Future<Output = JoinSet<()>> + Send>>;
 
+const fn slow(name: &'static str, begin: fn(SocketAddr) -> Begun) -> Attack {
+    Attack { name, begin, is_ended: true }
+}
+
+const fn flooding(name: &'static str, begin: fn(SocketAddr) -> Begun) -> Attack {
+    Attack { name, begin, is_ended: false }
+}
+
 pub(crate) const ATTACKS: [Attack; 7] = [
-    Attack { name: "2,000 slow heads", begin: |at| Box::pin(drip(at, SLOW_HEAD)) },
-    Attack { name: "2,000 slow bodies", begin: |at| Box::pin(drip(at, SLOW_BODY)) },
-    Attack { name: "2,000 who do not read", begin: |at| Box::pin(do_not_read(at)) },
-    Attack { name: "HTTP/2 rapid reset", begin: |at| Box::pin(flood(at, rapid_reset)) },
-    Attack { name: "HTTP/2 ping flood", begin: |at| Box::pin(flood(at, ping_flood)) },
-    Attack { name: "WebSocket ping flood", begin: |at| Box::pin(flood(at, websocket_pings)) },
-    Attack { name: "WebSocket oversized fragments", begin: |at| Box::pin(flood(at, fragments)) },
+    slow("2,000 slow heads", |at| Box::pin(drip(at, SLOW_HEAD, <[u8]>::is_empty))),
+    slow("2,000 slow bodies", |at| Box::pin(drip(at, SLOW_BODY, is_timeout))),
+    slow("2,000 who do not read", |at| Box::pin(drip(at, UNREAD, |answer| answer.len() < LARGE))),
+    flooding("HTTP/2 rapid reset", |at| Box::pin(flood(at, rapid_reset))),
+    flooding("HTTP/2 ping flood", |at| Box::pin(flood(at, ping_flood))),
+    flooding("WebSocket ping flood", |at| Box::pin(flood(at, websocket_pings))),
+    flooding("WebSocket oversized fragments", |at| Box::pin(flood(at, fragments))),
 ];
 
 const SLOW_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: ";
 const SLOW_BODY: &[u8] =
     b"POST /upload HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n";
+const UNREAD: &[u8] = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+
+fn is_timeout(answer: &[u8]) -> bool {
+    answer.starts_with(b"HTTP/1.1 408 ")
+}
 
 /// Connects many peers, each of which has said `first`.
 async fn connect_many(address: SocketAddr, first: &'static [u8]) -> Vec<TcpStream> {
@@ -54,33 +80,43 @@ async fn connect_many(address: SocketAddr, first: &'static [u8]) -> Vec<TcpStrea
     connected.filter_map(|stream| async { stream }).collect().await
 }
 
-/// Peers that say one byte after the other.
-async fn drip(address: SocketAddr, first: &'static [u8]) -> JoinSet<()> {
-    let mut streams = connect_many(address, first).await;
+/// Peers that say one byte after the other and read nothing, each until it is cut off; then it has
+/// got what is `expected`.
+async fn drip(
+    address: SocketAddr,
+    first: &'static [u8],
+    expected: fn(&[u8]) -> bool,
+) -> JoinSet<()> {
+    let mut streams = VecDeque::from(connect_many(address, first).await);
     assert_eq!(streams.len(), MANY, "all are let in");
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        let mut ticks = interval(DRIP);
-        loop {
+        let mut ticks = interval(DRIP / TURNS);
+        while !streams.is_empty() {
             ticks.tick().await;
-            for stream in &mut streams {
-                let _ = stream.write_all(b"1").await;
+            let turn = MANY.div_ceil(TURNS as usize).min(streams.len());
+            for stream in streams.drain(..turn).collect::<Vec<_>>() {
+                if is_cut(&stream) {
+                    let answer = what_came(&stream);
+                    assert!(expected(&answer), "{} bytes are no such answer", answer.len());
+                } else {
+                    streams.push_back(stream);
+                }
             }
         }
     });
     tasks
 }
 
-/// Peers that ask for much and read nothing.
-async fn do_not_read(address: SocketAddr) -> JoinSet<()> {
-    let streams = connect_many(address, b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(streams.len(), MANY, "all are let in");
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let _held = streams;
-        std::future::pending().await
-    });
-    tasks
+fn is_cut(stream: &TcpStream) -> bool {
+    let said = stream.try_write(b"1");
+    said.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
+}
+
+fn what_came(stream: &TcpStream) -> Vec<u8> {
+    let mut came = Vec::new();
+    while let Ok(1..) = stream.try_read_buf(&mut came) {}
+    came
 }
 
 /// Peers that come again whenever they are cut off.
@@ -91,7 +127,9 @@ where
     let mut tasks = JoinSet::new();
     for _ in 0..FEW {
         tasks.spawn(async move {
+            let mut ticks = interval(BURST);
             loop {
+                ticks.tick().await;
                 let Ok(stream) = TcpStream::connect(address).await else { continue };
                 let _ = rage(stream).await;
             }
@@ -100,7 +138,7 @@ where
     tasks
 }
 
-/// Writes `bytes` over and over, and reads whatever comes, until the peer cuts it off.
+/// Writes a burst of `bytes` after the other, and reads whatever comes, until the peer cuts it off.
 async fn write_on(stream: TcpStream, bytes: impl AsyncFnMut() -> Vec<u8>) -> std::io::Result<()> {
     let (mut reading, mut writing) = stream.into_split();
     let mut bytes = bytes;
@@ -110,7 +148,10 @@ async fn write_on(stream: TcpStream, bytes: impl AsyncFnMut() -> Vec<u8>) -> std
         Ok(())
     };
     let write = async {
+        let mut ticks = interval(BURST);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            ticks.tick().await;
             writing.write_all(&bytes().await).await?;
         }
     };
@@ -121,8 +162,9 @@ async fn rapid_reset(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(&http2::hello()).await?;
     let mut next = 1;
     write_on(stream, async move || {
-        let calls = (0..100).flat_map(|nth| http2::reset_call(next + 2 * nth)).collect();
-        next += 200;
+        let frames = FRAMES as u32;
+        let calls = (0..frames).flat_map(|nth| http2::reset_call(next + 2 * nth)).collect();
+        next += 2 * frames;
         calls
     })
     .await
@@ -130,7 +172,7 @@ async fn rapid_reset(mut stream: TcpStream) -> std::io::Result<()> {
 
 async fn ping_flood(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(&http2::hello()).await?;
-    let pings = http2::ping(&[0; 8]).repeat(100);
+    let pings = http2::ping(&[0; 8]).repeat(FRAMES);
     write_on(stream, async move || pings.clone()).await
 }
 
@@ -150,7 +192,7 @@ async fn upgrade(stream: &mut TcpStream) -> std::io::Result<()> {
 
 async fn websocket_pings(mut stream: TcpStream) -> std::io::Result<()> {
     upgrade(&mut stream).await?;
-    let pings = [&[0x89, 0x80 | 4, 0, 0, 0, 0][..], b"ping"].concat().repeat(100);
+    let pings = [&[0x89, 0x80 | 4, 0, 0, 0, 0][..], b"ping"].concat().repeat(FRAMES);
     write_on(stream, async move || pings.clone()).await
 }
 

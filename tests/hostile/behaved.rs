@@ -1,4 +1,4 @@
-//! Clients that do as they should.
+//! Clients that do as they should, and leave the server time for others.
 
 use std::{
     net::SocketAddr,
@@ -9,13 +9,16 @@ use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::program::PATIENCE;
 
 const CLIENTS: usize = 4;
-const CALLS: usize = 250;
+/// How long they call.
+const WINDOW: Duration = Duration::from_millis(600);
+/// How often each of them does.
+const PACE: Duration = Duration::from_millis(4);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// How long the slowest call in a hundred takes (p99), of clients that keep their connections.
@@ -30,17 +33,23 @@ pub(crate) async fn slowest(address: SocketAddr) -> Duration {
 async fn client(address: SocketAddr) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.expect("is let in");
     stream.set_nodelay(true).unwrap();
-    let mut took = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS {
+    // Whoever came before has been let in then.
+    call(&mut stream).await;
+    let mut took = Vec::new();
+    let mut ticks = interval(PACE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let first = Instant::now();
+    while first.elapsed() < WINDOW {
+        ticks.tick().await;
         let begun = Instant::now();
-        stream.write_all(REQUEST).await.expect("is sent");
-        answer(&mut stream).await;
+        call(&mut stream).await;
         took.push(begun.elapsed());
     }
     took
 }
 
-async fn answer(stream: &mut TcpStream) {
+async fn call(stream: &mut TcpStream) {
+    stream.write_all(REQUEST).await.expect("is sent");
     let mut answer = Vec::with_capacity(512);
     while !answer.ends_with(b"hello\"") && !answer.ends_with(b"hello") {
         let read = stream.read_buf(&mut answer).await.expect("is answered");

@@ -1,5 +1,9 @@
 //! Peers that mean harm, thousands at once, against a server in a process of its own. Meanwhile
-//! others are served as if nothing were, and the server's memory stays bounded. It has a binary of
+//! others are served as if nothing were, the server's memory stays bounded, and slow peers get what
+//! `docs/listener.md` says.
+//!
+//! Others are compared with what they see a moment before, and an attack has a few tries: what else
+//! runs on the machine comes and goes, what the server does wrong stays. It has a binary of
 //! its own, which `cargo test` runs alone; `.config/nextest.toml` says the same to nextest.
 
 #![allow(
@@ -21,29 +25,50 @@ mod program;
 use std::{fs, net::SocketAddr, process::Command, time::Duration};
 
 use attacks::{ATTACKS, Attack};
-use program::{Program, example};
+use program::{PATIENCE, Program, example};
+use tokio::time::timeout;
 
+/// How often an attack is tried whose others were not served in time.
+const TRIES: usize = 3;
+/// Limits that end slow peers after they were measured, and not much later.
+const LIMITS: [(&str, &str); 3] = [
+    ("POLYPORT__HTTP__LIMITS__HEADER_TIMEOUT", "3s"),
+    ("POLYPORT__HTTP__LIMITS__BODY_GRACE", "3s"),
+    ("POLYPORT__HTTP__LIMITS__WRITE_TIMEOUT", "3s"),
+];
 /// Below this a calm machine cannot tell one answer from another.
 const NOISE: Duration = Duration::from_millis(20);
 /// How much memory an attack may take, while it goes on.
 const MEMORY: u64 = 256 << 20;
 
-/// The server, and what it is like while nobody does anything bad.
+/// The server.
 struct Victim {
     program: Program,
     address: SocketAddr,
+}
+
+/// What others notice of an attack, and what it costs.
+#[derive(Debug)]
+struct Seen {
     quiet: Duration,
+    slowest: Duration,
+    memory: u64,
+}
+
+impl Seen {
+    fn is_fine(&self) -> bool {
+        self.slowest <= (self.quiet * 3).max(NOISE) && self.memory <= MEMORY
+    }
 }
 
 impl Victim {
     async fn start() -> Self {
         let mut command = Command::new(example("plain"));
-        command.env("POLYPORT__LOG__LEVEL", "info");
+        command.env("POLYPORT__LOG__LEVEL", "info").envs(LIMITS);
         let mut program = Program::run(command);
         let address = program.ready().of("http");
         behaved::slowest(address).await;
-        let quiet = behaved::slowest(address).await;
-        Self { program, address, quiet }
+        Self { program, address }
     }
 
     /// Bytes of resident memory, as the system tells it (`proc(5)`).
@@ -53,30 +78,43 @@ impl Victim {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// What the others notice of an attack, and what it costs.
-    async fn under(&self, attack: &Attack) -> (Duration, u64) {
+    async fn under(&self, attack: &Attack) -> Seen {
+        let quiet = behaved::slowest(self.address).await;
         let before = self.resident();
-        let going_on = (attack.begin)(self.address).await;
+        let mut going_on = (attack.begin)(self.address).await;
         let slowest = behaved::slowest(self.address).await;
-        let after = self.resident();
-        drop(going_on);
-        (slowest, after.saturating_sub(before))
+        let memory = self.resident().saturating_sub(before);
+        if attack.is_ended {
+            let ended = timeout(PATIENCE, going_on.join_next()).await;
+            ended.expect("all are cut off").expect("one task").expect("with what they are to get");
+        }
+        Seen { quiet, slowest, memory }
+    }
+
+    /// As often as it takes, see above.
+    async fn survives(&self, attack: &Attack) -> Result<(), String> {
+        let mut seen = Vec::new();
+        for _ in 0..TRIES {
+            let last = self.under(attack).await;
+            let Seen { quiet, slowest, memory } = last;
+            let megabytes = memory as f64 / 1e6;
+            eprintln!("{:<36}{quiet:>10.2?}{slowest:>10.2?}{megabytes:>8.1} MB", attack.name);
+            if last.is_fine() {
+                return Ok(());
+            }
+            seen.push(last);
+        }
+        Err(format!("{}: {seen:?}", attack.name))
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_are_served_and_memory_stays_bounded_whatever_hostile_peers_do() {
     let victim = Victim::start().await;
-    eprintln!("{:<44}{:>10.2?}", "nobody else", victim.quiet);
-    let limit = (victim.quiet * 3).max(NOISE);
     let mut failures = Vec::new();
     for attack in ATTACKS {
-        let (slowest, memory) = victim.under(&attack).await;
-        eprintln!("{:<44}{slowest:>10.2?}{:>8.1} MB", attack.name, memory as f64 / 1e6);
-        if slowest > limit || memory > MEMORY {
-            failures.push(format!("{}: {slowest:?}, {memory} bytes", attack.name));
-        }
+        failures.extend(victim.survives(&attack).await.err());
     }
-    assert!(failures.is_empty(), "quiet {:?}, limit {limit:?}: {failures:#?}", victim.quiet);
+    assert!(failures.is_empty(), "{failures:#?}");
     victim.program.stop().assert_code(0);
 }

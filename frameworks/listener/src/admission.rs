@@ -37,7 +37,8 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     _total: Option<OwnedSemaphorePermit>,
-    _peer: Option<PeerPlace>,
+    /// Boxed, since few listeners have this limit.
+    _peer: Option<Box<PeerPlace>>,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Admission {
         }
         let Some(party) = peer.party() else { return Some(Place::default()) };
         let peer = self.peers.enter(party, self.per_peer)?;
-        Some(Place { _total: None, _peer: Some(peer) })
+        Some(Place { _total: None, _peer: Some(Box::new(peer)) })
     }
 
     /// Waits until there is room for one more.

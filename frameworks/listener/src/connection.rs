@@ -86,10 +86,10 @@ impl Connections {
         {
             debug!(%peer, %error, "the client has left already");
         }
-        self.tasks.spawn_connection(peer, |load| {
-            let connections = Arc::clone(self);
+        let connections = Arc::clone(self);
+        self.tasks.spawn_connection(peer, move |load| async move {
             let socket = Socket::new(stream, Arc::clone(&load), place);
-            async move { connections.serve(socket, peer, load).await }
+            connections.serve(socket, peer, load).await;
         });
     }
 

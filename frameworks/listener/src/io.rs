@@ -18,22 +18,25 @@ use crate::{admission::Place, bind::Stream, load::Load};
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Stream,
-    load: Arc<Load>,
+    /// None once it was upgraded: nobody looks at it any more.
+    load: Option<Arc<Load>>,
     /// Left with the socket, so that one that was upgraded has it too.
     _place: Place,
 }
 
 impl Socket {
     pub(crate) fn new(stream: Stream, load: Arc<Load>, place: Place) -> Self {
-        Self { stream, load, _place: place }
+        Self { stream, load: Some(load), _place: place }
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        // Before it is said that the socket takes bytes again: these were waited for.
-        if let Poll::Ready(Ok(1..)) = written {
-            self.load.wrote();
+        if let Some(load) = &self.load {
+            // Before it is said that the socket takes bytes again: these were waited for.
+            if let Poll::Ready(Ok(1..)) = written {
+                load.wrote();
+            }
+            load.set_blocked(written.is_pending());
         }
-        self.load.set_blocked(written.is_pending());
         written
     }
 }
@@ -41,7 +44,7 @@ impl Socket {
 /// What is unread by a peer that was cut is not kept for it.
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.load.is_cut()
+        if self.load.as_ref().is_some_and(|load| load.is_cut())
             && let Stream::Tcp(stream) = &self.stream
         {
             let _ = stream.set_zero_linger();
@@ -67,8 +70,10 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = each!(self.stream, stream => Pin::new(stream).poll_read(cx, buffer));
-        if buffer.filled().len() > before {
-            self.load.hears();
+        if let Some(load) = &self.load
+            && buffer.filled().len() > before
+        {
+            load.hears();
         }
         read
     }
@@ -118,8 +123,9 @@ pub(crate) struct Io {
     beginning: Beginning,
 }
 
+/// With encryption or without.
 #[derive(Debug)]
-enum Layer {
+pub(crate) enum Layer {
     Plain(Socket),
     /// Boxed: it is large, and connections without it should not be.
     Tls(Box<TlsStream<Socket>>),
@@ -150,6 +156,15 @@ impl Io {
 
     pub(crate) fn tls(stream: TlsStream<Socket>) -> Self {
         Self { layer: Layer::Tls(Box::new(stream)), beginning: Beginning::default() }
+    }
+
+    /// Lets go of what only HTTP needs; its first bytes are long read.
+    pub(crate) fn into_upgraded(mut self) -> Layer {
+        match &mut self.layer {
+            Layer::Plain(socket) => socket.load = None,
+            Layer::Tls(stream) => stream.get_mut().0.load = None,
+        }
+        self.layer
     }
 
     /// Reads until the first bytes tell the version; none if the peer has left before.

@@ -64,6 +64,7 @@ mod tls;
 mod trust;
 #[cfg(unix)]
 mod unix;
+mod upgraded;
 
 /// The client's address, an extension of every request.
 pub use polyport_bootstrap::operation::PeerAddr;
@@ -88,4 +89,5 @@ pub use self::{
     shared::{Mount, SharedListener},
     tls::{ClientCertificates, TlsError, TlsSettings},
     trust::TrustedProxy,
+    upgraded::UpgradedIo,
 };

@@ -211,14 +211,17 @@ impl SharedListener {
         Ok(Server::start(listening, connections, self.closing(), settings.flush_grace))
     }
 
-    /// Runs what owns an upgraded socket (a WebSocket) in a task of its own. It does not count as
-    /// a call; it should end when [`closing`](Self::closing) says so, and is cut when the grace of
+    /// Runs what owns an upgraded socket (a WebSocket) in a task of its own; `serve` is called in
+    /// it, so that the future takes its memory there and nowhere else. It does not count as a call; it should end when [`closing`](Self::closing) says so, and is cut when the grace of
     /// [`Server::close`] is over. Once that has happened it is dropped at once.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) {
-        self.0.tasks.spawn_socket(socket);
+    pub fn spawn<F>(&self, serve: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.tasks.spawn_socket(serve);
     }
 
     /// What can be asked at any time for the calls in flight.

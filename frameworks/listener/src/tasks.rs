@@ -34,14 +34,15 @@ pub(crate) struct Tasks {
 struct Table {
     next: u64,
     entries: HashMap<u64, Entry>,
+    /// Upgraded ones. Apart, since there may be many and little is known of them.
+    sockets: HashMap<u64, Option<AbortHandle>>,
     stopping: bool,
     sealed: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// None for an upgraded socket.
-    load: Option<Arc<Load>>,
+    load: Arc<Load>,
     /// None for what is no connection.
     peer: Option<Peer>,
     /// None for the moment between entry and spawn.
@@ -50,7 +51,7 @@ struct Entry {
 
 impl Entry {
     fn is_idle(&self) -> bool {
-        self.load.as_ref().is_some_and(|load| load.is_idle())
+        self.load.is_idle()
     }
 }
 
@@ -59,12 +60,12 @@ impl Tasks {
     pub(crate) fn spawn_connection<F>(
         self: &Arc<Self>,
         peer: Peer,
-        serve: impl FnOnce(Arc<Load>) -> F,
+        serve: impl FnOnce(Arc<Load>) -> F + Send + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let load = Load::new(Arc::clone(&self.changed));
-        self.spawn((Some(Arc::clone(&load)), Some(peer)), serve(load));
+        self.spawn(Some((Arc::clone(&load), Some(peer))), move || serve(load));
     }
 
     /// Runs a call whose client has left to its end.
@@ -73,47 +74,57 @@ impl Tasks {
         let hold = load.hold(Work::Call);
         // There is nobody left to be told.
         load.mark_shut();
-        self.spawn((Some(load), None), async move {
+        self.spawn(Some((load, None)), move || async move {
             call.await;
             drop(hold);
         });
     }
 
     /// Runs an upgraded socket.
-    pub(crate) fn spawn_socket(
-        self: &Arc<Self>,
-        socket: impl Future<Output = ()> + Send + 'static,
-    ) {
-        self.spawn((None, None), socket);
+    pub(crate) fn spawn_socket<F>(self: &Arc<Self>, serve: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(None, serve);
     }
 
-    fn spawn(
+    /// The future is made in its task: one that is moved there would have room in it twice.
+    fn spawn<F>(
         self: &Arc<Self>,
-        what: (Option<Arc<Load>>, Option<Peer>),
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let Some(id) = self.enter(what) else { return };
+        connection: Option<(Arc<Load>, Option<Peer>)>,
+        serve: impl FnOnce() -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(id) = self.enter(connection) else { return };
         let ticket = Ticket { tasks: Arc::clone(self), id };
         // Not under the lock: a runtime that is ending drops the task on the spot.
         let handle = self.tracker.spawn(async move {
             let _ticket = ticket;
-            task.await;
+            serve().await;
         });
         self.attach(id, handle.abort_handle());
     }
 
     /// None once everything has been aborted.
-    fn enter(&self, (load, peer): (Option<Arc<Load>>, Option<Peer>)) -> Option<u64> {
+    fn enter(&self, connection: Option<(Arc<Load>, Option<Peer>)>) -> Option<u64> {
         let mut table = self.table();
         if table.sealed {
             return None;
         }
-        if let (Some(load), true) = (&load, table.stopping) {
-            load.stop();
-        }
         table.next += 1;
         let id = table.next;
-        table.entries.insert(id, Entry { load, peer, abort: None });
+        match connection {
+            Some((load, peer)) => {
+                if table.stopping {
+                    load.stop();
+                }
+                table.entries.insert(id, Entry { load, peer, abort: None });
+            }
+            None => {
+                table.sockets.insert(id, None);
+            }
+        }
         Some(id)
     }
 
@@ -122,17 +133,17 @@ impl Tasks {
         if table.sealed {
             drop(table);
             abort.abort();
-        } else if let Some(entry) = table.entries.get_mut(&id) {
-            entry.abort = Some(abort);
+        } else if let Some(handle) = table.abort_mut(id) {
+            *handle = Some(abort);
         }
     }
 
     fn leave(&self, id: u64) {
         let mut table = self.table();
-        let entry = table.entries.remove(&id);
+        let left = (table.entries.remove(&id), table.sockets.remove(&id));
         let stopping = table.stopping;
         drop(table);
-        drop(entry);
+        drop(left);
         if stopping {
             self.changed.notify_waiters();
         }
@@ -168,8 +179,11 @@ impl Tasks {
     pub(crate) fn abort_all(&self) -> usize {
         let mut table = self.table();
         table.sealed = true;
-        let cut = table.entries.values().filter(|entry| !entry.is_idle()).count();
-        let handles: Vec<_> = table.entries.values().filter_map(|e| e.abort.clone()).collect();
+        let busy = table.entries.values().filter(|entry| !entry.is_idle()).count();
+        let cut = busy + table.sockets.len();
+        let connections = table.entries.values().map(|entry| &entry.abort);
+        let handles = connections.chain(table.sockets.values()).flatten().cloned();
+        let handles: Vec<_> = handles.collect();
         drop(table);
         handles.iter().for_each(AbortHandle::abort);
         cut
@@ -196,7 +210,7 @@ impl Tasks {
 
     /// Whether nothing is left, and nothing will come.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_intake_closed() && self.table().entries.is_empty()
+        self.is_intake_closed() && self.table().is_empty()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -204,7 +218,7 @@ impl Tasks {
     }
 
     pub(crate) fn sockets(&self) -> usize {
-        self.table().entries.values().filter(|entry| entry.load.is_none()).count()
+        self.table().sockets.len()
     }
 
     pub(crate) fn active(&self) -> usize {
@@ -214,7 +228,7 @@ impl Tasks {
     /// The peers that do not read what they are answered.
     pub(crate) fn unread(&self) -> Vec<Peer> {
         let table = self.table();
-        let unread = |entry: &&Entry| entry.load.as_ref().is_some_and(|load| load.is_unread());
+        let unread = |entry: &&Entry| entry.load.is_unread();
         table.entries.values().filter(unread).filter_map(|entry| entry.peer).collect()
     }
 
@@ -230,7 +244,16 @@ impl Tasks {
 
 impl Table {
     fn loads(&self) -> impl Iterator<Item = &Arc<Load>> {
-        self.entries.values().filter_map(|entry| entry.load.as_ref())
+        self.entries.values().map(|entry| &entry.load)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.sockets.is_empty()
+    }
+
+    fn abort_mut(&mut self, id: u64) -> Option<&mut Option<AbortHandle>> {
+        let connection = self.entries.get_mut(&id).map(|entry| &mut entry.abort);
+        connection.or_else(|| self.sockets.get_mut(&id))
     }
 }
 

@@ -164,7 +164,8 @@ async fn an_upgraded_socket_is_no_connection_and_is_told_to_close() {
     let shared = SharedListener::new("test");
     let joined = shared.clone();
     let handler = handler_fn(move |mut request: Request<RequestBody>| {
-        joined.spawn(echo_until(joined.closing(), upgrade::on(&mut request)));
+        let (closing, upgrade) = (joined.closing(), upgrade::on(&mut request));
+        joined.spawn(move || echo_until(closing, upgrade));
         let mut response = text("");
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         response.headers_mut().insert(header::CONNECTION, "upgrade".parse().unwrap());
@@ -210,7 +211,7 @@ async fn a_dropped_server_cuts_everything_off() {
     let addr = server.local_addr().unwrap();
     let dropped = Arc::new(Mutex::new(()));
     let held = Arc::clone(&dropped);
-    shared.spawn(async move {
+    shared.spawn(move || async move {
         let _held = held;
         std::future::pending().await
     });

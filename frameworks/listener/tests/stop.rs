@@ -274,6 +274,6 @@ async fn a_stop_may_be_repeated_and_cut_short() {
         within(server.drain()).await;
         assert_eq!(within(server.close(LONG)).await, 0);
     }
-    shared.spawn(async { panic!("nothing begins after the end") });
+    shared.spawn(|| async { panic!("nothing begins after the end") });
     assert_eq!(server.sockets(), 0);
 }

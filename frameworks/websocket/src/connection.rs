@@ -5,26 +5,25 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
 };
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, future::join, stream};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use polyport_listener::Tunnel;
+use futures_util::future::join;
+use hyper::upgrade::OnUpgrade;
+use polyport_listener::{Tunnel, UpgradedIo};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, Utf8Bytes, protocol::Role},
-};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     Socket, WebSocketSettings,
     conversation::Origin,
+    duplex::Duplex,
     farewell::{End, say_farewell},
     gateway::Gateway,
     hub::Subprotocol,
@@ -34,10 +33,6 @@ use crate::{
     pulse::Pulse,
     streams::Streams,
 };
-
-pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
-pub(crate) type Reading = stream::SplitStream<WebSocket>;
-pub(crate) type Writing = stream::SplitSink<WebSocket, Message>;
 
 /// Who connects. Boxed, and gone when the connection stands: what it needs no more costs nothing.
 pub(crate) struct Newcomer {
@@ -50,39 +45,22 @@ pub(crate) struct Newcomer {
     pub(crate) origin: Option<Box<Origin>>,
     /// Where it is a stream of an HTTP/2 connection.
     pub(crate) tunnel: Option<Tunnel>,
+    pub(crate) tracked: TaskTrackerToken,
 }
 
 /// Serves a client, from the moment that hyper hands its socket over.
 pub(crate) async fn serve(newcomer: Box<Newcomer>) {
-    let Some(Begun { gateway, socket, reading, writing, origin, tunnel: _tunnel }) =
-        begin(newcomer).await
-    else {
-        return;
-    };
-    let connection = Connection {
-        gateway: &gateway,
-        socket,
-        inbox: Inbox::default(),
-        streams: Streams::default(),
-        pulse: Pulse::default(),
-    };
-    connection.run(reading, writing, origin).await;
+    // Boxed, so that it costs nothing once the connection stands.
+    if let Some((connection, origin)) = Box::pin(begin(newcomer)).await {
+        connection.run(origin).await;
+    }
 }
 
-/// A connection that stands.
-struct Begun {
-    gateway: Arc<Gateway>,
-    socket: Connected,
-    reading: Reading,
-    writing: Writing,
-    origin: Option<Box<Origin>>,
-    tunnel: Option<Tunnel>,
-}
-
-async fn begin(newcomer: Box<Newcomer>) -> Option<Begun> {
-    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel } = *newcomer;
-    let upgraded = match timeout_at(until, upgrade).await {
-        Ok(Ok(upgraded)) => TokioIo::new(upgraded),
+async fn begin(newcomer: Box<Newcomer>) -> Option<(Connection, Option<Box<Origin>>)> {
+    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel, tracked } =
+        *newcomer;
+    let (io, read) = match timeout_at(until, UpgradedIo::receive(upgrade)).await {
+        Ok(Ok(upgraded)) => upgraded,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "the client left in the handshake");
             return None;
@@ -92,12 +70,18 @@ async fn begin(newcomer: Box<Newcomer>) -> Option<Begun> {
             return None;
         }
     };
-    let protocol = Some(gateway.protocol());
-    let stream = WebSocketStream::from_raw_socket(upgraded, Role::Server, protocol).await;
-    // Left in whatever way this task ends.
-    let socket = Connected(gateway.hub().connect(peer, subprotocol));
-    let (writing, reading) = stream.split();
-    Some(Begun { gateway, socket, reading, writing, origin, tunnel })
+    let connection = Connection {
+        duplex: Duplex::new(io, &read, gateway.protocol()),
+        // Left in whatever way this task ends.
+        socket: Connected(gateway.hub().connect(peer, subprotocol)),
+        gateway,
+        inbox: Inbox::default(),
+        streams: Streams::default(),
+        pulse: Pulse::default(),
+        _tunnel: tunnel,
+        _tracked: tracked,
+    };
+    Some((connection, origin))
 }
 
 /// A socket that leaves its rooms when it is dropped.
@@ -123,28 +107,38 @@ impl Drop for Connected {
     }
 }
 
-pub(crate) struct Connection<'a> {
-    pub(crate) gateway: &'a Arc<Gateway>,
+pub(crate) struct Connection {
+    duplex: Duplex,
     pub(crate) socket: Connected,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) inbox: Inbox,
     pub(crate) streams: Streams,
     pulse: Pulse,
+    _tunnel: Option<Tunnel>,
+    /// Behind all else: who waits for the end of connections waits for it.
+    _tracked: TaskTrackerToken,
 }
 
-impl Connection<'_> {
-    async fn run(&self, mut reading: Reading, mut writing: Writing, origin: Option<Box<Origin>>) {
+type Ended = Option<Box<Origin>>;
+
+impl Connection {
+    async fn run(&self, origin: Option<Box<Origin>>) {
         let socket = &self.socket.0;
         tracing::debug!(socket = %socket.id(), peer = %socket.peer(), "connected");
         let mut handling = pin!(self.handle_all(origin));
-        let end = self.converse(&mut reading, &mut writing, handling.as_mut()).await;
+        let end = self.converse(handling.as_mut()).await;
+        // Boxed, so that its state costs nothing while the connection lasts.
+        Box::pin(self.end(end, handling)).await;
+    }
+
+    async fn end(&self, end: End, handling: Pin<&mut impl Future<Output = Ended>>) {
+        let socket = &self.socket.0;
         tracing::debug!(socket = %socket.id(), ?end, dropped = socket.dropped(), "disconnected");
         self.inbox.close();
         let unsent = self.socket.leave();
         let stopping = matches!(end, End::GoingAway);
         let closed = end.closed();
-        let settings = &self.gateway.settings;
-        // Boxed, so that its state costs nothing while the connection lasts.
-        let farewell = Box::pin(say_farewell(end, reading, writing, unsent, settings));
+        let farewell = say_farewell(end, &self.duplex, unsent, &self.gateway.settings);
         if stopping {
             // What is still being handled was given its time to finish, and is cut with this.
             tokio::select! { biased; () = farewell => {}, () = never_ending(handling) => {} }
@@ -152,32 +146,27 @@ impl Connection<'_> {
             // What was read is handled, even where nobody waits for the answers.
             join(farewell, async {
                 let origin = handling.await;
-                Box::pin(self.say_disconnected(closed, origin.as_deref())).await;
+                self.say_disconnected(closed, origin.as_deref()).await;
             })
             .await;
         }
     }
 
     /// Resolves when one side wants to end, or the connection is lost.
-    async fn converse(
-        &self,
-        reading: &mut Reading,
-        writing: &mut Writing,
-        handling: Pin<&mut impl Future>,
-    ) -> End {
+    async fn converse(&self, handling: Pin<&mut impl Future>) -> End {
         tokio::select! {
             biased;
-            end = self.read(reading) => end,
+            end = self.read() => end,
             () = never_ending(handling) => End::Lost,
-            end = self.write(writing) => end,
+            end = self.write() => end,
             end = self.watch() => end,
         }
     }
 
-    async fn read(&self, reading: &mut Reading) -> End {
+    async fn read(&self) -> End {
         loop {
             self.inbox.room(|| self.asks()).await;
-            let message = match reading.next().await {
+            let message = match poll_fn(|cx| self.duplex.poll_read(cx)).await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return error.into(),
                 None => return End::Lost,
@@ -206,7 +195,7 @@ impl Connection<'_> {
         self.socket.0.known_extra().is_some_and(|extra| extra.requests.take(text))
     }
 
-    async fn write(&self, writing: &mut Writing) -> End {
+    async fn write(&self) -> End {
         let outbox = self.socket.0.outbox();
         let mut unflushed = Vec::new();
         loop {
@@ -219,20 +208,32 @@ impl Connection<'_> {
                 Next::End(ending) => return ending.into(),
             };
             let last = outbox.is_empty();
-            let sending = async {
-                writing.feed(message).await?;
-                if last { writing.flush().await } else { Ok(()) }
+            let mut message = Some(message);
+            let written = poll_fn(|cx| Poll::Ready(self.duplex.poll_write(cx, &mut message, last)));
+            let written = match written.await {
+                Poll::Ready(written) => written.is_ok(),
+                // Boxed, since most is taken at once, and only what is not needs a timer.
+                Poll::Pending => Box::pin(self.write_on(message, last)).await,
             };
-            tokio::select! {
-                biased;
-                sent = timeout(self.gateway.settings.pong_timeout, sending) => match sent {
-                    Ok(Ok(())) if last => unflushed.clear(),
-                    Ok(Ok(())) => {}
-                    _ => return End::Lost,
-                },
-                // The next turn says why.
-                () = outbox.interrupted() => {}
+            if !written {
+                return End::Lost;
             }
+            if last {
+                unflushed.clear();
+            }
+        }
+    }
+
+    /// Waits until the client takes what is written; false if it does not, or not in time.
+    async fn write_on(&self, mut message: Option<Message>, last: bool) -> bool {
+        let writing = poll_fn(|cx| self.duplex.poll_write(cx, &mut message, last));
+        tokio::select! {
+            biased;
+            written = timeout(self.gateway.settings.pong_timeout, writing) => {
+                matches!(written, Ok(Ok(())))
+            }
+            // The next turn says why.
+            () = self.socket.0.outbox().interrupted() => true,
         }
     }
 

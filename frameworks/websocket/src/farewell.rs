@@ -2,13 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     hash::{BuildHasher, RandomState},
+    task::{Poll, ready},
     time::Duration,
 };
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::{
     Closed, WebSocketSettings,
-    connection::{Reading, WebSocket, Writing},
+    duplex::Duplex,
     outbox::{Ending, Outgoing},
 };
 
@@ -89,27 +90,27 @@ impl From<ProtocolFault> for End {
     }
 }
 
-/// Says goodbye, and lets the client do so, for a limited time.
+/// Says goodbye, and lets the client do so, for a limited time; then closes the socket.
 pub(crate) async fn say_farewell(
     end: End,
-    reading: Reading,
-    writing: Writing,
+    duplex: &Duplex,
     unsent: VecDeque<Outgoing>,
     settings: &WebSocketSettings,
 ) {
     let ours = match end {
-        End::Lost => return,
+        End::Lost => return duplex.close(),
         End::Peer(_) => None,
         End::Ours(frame) => Some(frame),
         End::GoingAway => {
             let jitter = random_up_to(settings.close_jitter);
-            let goodbye = go_away(reading, writing, unsent, jitter);
-            return within(jitter + STOP_GRACE, goodbye).await;
+            within(jitter + STOP_GRACE, go_away(duplex, unsent, jitter)).await;
+            return duplex.close();
         }
     };
     // Nobody waits for these any more, and the events that they answer are done.
     drop(unsent);
-    within(settings.close_timeout, part(reading, writing, ours)).await;
+    within(settings.close_timeout, part(duplex, ours)).await;
+    duplex.close();
 }
 
 async fn within(limit: Duration, goodbye: impl Future<Output = ()>) {
@@ -118,45 +119,46 @@ async fn within(limit: Duration, goodbye: impl Future<Output = ()>) {
     }
 }
 
-async fn go_away(
-    reading: Reading,
-    mut writing: Writing,
-    unsent: VecDeque<Outgoing>,
-    jitter: Duration,
-) {
+async fn go_away(duplex: &Duplex, unsent: VecDeque<Outgoing>, jitter: Duration) {
     for outgoing in unsent {
-        if writing.send(outgoing.payload.into()).await.is_err() {
+        if duplex.send(outgoing.payload.into()).await.is_err() {
             return;
         }
     }
     sleep(jitter).await;
-    part(reading, writing, Some(going_away())).await;
+    part(duplex, Some(going_away())).await;
 }
 
 /// Sends our close frame, if it is on us to say goodbye, and ends when the client has done so too.
-async fn part(mut reading: Reading, mut writing: Writing, ours: Option<CloseFrame>) {
+async fn part(duplex: &Duplex, ours: Option<CloseFrame>) {
     if let Some(frame) = ours
-        && writing.send(Message::Close(Some(frame))).await.is_err()
+        && duplex.send(Message::Close(Some(frame))).await.is_err()
     {
         return;
     }
     // Reading has tungstenite send its answer to a close frame. After a violation it ends at once.
-    while let Some(Ok(_)) = reading.next().await {}
-    if let Ok(socket) = reading.reunite(writing) {
-        linger(socket).await;
-    }
+    while let Some(Ok(_)) = poll_fn(|cx| duplex.poll_read(cx)).await {}
+    linger(duplex).await;
 }
 
 /// Ends our side and reads to the end of the other: a socket that is closed with something unread
 /// resets the connection, and what we sent last may be lost with it.
-async fn linger(mut socket: WebSocket) {
-    let io = socket.get_mut();
-    let mut unwanted = Vec::with_capacity(1024);
-    if io.shutdown().await.is_ok() {
-        while let Ok(Ok(1..)) = timeout(LINGER, io.read_buf(&mut unwanted)).await {
-            unwanted.clear();
-        }
+async fn linger(duplex: &Duplex) {
+    let shut = poll_fn(|cx| duplex.poll_io(cx, AsyncWrite::poll_shutdown));
+    if shut.await.is_ok() {
+        while let Ok(Ok(1..)) = timeout(LINGER, skip(duplex)).await {}
     }
+}
+
+/// Reads some bytes that nobody wants, and says how many.
+async fn skip(duplex: &Duplex) -> std::io::Result<usize> {
+    let mut unwanted = [0; 1024];
+    poll_fn(|cx| {
+        let mut buffer = ReadBuf::new(&mut unwanted);
+        ready!(duplex.poll_io(cx, |io, cx| io.poll_read(cx, &mut buffer)))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }
 
 fn random_up_to(longest: Duration) -> Duration {

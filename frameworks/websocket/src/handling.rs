@@ -20,7 +20,7 @@ use crate::{
     streams::poll_all,
 };
 
-impl Connection<'_> {
+impl Connection {
     /// Handles one event after the other, and lets replies of many items go on meanwhile. Gives how
     /// the connection began, for who is called when it ends.
     pub(crate) async fn handle_all(&self, mut origin: Option<Box<Origin>>) -> Option<Box<Origin>> {
@@ -51,8 +51,8 @@ impl Connection<'_> {
     }
 
     async fn handle_in_order(&self, origin: Option<&Origin>) {
-        while let Some(mut event) = self.streams.beside(self.inbox.next()).await {
-            self.streams.beside(self.handle(&mut event, origin)).await;
+        while let Some(mut event) = self.streams.beside(pin!(self.inbox.next())).await {
+            self.streams.beside(pin!(self.handle(&mut event, origin))).await;
         }
     }
 
@@ -91,7 +91,7 @@ impl Connection<'_> {
                 // Boxed, so that an idle connection stays small.
                 Box::pin(adapter::answer(&conversation, message, &self.streams)).await
             }
-            None => adapter::stopping(self.gateway, message).into(),
+            None => adapter::stopping(&self.gateway, message).into(),
         };
         match answer {
             Answer::Nothing => {}
@@ -102,7 +102,7 @@ impl Connection<'_> {
     }
 
     fn conversation<'a>(&'a self, origin: Option<&'a Origin>) -> Conversation<'a> {
-        Conversation { gateway: self.gateway, socket: &self.socket.0, origin }
+        Conversation { gateway: &self.gateway, socket: &self.socket.0, origin }
     }
 
     /// Calls the `on_connect` operations, whose values are the connection's.

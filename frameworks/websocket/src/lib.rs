@@ -47,6 +47,7 @@ mod closed;
 mod cluster;
 mod connection;
 mod conversation;
+mod duplex;
 mod farewell;
 mod frames;
 mod framework;

@@ -2,12 +2,13 @@
 
 use std::{
     future::{pending, poll_fn},
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 /// Whether a client was heard of since this was last looked at.
 #[derive(Debug, Default)]
@@ -32,20 +33,27 @@ impl Pulse {
         if interval.is_zero() {
             return pending().await;
         }
-        loop {
-            sleep(interval).await;
-            if self.take() {
-                continue;
+        // One timer for both, since every idle connection has it.
+        let mut timer = pin!(sleep(interval));
+        let mut pinged = false;
+        poll_fn(|cx| {
+            loop {
+                let felt = pinged && self.take();
+                if !felt {
+                    ready!(timer.as_mut().poll(cx));
+                }
+                if pinged && !felt && !unheard() {
+                    return Poll::Ready(());
+                }
+                pinged = !pinged && !self.take();
+                if pinged {
+                    ping();
+                }
+                let next = if pinged { patience } else { interval };
+                timer.as_mut().reset(Instant::now() + next);
             }
-            ping();
-            if timeout(patience, self.felt()).await.is_err() && !unheard() {
-                return;
-            }
-        }
-    }
-
-    async fn felt(&self) {
-        poll_fn(|_| if self.take() { Poll::Ready(()) } else { Poll::Pending }).await;
+        })
+        .await;
     }
 
     fn take(&self) -> bool {
@@ -58,7 +66,7 @@ mod tests {
     use std::cell::Cell;
 
     use futures_util::future::join;
-    use tokio::time::Instant;
+    use tokio::time::timeout;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Context as Polled,
 };
@@ -33,8 +33,8 @@ impl Streams {
     }
 
     /// Waits for `future`, and lets the streams go on meanwhile.
-    pub(crate) async fn beside<T>(&self, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
+    /// Pinned by the caller: an argument would have room in an idle connection twice.
+    pub(crate) async fn beside<T>(&self, mut future: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|cx| {
             let ready = future.as_mut().poll(cx);
             if ready.is_pending() {

@@ -148,12 +148,11 @@ fn begin(
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     if let Some(listener) = gateway.listener.get() {
         let tunnel = request.extensions_mut().remove();
-        let gateway = Arc::clone(gateway);
-        let tracker = gateway.connections.clone();
-        let newcomer = Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel };
-        let connection = connection::serve(Box::new(newcomer));
-        // Boxed, so that the tasks around it do not hold it twice.
-        listener.spawn(Box::pin(tracker.track_future(connection)));
+        let (gateway, tracked) = (Arc::clone(gateway), gateway.connections.token());
+        let newcomer =
+            Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel, tracked };
+        let newcomer = Box::new(newcomer);
+        listener.spawn(move || connection::serve(newcomer));
     }
 }
 
