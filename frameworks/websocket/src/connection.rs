@@ -51,8 +51,10 @@ pub(crate) struct Newcomer {
 /// Serves a client, from the moment that hyper hands its socket over.
 pub(crate) async fn serve(newcomer: Box<Newcomer>) {
     // Boxed, so that it costs nothing once the connection stands.
-    if let Some((connection, origin)) = Box::pin(begin(newcomer)).await {
-        connection.run(origin).await;
+    let mut begun = Box::pin(begin(newcomer)).await;
+    // Borrowed: this future would keep room for what is moved out of it, too.
+    if let Some((connection, origin)) = &mut begun {
+        connection.run(origin.take()).await;
     }
 }
 
