@@ -9,7 +9,7 @@
 //! | `http` | [`http`](crate::http): `HttpFramework`, `HttpApp` | yes |
 //! | `websocket` | [`websocket`](crate::websocket): `WebSocketFramework`, `WebSocketApp` | yes |
 //! | `grpc` | [`grpc`](crate::grpc): `GrpcFramework`, `GrpcApp` | yes |
-//! | any of these | [`listener`](crate::listener): what serves them, with its limits and TLS | yes |
+//! | any of these | [`listener`]: what serves them, with its limits and TLS | yes |
 //! | `amqp` | [`amqp`](crate::amqp): `AmqpFramework`, `AmqpApp` | yes |
 //! | `admin` | [`admin`](crate::admin): `AdminFramework`, a port that tells how the process is | yes |
 //! | `embedded` | the in-memory AMQP broker for development and tests | no |
