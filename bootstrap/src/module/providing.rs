@@ -92,7 +92,7 @@ impl ModuleBuilder<'_> {
     }
 
     /// Promises a `T` that is fetched at run time: a before-hook puts it in with
-    /// [`Container::insert`]. `when` ends the sentence "it comes …" in the report of a start where
+    /// [`Container::insert`](crate::container::Container::insert). `when` ends the sentence "it comes …" in the report of a start where
     /// it has not come: `"with the answer of the licence server"`.
     pub fn expects<T: ?Sized + Send + Sync + 'static>(
         &mut self,

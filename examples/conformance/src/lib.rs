@@ -16,6 +16,7 @@ pub fn bootstrap() -> Bootstrap {
         .load(WebSocketFramework::new().configure(WebSocketSettings {
             path: "/echo".to_owned(),
             max_message_size: LARGEST_MESSAGE,
+            max_frame_size: LARGEST_MESSAGE,
             ..WebSocketSettings::default()
         }))
         .load(GrpcFramework::new())

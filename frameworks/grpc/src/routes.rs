@@ -49,7 +49,7 @@ impl GrpcRoutes {
     /// Serves a service that tonic generated, bare or with interceptors:
     /// `s.service(GreeterServer::new(MyGreeter))`. Where an operation has one of its methods, the
     /// operation answers. The same middleware, guards and interceptors stand around it as around
-    /// operations; it is listed as `package.Service/*`. The call's [`Context`], its
+    /// operations; it is listed as `package.Service/*`. The call's [`Context`](polyport_bootstrap::Context), its
     /// [`RequestId`](polyport_bootstrap::operation::RequestId) and the peer's address are among
     /// the request's extensions.
     ///

@@ -20,6 +20,7 @@ use crate::{
     call::{Calls, Dispatch},
     client::Client,
     clock::{Clock, State, Times},
+    control::ControlFrames,
     io::{Io, Socket, Version},
     limits::{Limits, unless_zero},
     load::Load,
@@ -145,6 +146,7 @@ impl Connections {
 struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
+    control_frames: u32,
 }
 
 impl Protocols {
@@ -164,10 +166,13 @@ impl Protocols {
             .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
             .keep_alive_interval(unless_zero(limits.http2.keep_alive))
             .keep_alive_timeout(limits.http2.keep_alive_timeout);
-        Self { http1, http2 }
+        Self { http1, http2, control_frames: limits.http2.control_frames }
     }
 
-    fn begin(&self, version: Version, io: Io, calls: Calls) -> Http {
+    fn begin(&self, version: Version, mut io: Io, calls: Calls) -> Http {
+        if version == Version::Http2 && self.control_frames > 0 {
+            io.limit(ControlFrames::new(self.control_frames));
+        }
         let io = TokioIo::new(io);
         match version {
             Version::Http1 => Http::One(self.http1.serve_connection(io, calls).with_upgrades()),

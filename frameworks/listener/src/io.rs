@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::{admission::Place, bind::Stream, load::Load};
+use crate::{admission::Place, bind::Stream, control::ControlFrames, load::Load};
 
 /// A client's socket. It tells its connection's load what has come in, what was written, and
 /// whether something is left to write: hyper writes all that it has until the socket is full, so
@@ -121,6 +121,8 @@ impl AsyncWrite for Socket {
 pub(crate) struct Io {
     layer: Layer,
     beginning: Beginning,
+    /// Where HTTP/2 is spoken and its control frames are limited.
+    control: Option<Box<ControlFrames>>,
 }
 
 /// With encryption or without.
@@ -151,11 +153,11 @@ pub(crate) enum Version {
 
 impl Io {
     pub(crate) fn plain(socket: Socket) -> Self {
-        Self { layer: Layer::Plain(socket), beginning: Beginning::default() }
+        Self { layer: Layer::Plain(socket), beginning: Beginning::default(), control: None }
     }
 
     pub(crate) fn tls(stream: TlsStream<Socket>) -> Self {
-        Self { layer: Layer::Tls(Box::new(stream)), beginning: Beginning::default() }
+        Self { layer: Layer::Tls(Box::new(stream)), beginning: Beginning::default(), control: None }
     }
 
     /// Lets go of what only HTTP needs; its first bytes are long read.
@@ -165,6 +167,11 @@ impl Io {
             Layer::Tls(stream) => stream.get_mut().0.load = None,
         }
         self.layer
+    }
+
+    /// Ends the connection where more control frames of HTTP/2 come than are admitted.
+    pub(crate) fn limit(&mut self, control: ControlFrames) {
+        self.control = Some(Box::new(control));
     }
 
     /// Reads until the first bytes tell the version; none if the peer has left before.
@@ -210,6 +217,10 @@ impl Beginning {
     }
 }
 
+fn flooded() -> io::Error {
+    io::Error::other("too many control frames of HTTP/2, see limits.http2.control_frames")
+}
+
 impl AsyncRead for Io {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -220,10 +231,16 @@ impl AsyncRead for Io {
         if this.beginning.taken < this.beginning.length && this.beginning.take(buffer) {
             return Poll::Ready(Ok(()));
         }
-        match &mut this.layer {
+        let before = buffer.filled().len();
+        let read = match &mut this.layer {
             Layer::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
             Layer::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
+        };
+        let admitted = this.control.as_mut().is_none_or(|control| {
+            let came = &buffer.filled()[before..];
+            control.admit(came)
+        });
+        if admitted { read } else { Poll::Ready(Err(flooded())) }
     }
 }
 

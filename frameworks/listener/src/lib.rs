@@ -44,6 +44,7 @@ mod call;
 mod client;
 mod clock;
 mod connection;
+mod control;
 mod error;
 mod forwarded;
 mod handler;

@@ -77,6 +77,10 @@ pub struct Http2Limits {
     /// connection with GOAWAY (ENHANCE_YOUR_CALM). Stops "rapid reset" (CVE-2023-44487). Default
     /// 20; 0 allows none.
     pub pending_resets: usize,
+    /// How many PING, SETTINGS, RST_STREAM and empty DATA frames a connection may bring within a
+    /// second; with more it is closed. Stops floods of frames that cost their sender nothing and
+    /// have to be answered, or looked at (CVE-2019-9512, 9515, 9518). Default 1000.
+    pub control_frames: u32,
     /// After what silence the peer is sent a PING, so that dead ones are noticed. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
@@ -108,6 +112,7 @@ impl Default for Http2Limits {
         Self {
             streams: 200,
             pending_resets: 20,
+            control_frames: 1_000,
             keep_alive: Duration::from_secs(60),
             keep_alive_timeout: Duration::from_secs(20),
         }

@@ -62,7 +62,7 @@ async fn a_rapid_reset_ends_the_connection_and_costs_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_flood_of_pings_and_settings_is_answered_and_costs_nobody_else() {
+async fn a_flood_of_pings_and_settings_is_cut_and_costs_nobody_else() {
     let (_shared, server) = serve_with(hello(), limited(Limits::default())).await;
     let mut good = Raw::connect(at(&server)).await;
     let bad = RawHttp2::connect(at(&server), &[]).await;
@@ -76,8 +76,21 @@ async fn a_flood_of_pings_and_settings_is_answered_and_costs_nobody_else() {
     for _ in 0..100 {
         assert_eq!(good.get("/").await.body, "hello");
     }
-    flooding.abort();
-    drinking.abort();
+    within(flooding).await.unwrap();
+    let _ = within(drinking).await.unwrap();
+    eventually("it is cut", || server.connections() == 1).await;
+}
+
+#[tokio::test]
+async fn control_frames_below_their_limit_are_answered() {
+    let (_shared, server) = serve_with(hello(), limited(Limits::default())).await;
+    let mut client = RawHttp2::connect(at(&server), &[]).await;
+    client.write(&frame(PING, 0, 0, &[1; 8]).repeat(900)).await;
+    for _ in 0..900 {
+        assert_eq!(client.next(PING).await.flags & ACK, ACK);
+    }
+    client.write(&get_frame(1)).await;
+    assert_eq!(client.next(HEADERS).await.stream, 1);
 }
 
 #[tokio::test]

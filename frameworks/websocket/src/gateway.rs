@@ -147,6 +147,6 @@ impl Gateway {
             .read_buffer_size(self.settings.read_buffer_size)
             .write_buffer_size(self.settings.write_buffer_size)
             .max_message_size(largest)
-            .max_frame_size(largest)
+            .max_frame_size(Some(self.settings.max_frame_size))
     }
 }

@@ -76,6 +76,10 @@ pub struct WebSocketSettings {
     /// one closes the connection with 1009. Default 1 MiB.
     #[garde(range(min = 1))]
     pub max_message_size: usize,
+    /// The largest single frame of one, in bytes; a larger one closes the connection with 1009
+    /// before its payload is read. Default 1 MiB, as the message.
+    #[garde(range(min = 125))]
+    pub max_frame_size: usize,
     /// How many messages may wait for a client that reads slowly, so that one costs little memory
     /// and never holds up anybody else; default 256. What happens at one more, `slow_consumer`
     /// says.
@@ -171,6 +175,7 @@ impl Default for WebSocketSettings {
             envelope: EnvelopeStyle::default(),
             timeout: Duration::from_secs(30),
             max_message_size: 1 << 20,
+            max_frame_size: 1 << 20,
             send_queue: 256,
             slow_consumer: SlowConsumer::default(),
             origins: Vec::new(),

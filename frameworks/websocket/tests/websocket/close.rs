@@ -75,6 +75,21 @@ async fn every_violation_has_its_code() {
 }
 
 #[tokio::test]
+async fn a_frame_that_is_too_big_is_refused_with_1009_before_its_payload_comes() {
+    let app =
+        chat(crate::support::Chat::new()).config("websocket.max_frame_size", 1_000).await.unwrap();
+    let mut client = Raw::connect(address(&app)).await;
+    client.upgrade().await;
+    client.write(masked(0x01, &[b'x'; 100])).await;
+    // A head alone: 1,001 bytes are to come.
+    client.write(vec![0x80, 0x80 | 126, 0x03, 0xe9, 0, 0, 0, 0]).await;
+    within(client.0.shutdown()).await.unwrap();
+    let rest = client.rest().await;
+    assert_eq!(rest[2..4], 1009_u16.to_be_bytes());
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_big_is_refused_with_1009() {
     let app = chat(crate::support::Chat::new())
         .config("websocket.max_message_size", 100_000)
