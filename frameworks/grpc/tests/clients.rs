@@ -16,15 +16,20 @@ use polyport_bootstrap::{
     testing::{TestApp, TestBootstrap, create_bootstrap},
 };
 use polyport_grpc::{
-    GrpcApp, GrpcChannel, GrpcClientSettings, GrpcClients, GrpcFramework, GrpcModule,
-    GrpcOperations, OrFault, fault_from_status, testing::GrpcTest,
+    GrpcApp, GrpcChannel, GrpcClientSettings, GrpcClients, GrpcFramework, GrpcKeepAlive,
+    GrpcModule, GrpcOperations, OrFault, fault_from_status, testing::GrpcTest,
 };
 use polyport_proto::helloworld::{
     HelloReply, HelloRequest, greeter_client::GreeterClient, greeter_server::GreeterServer,
 };
 use serde_json::{Value, json};
 use support::{Gate, Greeting, SAY_HELLO, Serves, TonicGreeter, address, named, soon};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::Instant,
+};
 use tonic::{Code, Request as Call, Status, transport::Server};
 
 #[derive(Provide)]
@@ -370,6 +375,40 @@ async fn a_call_of_which_anything_was_sent_is_never_repeated() {
     let status = soon(call).await.expect("no panic").expect_err("it was lost");
     assert_eq!(status.code(), Code::Unavailable);
     assert!(server.says.try_recv().is_err(), "it was sent twice");
+}
+
+/// A way to `to` that carries nothing any more once it is frozen, and stays open.
+async fn freezable(to: SocketAddr, frozen: Arc<Notify>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("is bound");
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.expect("a client");
+        let mut far = TcpStream::connect(to).await.expect("is there");
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            () = frozen.notified() => std::future::pending().await,
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_call_to_who_answers_no_pings_ends_before_its_deadline() {
+    let (back, _says) = back().await;
+    let frozen = Arc::new(Notify::new());
+    let short = Duration::from_millis(100);
+    let settings = GrpcClientSettings {
+        deadline: Duration::from_secs(3600),
+        keep_alive: GrpcKeepAlive { interval: short, timeout: short, ..GrpcKeepAlive::default() },
+        ..at(&[freezable(address(&back), Arc::clone(&frozen)).await])
+    };
+    let mut client = GreeterClient::new(GrpcChannel::open("back", &settings).expect("it fits"));
+    assert_eq!(client.say_hello(named("x")).await.expect("answered").into_inner().message, "none");
+    let call = tokio::spawn(async move { client.say_hello(named("forever")).await });
+    frozen.notify_one();
+    let status = soon(call).await.expect("no panic").expect_err("the other side is silent");
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    drop(back);
 }
 
 #[tokio::test]
