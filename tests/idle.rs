@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "the tests of start and stop use the rest")]
-#[path = "lifecycle/program.rs"]
+#[path = "common/program.rs"]
 mod program;
 
 use std::{net::SocketAddr, process::Command, time::Duration};

@@ -19,7 +19,7 @@ mod behaved;
 #[path = "../http2/frames.rs"]
 mod http2;
 #[allow(dead_code, reason = "the tests of start and stop use the rest")]
-#[path = "../lifecycle/program.rs"]
+#[path = "../common/program.rs"]
 mod program;
 
 use std::{fs, net::SocketAddr, process::Command, time::Duration};

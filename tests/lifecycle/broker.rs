@@ -1,8 +1,9 @@
 //! Every stage of the start and the stop × `kill -9` of RabbitMQ.
 
 use crate::{
+    owned::Owned,
     program::{Ended, Gate, Program},
-    rabbitmq::{Owned, Queue},
+    rabbitmq::Queue,
 };
 
 /// Places of the start before anything is consumed, and the stage that finds the broker dead.

@@ -8,7 +8,11 @@ mod blocked;
 mod broker;
 mod faults;
 mod messages;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../common/rabbitmq.rs"]
+mod owned;
 mod peers;
+#[path = "../common/program.rs"]
 mod program;
 mod rabbitmq;
 mod signals;

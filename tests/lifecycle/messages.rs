@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crate::{
+    owned::shared,
     program::{Gate, Program, answer, connect, within},
-    rabbitmq::{Queue, shared},
+    rabbitmq::Queue,
 };
 
 /// What one queue of a program brings along.

@@ -1,0 +1,27 @@
+//! A cluster that loses the node on which a queue is led.
+
+use crate::{
+    faults::blocking,
+    load::{Load, QUORUM},
+    rabbitmq::Cluster,
+    rounds,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_three_nodes_that_loses_the_leader_of_a_queue_loses_nothing() {
+    let Some(mut cluster) = blocking!(Cluster::start()) else { return };
+    let load = Load::start(&cluster.urls(), &[QUORUM]).await;
+    load.until_served().await;
+    let mut asked = 0;
+    for round in 1..=rounds() {
+        let leader = blocking!(cluster.leader_of(QUORUM, asked));
+        cluster.nodes[leader].kill();
+        // The other two go on.
+        load.until_served().await;
+        blocking!(cluster.nodes[leader].restart());
+        asked = (leader + 1) % cluster.nodes.len();
+        load.until_served().await;
+        eprintln!("leader killed, round {round}: {}", load.ledger.figures());
+    }
+    load.finish(&format!("{} × leader killed, three nodes", rounds())).await;
+}
