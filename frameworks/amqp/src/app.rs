@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use crate::{
     broker::Broker,
-    monitor::{AmqpState, Monitor},
+    monitor::Monitor,
     publisher::{Message, PublishError, Publisher},
+    state::AmqpState,
 };
 
 /// The handle of an AMQP framework: publishes, and tells how the connection does. A cheap handle;

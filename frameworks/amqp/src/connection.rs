@@ -55,6 +55,7 @@ impl Link {
         broker: &Broker,
         purpose: &str,
         settings: &AmqpSettings,
+        on_blocked: impl Fn(Option<String>) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let deadline = Instant::now() + settings.connect_timeout;
         let silent = |_| OpenError::Silent(settings.connect_timeout);
@@ -65,7 +66,7 @@ impl Link {
         let socket = KillSwitch(stream.try_clone()?);
         let handshake = handshake(broker.uri(settings.heartbeat), stream, purpose);
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
-        let (lost, watcher) = watch_over(&connection);
+        let (lost, watcher) = watch_over(&connection, on_blocked);
         Ok(Self { connection, lost, _watcher: watcher, _socket: socket })
     }
 
@@ -135,11 +136,14 @@ fn take(stream: &Mutex<Option<StdTcpStream>>) -> io::Result<AsyncTcpStream<Guard
 
 type Lost = watch::Receiver<Option<String>>;
 
-fn watch_over(connection: &Connection) -> (Lost, AbortOnDropHandle<()>) {
+fn watch_over(
+    connection: &Connection,
+    on_blocked: impl Fn(Option<String>) + Send + 'static,
+) -> (Lost, AbortOnDropHandle<()>) {
     let (sender, lost) = watch::channel(None);
     let (events, status) = (connection.events_listener(), connection.status().clone());
     let watcher = tokio::spawn(async move {
-        let reason = until_lost(events, status).await;
+        let reason = until_lost(events, status, on_blocked).await;
         sender.send_replace(Some(reason));
     });
     (lost, AbortOnDropHandle::new(watcher))
@@ -148,6 +152,7 @@ fn watch_over(connection: &Connection) -> (Lost, AbortOnDropHandle<()>) {
 async fn until_lost(
     events: impl Stream<Item = Event> + Send + 'static,
     status: ConnectionStatus,
+    on_blocked: impl Fn(Option<String>),
 ) -> String {
     let mut events = Box::pin(events);
     let mut last = "the broker closed the connection".to_owned();
@@ -156,9 +161,11 @@ async fn until_lost(
             Ok(Some(Event::Error(error))) => last = describe(&error),
             Ok(Some(Event::ConnectionBlocked(reason))) => {
                 tracing::warn!(reason, "the broker takes no messages now");
+                on_blocked(Some(reason));
             }
             Ok(Some(Event::ConnectionUnblocked)) => {
                 tracing::info!("the broker takes messages again");
+                on_blocked(None);
             }
             Ok(None) => break,
             Ok(Some(_)) | Err(_) => {}

@@ -33,7 +33,13 @@ pub(crate) enum DialError {
 impl Dialer {
     /// Connects once, without a word about topology.
     pub(crate) async fn connect(&self, side: Side) -> Result<Link, OpenError> {
-        let link = Link::open(&self.broker, side.as_str(), &self.settings).await?;
+        let monitor = Arc::clone(&self.monitor);
+        let on_blocked = move |reason| {
+            if side == Side::Publish {
+                monitor.set_blocked(reason);
+            }
+        };
+        let link = Link::open(&self.broker, side.as_str(), &self.settings, on_blocked).await?;
         self.monitor.set_frame_max(link.frame_max());
         Ok(link)
     }

@@ -14,7 +14,7 @@ use crate::{
     app::AmqpApp,
     consumer::{Consumer, Shared},
     fan_out::Channels,
-    monitor::Monitor,
+    monitor::{Monitor, Voices},
     publisher::Publisher,
     routes::AmqpRoutes,
     settings::{AmqpSettings, BrokerHealth},
@@ -108,9 +108,9 @@ impl Framework for AmqpFramework {
 
         let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
         let core = context.core();
-        let indicator = context.health().indicator(core.title());
-        let indicator = indicator.critical(settings.health == BrokerHealth::Required);
-        let monitor = Arc::new(Monitor::new(indicator, consumes));
+        let required = settings.health == BrokerHealth::Required;
+        let voices = Voices::new(context.health(), &core.title(), required);
+        let monitor = Arc::new(Monitor::new(voices, consumes));
         let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);

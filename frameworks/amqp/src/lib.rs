@@ -35,6 +35,7 @@ mod publisher;
 mod routes;
 mod settings;
 mod source;
+mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topology;
@@ -43,8 +44,8 @@ mod transport;
 pub use app::AmqpApp;
 pub use delivery::Delivery;
 pub use framework::AmqpFramework;
-pub use monitor::AmqpState;
 pub use publisher::{Message, PublishError};
 pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
 pub use settings::{AmqpSettings, BrokerHealth, RetrySettings};
+pub use state::{AmqpState, Blocked};
 pub use topology::{Exchange, ExchangeKind, Queue};

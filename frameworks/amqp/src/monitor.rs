@@ -1,12 +1,11 @@
 //! What is known of the connections, for health, logs and application code.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::SystemTime,
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use polyport_bootstrap::Indicator;
+use polyport_bootstrap::{Health, Indicator};
 use tokio::sync::watch;
+
+use crate::state::{AmqpState, Blocked};
 
 /// What one connection is for. A broker that runs out of memory stops reading from connections
 /// that publish, so that acknowledgements need another.
@@ -25,45 +24,47 @@ impl Side {
     }
 }
 
-/// Whether the broker is connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AmqpState {
-    /// Whether every connection that is needed is up.
-    pub connected: bool,
-    /// Since when this is so.
-    pub since: SystemTime,
-    /// Why it is not connected: the last error.
-    pub reason: Option<String>,
-    /// How often a new connection was tried in vain since it was lost.
-    pub attempts: u32,
-}
-
-/// The state of both connections; tells [`Health`](polyport_bootstrap::Health).
+/// The state of both connections; tells [`Health`].
 #[derive(Debug)]
 pub(crate) struct Monitor {
-    indicator: Indicator,
+    voices: Voices,
     sides: watch::Sender<[Option<String>; 2]>,
     state: watch::Sender<AmqpState>,
+    blocked: watch::Sender<Option<Blocked>>,
     frame_max: AtomicU32,
+}
+
+/// What health is told by.
+#[derive(Debug)]
+pub(crate) struct Voices {
+    /// Whether the broker is connected.
+    connected: Indicator,
+    /// Whether it takes messages.
+    publishing: Indicator,
+}
+
+impl Voices {
+    /// Those of the framework that reports call `title`; `required` is whether the process is not
+    /// ready without the broker. One that takes no messages only degrades it.
+    pub(crate) fn new(health: &Health, title: &str, required: bool) -> Self {
+        Self {
+            connected: health.indicator(title).critical(required),
+            publishing: health.indicator(format!("{title} publishing")).critical(false),
+        }
+    }
 }
 
 impl Monitor {
     /// Neither side is up yet; the consuming one counts only where something is consumed.
-    pub(crate) fn new(indicator: Indicator, consumes: bool) -> Self {
-        let reason = "not connected yet".to_owned();
-        indicator.down(&reason);
-        let state = AmqpState {
-            connected: false,
-            since: SystemTime::now(),
-            reason: Some(reason.clone()),
-            attempts: 0,
-        };
-        let consume = consumes.then(|| reason.clone());
+    pub(crate) fn new(voices: Voices, consumes: bool) -> Self {
+        const NOT_YET: &str = "not connected yet";
+        voices.connected.down(NOT_YET);
+        let consume = consumes.then(|| NOT_YET.to_owned());
         Self {
-            indicator,
-            sides: watch::Sender::new([Some(reason), consume]),
-            state: watch::Sender::new(state),
+            voices,
+            sides: watch::Sender::new([Some(NOT_YET.to_owned()), consume]),
+            state: watch::Sender::new(AmqpState::unconnected(NOT_YET)),
+            blocked: watch::Sender::new(None),
             // AMQP 0-9-1 lets a broker ask for less; RabbitMQ's default until it has spoken.
             frame_max: AtomicU32::new(128 * 1024),
         }
@@ -75,6 +76,9 @@ impl Monitor {
 
     pub(crate) fn down(&self, side: Side, reason: String) {
         self.set(side, Some(reason));
+        if side == Side::Publish {
+            self.set_blocked(None);
+        }
     }
 
     /// Counts a vain attempt to connect.
@@ -85,6 +89,25 @@ impl Monitor {
 
     pub(crate) fn state(&self) -> watch::Receiver<AmqpState> {
         self.state.subscribe()
+    }
+
+    /// Whether the broker has asked for nothing to be published, to wait for changes. A connection
+    /// that is lost is not blocked any more.
+    #[allow(dead_code, reason = "the publisher holds messages back by it")]
+    pub(crate) fn blocked(&self) -> watch::Receiver<Option<Blocked>> {
+        self.blocked.subscribe()
+    }
+
+    /// The broker takes no messages, for this reason, or takes them again.
+    pub(crate) fn set_blocked(&self, reason: Option<String>) {
+        tell(&self.voices.publishing, reason.as_deref());
+        let blocked = reason.map(Blocked::now);
+        self.state.send_if_modified(|state| {
+            let changes = state.blocked.is_some() || blocked.is_some();
+            state.blocked.clone_from(&blocked);
+            changes
+        });
+        self.blocked.send_replace(blocked);
     }
 
     /// Why the publishing connection is down, if it is.
@@ -106,28 +129,22 @@ impl Monitor {
         self.sides.send_modify(|sides| {
             sides[side as usize] = trouble;
             let reason = sides.iter().flatten().next().cloned();
-            match &reason {
-                None => self.indicator.up(),
-                Some(reason) => self.indicator.down(reason),
-            }
-            self.state.send_modify(|state| *state = next(state, reason));
+            tell(&self.voices.connected, reason.as_deref());
+            self.state.send_modify(|state| state.set_trouble(reason));
         });
     }
 }
 
-fn next(state: &AmqpState, reason: Option<String>) -> AmqpState {
-    let connected = reason.is_none();
-    AmqpState {
-        connected,
-        since: if connected == state.connected { state.since } else { SystemTime::now() },
-        attempts: if connected { 0 } else { state.attempts },
-        reason,
+fn tell(indicator: &Indicator, trouble: Option<&str>) {
+    match trouble {
+        None => indicator.up(),
+        Some(reason) => indicator.down(reason),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use polyport_bootstrap::Health;
+    use polyport_bootstrap::{Health, HealthStatus};
 
     use super::*;
 
@@ -135,7 +152,7 @@ mod tests {
     fn it_is_connected_when_both_sides_are() {
         let health = Health::default();
         health.set_serving(true);
-        let monitor = Monitor::new(health.indicator("amqp"), true);
+        let monitor = Monitor::new(Voices::new(&health, "amqp", true), true);
         assert!(!health.readiness().ready);
         monitor.up(Side::Publish);
         assert!(!monitor.state().borrow().connected);
@@ -154,8 +171,28 @@ mod tests {
 
     #[test]
     fn without_consumers_the_publishing_side_is_all() {
-        let monitor = Monitor::new(Health::default().indicator("amqp"), false);
+        let monitor = Monitor::new(Voices::new(&Health::default(), "amqp", true), false);
         monitor.up(Side::Publish);
         assert!(monitor.state().borrow().connected);
+    }
+
+    #[test]
+    fn a_broker_that_takes_no_messages_degrades_until_it_does_or_is_lost() {
+        let health = Health::default();
+        health.set_serving(true);
+        let monitor = Monitor::new(Voices::new(&health, "amqp", true), false);
+        monitor.up(Side::Publish);
+        monitor.set_blocked(Some("low on memory".to_owned()));
+        let readiness = health.readiness();
+        assert_eq!((readiness.ready, readiness.status), (true, HealthStatus::Degraded));
+        let reason = readiness.reason.expect("a reason");
+        assert!(reason.contains("amqp publishing") && reason.contains("low on memory"), "{reason}");
+        let told = monitor.blocked().borrow().clone().expect("blocked");
+        assert_eq!(told.reason, "low on memory");
+        assert_eq!(monitor.state().borrow().blocked.as_ref(), Some(&told));
+        monitor.down(Side::Publish, "cut".to_owned());
+        monitor.up(Side::Publish);
+        assert!(monitor.blocked().borrow().is_none() && monitor.state().borrow().blocked.is_none());
+        assert_eq!(health.readiness().status, HealthStatus::Up);
     }
 }

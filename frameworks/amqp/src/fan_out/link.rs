@@ -37,7 +37,7 @@ pub(crate) enum JoinError {
 impl Joined {
     /// Connects and joins: from now on the instance gets what is sent.
     pub(crate) async fn join(dialer: &Dialer, exchange: &str) -> Result<Self, JoinError> {
-        let link = Link::open(&dialer.broker, PURPOSE, &dialer.settings).await?;
+        let link = Link::open(&dialer.broker, PURPOSE, &dialer.settings, drop).await?;
         let channel = link.channel().await?;
         match consume(&channel, exchange).await {
             Ok(deliveries) => Ok(Self { link, channel, deliveries }),
