@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 /// The URL of the one that the tests share. `None` where there is none and need not be.
@@ -56,6 +57,19 @@ impl Owned {
     /// Starts it, on the ports and with the data that it had.
     pub(crate) fn restart(&mut self) {
         self.url = run(&mut script("start", &self.name)).trim().to_owned();
+    }
+
+    /// Waits until a new quorum queue is on disk. RabbitMQ (3.10, ra 2.0) writes the register of
+    /// such queues behind: one that is killed in the first seconds of a queue's life has forgotten
+    /// its log, and never elects a leader again.
+    pub(crate) async fn until_kept(&self, queue: &str) {
+        let node = format!("polyport-{}@localhost", self.name);
+        let data = self.files().join("data").join(&node).join("quorum").join(&node);
+        let mut check = tokio::time::interval(Duration::from_millis(50));
+        let is_in = |bytes: Vec<u8>| bytes.windows(queue.len()).any(|part| part == queue.as_bytes());
+        while !std::fs::read(data.join("names.dets")).is_ok_and(is_in) {
+            check.tick().await;
+        }
     }
 
     /// SIGKILL: nothing is closed in order, and nothing said to anybody.

@@ -29,6 +29,7 @@ async fn under_load(what: &str, mut fault: impl AsyncFnMut(&mut Owned, &Load)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_and_started_again_loses_nothing() {
     under_load("kill -9 and restart", async |broker, load| {
+        broker.until_kept(QUORUM).await;
         broker.kill();
         load.until_connected(false).await;
         blocking!(broker.restart());

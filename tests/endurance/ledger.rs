@@ -141,7 +141,7 @@ impl fmt::Display for Figures {
         let twice: usize = self.duplicates.values().sum();
         write!(
             f,
-            "{} sent, {} confirmed, {} lost; {} not sent, of these {} came; {} unknown; {twice} \
+            "{} sent, {} confirmed, {} of them not come; {} not sent, {} of them come; {} unknown; {twice} \
              handled more than once",
             self.sent, self.confirmed, self.lost, self.not_sent, self.denied, self.unknown,
         )
