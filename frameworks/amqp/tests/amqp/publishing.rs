@@ -21,7 +21,7 @@ on_both_brokers! {
 async fn publisher(broker: &TestBroker, queue: &str) -> (TestApp, AmqpApp) {
     let declared = queue.to_owned();
     let app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
-    let app = app.config("amqp.publish_timeout", "2s").await.expect("starts");
+    let app = app.config("amqp.publish.timeout", "2s").await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     (app, amqp)
 }
