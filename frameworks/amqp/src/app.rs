@@ -51,7 +51,14 @@ impl AmqpApp {
         monitor: Arc<Monitor>,
         embedded: bool,
     ) -> Self {
-        Self(Arc::new(Inner { core, publisher, requester, monitor, broker: OnceLock::new(), embedded }))
+        Self(Arc::new(Inner {
+            core,
+            publisher,
+            requester,
+            monitor,
+            broker: OnceLock::new(),
+            embedded,
+        }))
     }
 
     /// Publishes `value` as JSON: persistent, with a new message id. Ready when the broker has

@@ -17,7 +17,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
-    AmqpApp, AmqpSettings, Message, broker::Broker, connection::Link, headers, publisher::Outgoing,
+    AmqpApp, AmqpSettings, Message,
+    broker::Broker,
+    connection::Link,
+    headers,
+    publisher::Outgoing,
     request::{REPLY_TO, fault_of},
 };
 

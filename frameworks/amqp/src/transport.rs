@@ -65,7 +65,14 @@ enum Stage {
 impl AmqpTransport {
     pub(crate) fn new(parts: Parts) -> Self {
         let flush = CancellationToken::new();
-        Self { parts, publisher: None, requests: None, fan_outs: Vec::new(), flush, stage: Stage::Idle }
+        Self {
+            parts,
+            publisher: None,
+            requests: None,
+            fan_outs: Vec::new(),
+            flush,
+            stage: Stage::Idle,
+        }
     }
 
     fn shared(&self) -> &Shared {

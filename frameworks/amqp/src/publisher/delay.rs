@@ -86,7 +86,9 @@ impl Delays {
             return Ok(step.name());
         }
         let declared = timeout(patience.unwrap_or(ANSWER), self.declare(&step, patience.is_some()));
-        declared.await.unwrap_or_else(|_| Err(unmade(&step, "the broker does not answer in time")))?;
+        declared
+            .await
+            .unwrap_or_else(|_| Err(unmade(&step, "the broker does not answer in time")))?;
         Ok(step.name())
     }
 

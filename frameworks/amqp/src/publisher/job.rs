@@ -44,7 +44,7 @@ pub(super) struct Job {
     /// Whether the broker closed what it was unconfirmed on: it may be the reason.
     pub(super) suspect: bool,
     waiting: Waiting,
-    _room: Room,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Job {
     }
 
     fn of(message: Outgoing, room: Room, waiting: Waiting) -> Self {
-        Self { message, sequence: 0, sendings: 0, suspect: false, waiting, _room: room }
+        Self { message, sequence: 0, sendings: 0, suspect: false, waiting, room }
     }
 
     /// Whether it is to be sent: its caller has not left, nor given up.
@@ -94,6 +94,8 @@ impl Job {
     }
 
     pub(super) fn finish(self, outcome: Outcome) {
+        // Whoever is told finds room for the next one.
+        drop(self.room);
         match self.waiting {
             // Nobody is told where the caller has left.
             Waiting::Caller(answer, _) => drop(answer.send(outcome)),

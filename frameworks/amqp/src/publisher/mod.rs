@@ -122,7 +122,9 @@ impl Publisher {
         for is_last in [false, true] {
             message.exchange = self.delays.step(&target, delay, patience).await?;
             match self.publish_as(mode, message.clone()).await {
-                Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. }) if !is_last => {
+                Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. })
+                    if !is_last =>
+                {
                     self.delays.forget(&target, delay);
                 }
                 outcome => return outcome,
@@ -176,9 +178,11 @@ impl Publisher {
         match timeout_at(deadline, receipt).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) if stage.withdraw() => Err(stopped()),
-            Err(_) if stage.withdraw() => Err(not_connected(self.obstacle().unwrap_or_else(|| {
-                "the broker confirms the messages before it too slowly".to_owned()
-            }))),
+            Err(_) if stage.withdraw() => {
+                Err(not_connected(self.obstacle().unwrap_or_else(|| {
+                    "the broker confirms the messages before it too slowly".to_owned()
+                })))
+            }
             Ok(Err(_)) | Err(_) => Err(PublishError::TimedOut { after: self.timeout }),
         }
     }

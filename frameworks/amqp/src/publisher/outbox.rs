@@ -62,7 +62,8 @@ mod tests {
     use super::*;
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
-        let settings = PublishSettings { outbox: messages, outbox_bytes: bytes, ..Default::default() };
+        let settings =
+            PublishSettings { outbox: messages, outbox_bytes: bytes, ..Default::default() };
         Outbox::new(&settings)
     }
 

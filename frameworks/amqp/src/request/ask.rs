@@ -29,9 +29,7 @@ impl Ask {
         (ask, receipt, stage)
     }
 
-    pub(super) fn for_items(
-        message: Outgoing,
-    ) -> (Self, mpsc::UnboundedReceiver<Outcome>, Stage) {
+    pub(super) fn for_items(message: Outgoing) -> (Self, mpsc::UnboundedReceiver<Outcome>, Stage) {
         let (answer, receipt) = mpsc::unbounded_channel();
         let (ask, stage) = Self::of(message, Answer::Items(answer));
         (ask, receipt, stage)

@@ -1,5 +1,8 @@
 use bytes::Bytes;
-use lapin::{BasicProperties, types::{AMQPValue, ShortString}};
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, ShortString},
+};
 use polyport_bootstrap::{Error, Fault, FaultKind, wire::EnvelopeStyle};
 use serde::de::DeserializeOwned;
 

@@ -151,7 +151,9 @@ impl RequestTask {
             let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
             let fault = Fault::unavailable(
                 "NO_SUCH_QUEUE",
-                format!("no queue takes the request (exchange \"{exchange}\", routing key \"{key}\")"),
+                format!(
+                    "no queue takes the request (exchange \"{exchange}\", routing key \"{key}\")"
+                ),
             );
             self.pending.refuse(&message.delivery.properties, fault);
         }

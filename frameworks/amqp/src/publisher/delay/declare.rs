@@ -70,7 +70,8 @@ impl Step {
         let channel = link.channel().await?;
         self.expect_target(&channel).await?;
         // Without a queue it would take messages and lose them, and so goes with its queue.
-        let options = ExchangeDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
+        let options =
+            ExchangeDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
         let (kind, none) = (ExchangeKind::Fanout, FieldTable::default());
         answered(channel.exchange_declare(self.name(), kind, options, none)).await?;
         let options = QueueDeclareOptions::durable();
@@ -90,6 +91,8 @@ impl Step {
         answered(channel.exchange_declare(name, kind, options, FieldTable::default())).await
     }
 
+    /// Not with `x-dead-letter-strategy=at-least-once`: RabbitMQ keeps what no queue takes, and 32
+    /// such messages hold up all others for good.
     fn arguments(&self) -> FieldTable {
         let slack = i64::try_from(SLACK.as_millis()).unwrap_or(i64::MAX);
         let delay = i64::from(self.milliseconds);
@@ -98,8 +101,6 @@ impl Step {
             ("x-message-ttl", AMQPValue::LongLongInt(delay)),
             ("x-expires", AMQPValue::LongLongInt(delay.saturating_add(slack))),
             ("x-dead-letter-exchange", headers::string(self.exchange.as_str())),
-            ("x-dead-letter-strategy", headers::string("at-least-once")),
-            ("x-overflow", headers::string("reject-publish")),
         ];
         let mut table = FieldTable::default();
         for (name, value) in arguments {
