@@ -35,7 +35,7 @@ async fn publisher(
     let declared = queue.to_owned();
     let mut app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
     for (key, value) in settings {
-        app = app.config(&format!("amqp.publish.{key}"), value.clone());
+        app = app.config(format!("amqp.publish.{key}"), value.clone());
     }
     let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
@@ -121,8 +121,10 @@ async fn without_room_in_time_the_outbox_is_full_and_what_was_sent_is_unknown(
     let queue = broker.name("q");
     let settings = [("outbox", 1.into()), ("timeout", "500ms".into())];
     let (app, amqp) = publisher(&broker, &queue, &settings).await;
-    broker.proxy.freeze(true);
     let publish = |number: u8| amqp.publish("", &queue, &number);
+    publish(0).await.expect("confirmed");
+    broker.client.expect_on(&queue).await;
+    broker.proxy.freeze(true);
     let (sent, waits) = tokio::join!(publish(1), publish(2));
     assert_eq!(sent, Err(PublishError::TimedOut { after: Duration::from_millis(500) }));
     assert!(matches!(waits, Err(PublishError::OutboxFull { messages: 1, .. })), "{waits:?}");

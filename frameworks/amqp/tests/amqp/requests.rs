@@ -63,7 +63,7 @@ async fn shouting(
     let consumed = queue.clone();
     let mut app = broker.app(probe, move |routes| routes.consume(&consumed, shout));
     for (key, value) in settings {
-        app = app.config(&format!("amqp.{key}"), value.clone());
+        app = app.config(format!("amqp.{key}"), value.clone());
     }
     let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
