@@ -32,7 +32,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub(crate) struct AmqpTransport {
     parts: Parts,
     publisher: Option<AbortOnDropHandle<()>>,
-    requests: Option<AbortOnDropHandle<()>>,
+    requests: Vec<AbortOnDropHandle<()>>,
     fan_outs: Vec<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
@@ -51,7 +51,7 @@ pub(crate) struct Parts {
     /// What other frameworks send to the other instances of the application.
     pub(crate) channels: Arc<Channels>,
     /// Taken by the tasks that publish and request.
-    pub(crate) jobs: Option<(Jobs, Requests)>,
+    pub(crate) jobs: Option<(Jobs, [Requests; 2])>,
 }
 
 /// How far consuming has come.
@@ -68,7 +68,7 @@ impl AmqpTransport {
         Self {
             parts,
             publisher: None,
-            requests: None,
+            requests: Vec::new(),
             fan_outs: Vec::new(),
             flush,
             stage: Stage::Idle,
@@ -98,8 +98,10 @@ impl AmqpTransport {
     fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Link) {
         let Some((jobs, requests)) = self.parts.jobs.take() else { return };
         let task = PublisherTask::new(dialer, jobs, self.flush.clone());
-        let requests = RequestTask::new(requests, task.links(), self.flush.clone());
-        self.requests = Some(AbortOnDropHandle::new(tokio::spawn(requests.run())));
+        for requests in requests {
+            let requests = RequestTask::new(requests, task.links(), self.flush.clone());
+            self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
+        }
         self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
         self.shared().monitor.up(Side::Publish);
     }
@@ -132,10 +134,8 @@ impl AmqpTransport {
     /// Sends and confirms what was accepted, and closes the publishing connection.
     async fn close_publisher(&mut self) -> Result<()> {
         self.flush.cancel();
-        if let Some(requests) = self.requests.take() {
-            // It ends at once; what waits for a reply is told so.
-            let _ = timeout(CLOSE, requests).await;
-        }
+        // They end at once; what waits for a reply is told so.
+        let _ = timeout(CLOSE, join_all(std::mem::take(&mut self.requests))).await;
         let Some(mut publisher) = self.publisher.take() else { return Ok(()) };
         match timeout(FLUSH + CLOSE, &mut publisher).await {
             Ok(_) => Ok(()),

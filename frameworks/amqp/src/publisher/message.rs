@@ -39,6 +39,7 @@ pub struct Message {
     routing_key: String,
     body: Bytes,
     content_type: Option<String>,
+    message_type: Option<String>,
     pub(super) headers: Vec<(String, Value)>,
     message_id: Option<String>,
     correlation_id: Option<String>,
@@ -47,7 +48,6 @@ pub struct Message {
     priority: Option<u8>,
     delivery_mode: u8,
     mandatory: bool,
-    kind: Option<String>,
     app_id: Option<String>,
     pub(super) mode: Option<PublishMode>,
     pub(super) delay: Option<Duration>,
@@ -66,6 +66,7 @@ impl Message {
             routing_key: routing_key.into(),
             body: body.into(),
             content_type: None,
+            message_type: None,
             headers: Vec::new(),
             message_id: None,
             correlation_id: None,
@@ -74,7 +75,6 @@ impl Message {
             priority: None,
             delivery_mode: PERSISTENT,
             mandatory: false,
-            kind: None,
             app_id: None,
             mode: None,
             delay: None,
@@ -97,7 +97,7 @@ impl Message {
 
     /// A message whose body is `value` in protobuf's binary format, with content type
     /// `application/protobuf` and the full name of its message type as its type
-    /// ([`kind`](Self::kind)).
+    /// ([`message_type`](Self::message_type)).
     pub fn protobuf<M: prost::Message + prost::Name>(
         exchange: impl Into<String>,
         routing_key: impl Into<String>,
@@ -105,12 +105,19 @@ impl Message {
     ) -> Self {
         Self::new(exchange, routing_key, value.encode_to_vec())
             .content_type("application/protobuf")
-            .kind(M::full_name())
+            .message_type(M::full_name())
     }
 
     /// Says what the body is: a media type.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Says what the message is (AMQP's property `type`), by which consumers tell types apart:
+    /// `order.created`.
+    pub fn message_type(mut self, name: impl Into<String>) -> Self {
+        self.message_type = Some(name.into());
         self
     }
 
@@ -162,13 +169,6 @@ impl Message {
     /// Makes it an error ([`PublishError::Unroutable`]) when no queue takes the message.
     pub fn mandatory(mut self) -> Self {
         self.mandatory = true;
-        self
-    }
-
-    /// Names the type of the message (AMQP's property `type`), by which a consumer tells several
-    /// kinds of messages in one queue.
-    pub fn kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(kind.into());
         self
     }
 
@@ -232,6 +232,9 @@ impl Message {
         if let Some(content_type) = &self.content_type {
             properties = properties.with_content_type(short("content type", content_type)?);
         }
+        if let Some(name) = &self.message_type {
+            properties = properties.with_type(short("type", name)?);
+        }
         if let Some(id) = &self.correlation_id {
             properties = properties.with_correlation_id(short("correlation id", id)?);
         }
@@ -243,9 +246,6 @@ impl Message {
         }
         if let Some(priority) = self.priority {
             properties = properties.with_priority(priority);
-        }
-        if let Some(kind) = &self.kind {
-            properties = properties.with_type(short("type", kind)?);
         }
         if let Some(id) = &self.app_id {
             properties = properties.with_app_id(short("app id", id)?);
@@ -295,7 +295,7 @@ mod tests {
             Message::new("", "", "").correlation_id(&long),
             Message::new("", "", "").reply_to(&long),
             Message::new("", "", "").content_type(&long),
-            Message::new("", "", "").kind(&long),
+            Message::new("", "", "").message_type(&long),
             Message::new("", "", "").app_id(&long),
             Message::new("", "", "").header(&long, 1),
         ];

@@ -114,8 +114,11 @@ impl Publisher {
         delay: Duration,
     ) -> Result<(), PublishError> {
         message.check(self.max_body, self.monitor.frame_max())?;
+        if let Some(reason) = self.obstacle().filter(|_| mode == PublishMode::FailFast) {
+            return Err(not_connected(reason));
+        }
         let target = message.exchange.clone();
-        // Whoever does not wait here waits for no reconnection either.
+        // Whoever does not wait for the broker does not wait for its return either.
         let patience = (mode == PublishMode::Confirmed).then_some(self.timeout);
         // Should the queue be gone, the message must not be.
         message.mandatory = true;
@@ -157,6 +160,9 @@ impl Publisher {
     }
 
     fn forget(&self, message: Outgoing, size: usize) -> Result<(), PublishError> {
+        if self.jobs.is_closed() {
+            return Err(stopped());
+        }
         let room = self.outbox.try_enter(size).ok_or_else(|| self.full())?;
         let ticket = Ticket::new(Arc::clone(&self.unwatched));
         self.hand_over(Job::unwatched(message, room, ticket))

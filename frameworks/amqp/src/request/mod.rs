@@ -1,5 +1,8 @@
-//! Requests over RabbitMQ's direct reply-to: callers hand them to one task, which has a channel of
-//! its own on the publishing connection, and gives each reply to whoever waits for it.
+//! Requests over RabbitMQ's direct reply-to: callers hand them to a task, which has a channel of its
+//! own on the publishing connection, and gives each reply to whoever waits for it.
+//!
+//! There are two such tasks. The broker closes the channel of whoever names an exchange that does
+//! not exist; requests to queues must not suffer from that.
 
 mod ask;
 mod items;
@@ -37,22 +40,21 @@ const WAITING: usize = 1024;
 /// What sends requests. A cheap handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Requester {
-    asks: mpsc::Sender<Ask>,
+    to_queues: mpsc::Sender<Ask>,
+    to_exchanges: mpsc::Sender<Ask>,
     monitor: Arc<Monitor>,
     timeout: Duration,
     max_body: usize,
 }
 
 impl Requester {
-    pub(crate) fn new(settings: &AmqpSettings, monitor: Arc<Monitor>) -> (Self, Requests) {
-        let (asks, receiver) = mpsc::channel(WAITING);
-        let requester = Self {
-            asks,
-            monitor: Arc::clone(&monitor),
-            timeout: settings.request_timeout,
-            max_body: settings.max_message_size,
-        };
-        (requester, Requests { receiver, monitor })
+    pub(crate) fn new(settings: &AmqpSettings, monitor: Arc<Monitor>) -> (Self, [Requests; 2]) {
+        let (to_queues, queues) = mpsc::channel(WAITING);
+        let (to_exchanges, exchanges) = mpsc::channel(WAITING);
+        let requests = [queues, exchanges]
+            .map(|receiver| Requests { receiver, monitor: Arc::clone(&monitor) });
+        let (timeout, max_body) = (settings.request_timeout, settings.max_message_size);
+        (Self { to_queues, to_exchanges, monitor, timeout, max_body }, requests)
     }
 
     /// Sends a request and waits for its reply.
@@ -63,7 +65,7 @@ impl Requester {
         let wait = self.wait(&message)?;
         let (ask, answer, stage) = Ask::new(self.outgoing(message, &wait)?);
         let answered = async {
-            self.asks.send(ask).await.ok()?;
+            self.hand_over(ask).await?;
             answer.await.ok()
         };
         wait.for_reply(&self.monitor, &stage, answered).await?.into_result()
@@ -73,9 +75,15 @@ impl Requester {
     pub(crate) async fn request_items(&self, message: Message) -> Result<ReplyItems, Fault> {
         let wait = self.wait(&message)?;
         let (ask, replies, stage) = Ask::for_items(self.outgoing(message, &wait)?);
-        let sent = async { self.asks.send(ask).await.ok().map(Ok) };
+        let sent = async { self.hand_over(ask).await.map(Ok) };
         wait.for_reply(&self.monitor, &stage, sent).await?;
         Ok(ReplyItems::new(replies, wait, Arc::clone(&self.monitor), stage))
+    }
+
+    async fn hand_over(&self, ask: Ask) -> Option<()> {
+        let is_to_queue = ask.message.exchange.as_str().is_empty();
+        let asks = if is_to_queue { &self.to_queues } else { &self.to_exchanges };
+        asks.send(ask).await.ok()
     }
 
     fn outgoing(&self, message: Message, wait: &Wait) -> Result<Outgoing, PublishError> {

@@ -102,8 +102,10 @@ async fn a_delayed_message_comes_by_its_exchange_with_its_key(broker: Arc<TestBr
         [(exchange.as_str(), "room.a"), (exchange.as_str(), "room.b"), ("", queue.as_str())]
     {
         let sent = Instant::now();
-        let message =
-            delayed(exchange, key, key, 317).header("n", 7).message_id("m").kind("Greeting");
+        let message = delayed(exchange, key, key, 317)
+            .header("n", 7)
+            .message_id("m")
+            .message_type("greeting");
         amqp.publish_message(message).await.expect("confirmed");
         let seen = probe.next().await;
         assert!(seen.at - sent >= Duration::from_millis(310), "after {:?}", seen.at - sent);

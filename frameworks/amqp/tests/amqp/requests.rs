@@ -28,7 +28,7 @@ on_both_brokers! {
     without_a_connection_a_request_says_that_it_was_not_sent,
     while_the_broker_takes_no_messages_no_request_is_sent,
     a_caller_that_leaves_disturbs_no_other,
-    a_request_to_a_missing_exchange_fails_and_the_next_one_is_answered,
+    a_request_to_a_missing_exchange_fails_and_those_to_queues_are_answered,
     items_come_one_after_the_other_and_end,
     a_request_under_way_ends_when_the_process_stops,
     what_is_too_large_is_no_request,
@@ -257,16 +257,20 @@ async fn a_caller_that_leaves_disturbs_no_other(broker: Arc<TestBroker>) {
     end(&broker, app, &queue).await;
 }
 
-async fn a_request_to_a_missing_exchange_fails_and_the_next_one_is_answered(
+async fn a_request_to_a_missing_exchange_fails_and_those_to_queues_are_answered(
     broker: Arc<TestBroker>,
 ) {
-    let (app, amqp, queue) =
-        shouting(&broker, &Probe::new(), &[("request_timeout", json!("60s"))]).await;
+    let probe = Probe::new();
+    let (app, amqp, queue) = shouting(&broker, &probe, &[("request_timeout", json!("60s"))]).await;
+    let waits = tokio::spawn(amqp.request::<_, String>(&queue, &text("wait")));
+    probe.next().await;
     let missing = broker.name("missing");
     let faulty = amqp.request_message(Message::new(&missing, "k", "")).await;
     let fault = faulty.expect_err("no such exchange");
     assert_eq!(fault.kind(), FaultKind::Unavailable);
     assert!(fault.message().contains(&missing), "{}", fault.message());
+    probe.open(1);
+    assert_eq!(waits.await.expect("no panic").expect("a reply"), "late", "it was under way");
     let reply: String = amqp.request(&queue, &text("hi")).await.expect("a reply");
     assert_eq!(reply, "HI");
     end(&broker, app, &queue).await;
