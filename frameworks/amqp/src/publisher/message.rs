@@ -286,6 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn protobuf_says_what_it_is() {
+        let message = outgoing(Message::protobuf("", "q", &"hi".to_owned()));
+        assert_eq!(&message.body[..], b"\x0a\x02hi");
+        let properties = &message.properties;
+        let text =
+            |value: &Option<lapin::types::ShortString>| value.as_ref().map(ToString::to_string);
+        let content_type = text(properties.content_type());
+        assert_eq!(content_type.as_deref(), Some("application/protobuf"));
+        let kind = text(properties.kind());
+        assert_eq!(kind.as_deref(), Some("google.protobuf.StringValue"));
+    }
+
+    #[test]
     fn what_amqp_cannot_carry_is_an_error_and_never_a_panic() {
         let long = "x".repeat(256);
         let faulty = [

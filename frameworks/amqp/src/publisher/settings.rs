@@ -56,3 +56,23 @@ impl Default for PublishSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn modes_are_words_and_zeros_are_refused() {
+        let read = |value| serde_json::from_value::<PublishSettings>(value);
+        let settings = read(json!({ "mode": "fail_fast", "timeout": "1s" })).expect("fits");
+        assert_eq!((settings.mode, settings.timeout.as_secs()), (PublishMode::FailFast, 1));
+        assert!(read(json!({ "mode": "sometimes" })).is_err());
+        let zeros = json!({ "timeout": "0s", "window": 0, "outbox": 0, "outbox_bytes": 0 });
+        let report = read(zeros).expect("can be read").validate().expect_err("zeros").to_string();
+        for key in ["timeout", "window", "outbox", "outbox_bytes"] {
+            assert!(report.contains(&format!("{key}: ")), "{report}");
+        }
+    }
+}

@@ -76,56 +76,60 @@ impl RequestTask {
         link.clone()
     }
 
-    /// Serves on one channel; gives why it is of no use any more, or ends where nobody can ask.
+    /// Serves on one channel, from the first request on; gives why it is of no use any more, or
+    /// ends where nobody can ask.
     async fn serve(&mut self, link: &Link) -> Result<(), String> {
-        let monitor = Arc::clone(&self.requests.monitor);
-        let mut blocked = monitor.blocked();
-        let mut lost = pin!(link.lost());
         tokio::select! {
             biased;
-            reason = &mut lost => return Err(reason),
+            reason = link.lost() => return Err(reason),
             count = self.requests.receiver.recv_many(&mut self.taken, BATCH) => {
                 if count == 0 { return Ok(()) }
             }
         }
-        let (channel, mut replies) = match open(link).await {
+        let (channel, replies) = match open(link).await {
             Ok(opened) => opened,
             Err(error) => return Err(self.refuse_taken(&error)),
         };
+        let end = self.pump(link, &channel, replies).await;
+        if end.is_err() {
+            settled(&channel).await;
+        }
+        end
+    }
+
+    async fn pump(
+        &mut self,
+        link: &Link,
+        channel: &Channel,
+        mut replies: lapin::Consumer,
+    ) -> Result<(), String> {
+        let mut blocked = self.requests.monitor.blocked();
+        let mut lost = pin!(link.lost());
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // What lapin is given while the broker takes nothing can not be taken back.
-            let is_blocked = blocked.borrow_and_update().is_some();
-            if !is_blocked {
-                self.send_taken(&channel);
+            if blocked.borrow_and_update().is_none() {
+                self.send_taken(channel);
             }
-            let reason = tokio::select! {
+            tokio::select! {
                 biased;
                 reply = replies.next() => match reply {
-                    Some(Ok(delivery)) => {
-                        let reply = Reply::new(delivery.properties, delivery.data.into());
-                        self.pending.reply(reply);
-                        continue;
+                    Some(Ok(reply)) => {
+                        self.pending.reply(Reply::new(reply.properties, reply.data.into()));
                     }
-                    Some(Err(error)) => describe(&error),
-                    None => "the broker closed the channel".to_owned(),
+                    Some(Err(error)) => return Err(describe(&error)),
+                    None => return Err("the broker closed the channel".to_owned()),
                 },
-                reason = &mut lost => reason,
+                reason = &mut lost => return Err(reason),
                 count = self.requests.receiver.recv_many(&mut self.taken, BATCH),
                     if self.taken.is_empty() =>
                 {
                     if count == 0 { return Ok(()) }
-                    continue;
                 }
-                _ = look.tick(), if !self.pending.is_empty() => {
-                    self.take_returned(&channel).await;
-                    continue;
-                }
-                Ok(()) = blocked.changed() => continue,
-            };
-            settled(&channel).await;
-            return Err(reason);
+                _ = look.tick(), if !self.pending.is_empty() => self.take_returned(channel).await,
+                Ok(()) = blocked.changed() => {}
+            }
         }
     }
 
