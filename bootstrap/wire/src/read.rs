@@ -1,4 +1,4 @@
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -39,6 +39,28 @@ impl EnvelopeStyle {
         match serde_json::from_slice::<CodeAnswer<'_>>(body) {
             Ok(CodeAnswer { message: Some(_), .. }) => Self::CodeMessageData,
             _ => Self::Plain,
+        }
+    }
+
+    /// The envelope that an answer is in, a value or a fault with a code, where nobody has said so:
+    /// one with codes where the body has all its fields and no other, and else [`Plain`](Self::Plain).
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_wire::EnvelopeStyle;
+    ///
+    /// let style = |body: &str| EnvelopeStyle::of_answer(body.as_bytes());
+    /// assert_eq!(style(r#"{"returnCode":"SUC00000","data":7}"#), EnvelopeStyle::ReturnCode);
+    /// assert_eq!(style(r#"{"code":0,"message":"hi"}"#), EnvelopeStyle::Plain);
+    /// ```
+    #[must_use]
+    pub fn of_answer(body: &[u8]) -> Self {
+        if serde_json::from_slice::<OnlyReturnCode>(body).is_ok() {
+            return Self::ReturnCode;
+        }
+        match serde_json::from_slice::<OnlyCode>(body) {
+            Ok(_) => Self::CodeMessageData,
+            Err(_) => Self::Plain,
         }
     }
 
@@ -111,6 +133,28 @@ struct CodeAnswer<'a> {
     data: Option<&'a RawValue>,
     #[serde(default)]
     request_id: Option<String>,
+}
+
+/// What tells the envelope from a value that happens to have such fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "only whether it can be read counts")]
+struct OnlyReturnCode {
+    return_code: String,
+    #[serde(default)]
+    error_message: IgnoredAny,
+    #[serde(default)]
+    data: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only whether it can be read counts")]
+struct OnlyCode {
+    code: Code,
+    message: String,
+    data: IgnoredAny,
+    request_id: String,
 }
 
 #[derive(Deserialize, PartialEq)]

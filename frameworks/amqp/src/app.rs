@@ -6,14 +6,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application};
-use serde::Serialize;
+use polyport_bootstrap::{AppCore, AppHandle, Application, Fault};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
     broker::Broker,
     monitor::Monitor,
-    publisher::{Message, PublishError, Publisher},
+    publisher::{Message, OutboxState, PublishError, Publisher},
+    request::{Reply, ReplyItems, Requester},
     state::AmqpState,
 };
 
@@ -36,6 +37,7 @@ pub struct AmqpApp(Arc<Inner>);
 struct Inner {
     core: AppCore,
     publisher: Publisher,
+    requester: Requester,
     monitor: Arc<Monitor>,
     broker: OnceLock<Broker>,
     embedded: bool,
@@ -45,17 +47,27 @@ impl AmqpApp {
     pub(crate) fn new(
         core: AppCore,
         publisher: Publisher,
+        requester: Requester,
         monitor: Arc<Monitor>,
         embedded: bool,
     ) -> Self {
-        Self(Arc::new(Inner { core, publisher, monitor, broker: OnceLock::new(), embedded }))
+        Self(Arc::new(Inner {
+            core,
+            publisher,
+            requester,
+            monitor,
+            broker: OnceLock::new(),
+            embedded,
+        }))
     }
 
     /// Publishes `value` as JSON: persistent, with a new message id. Ready when the broker has
     /// confirmed, and so answers for the message from then on.
     ///
-    /// While the connection is down it waits, up to `publish_timeout`. A message whose connection
-    /// is lost before its confirmation is sent again, with the same id.
+    /// While the connection is down it waits, up to `amqp.publish.timeout`. A message whose
+    /// connection is lost before its confirmation is sent again, with the same id. All this is the
+    /// mode [`Confirmed`](crate::PublishMode::Confirmed), which the setting `amqp.publish.mode` or
+    /// the message can change.
     ///
     /// In a call ([`Context::current`](polyport_bootstrap::Context::current)) the message carries
     /// the call's request id, trace and baggage; one with `reply_to` also how long the call still
@@ -74,7 +86,7 @@ impl AmqpApp {
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<T> {
         let message = Message::json(exchange, routing_key, value).map(Message::in_current_call);
         let publisher = self.0.publisher.clone();
-        async move { publisher.publish(message?.into_outgoing()?).await }
+        async move { publisher.publish_message(message?).await }
     }
 
     /// As [`publish`](Self::publish), with everything that a message can carry.
@@ -89,7 +101,98 @@ impl AmqpApp {
         message: Message,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
         let (message, publisher) = (message.in_current_call(), self.0.publisher.clone());
-        async move { publisher.publish(message.into_outgoing()?).await }
+        async move { publisher.publish_message(message).await }
+    }
+
+    /// Sends `input` as JSON to a queue and waits for the reply, over RabbitMQ's direct reply-to: any
+    /// operation that is consumed from that queue answers, and so does every client that replies to
+    /// `reply_to` with the request's `correlation_id`. The value is taken out of whichever envelope
+    /// ([`EnvelopeStyle`](polyport_bootstrap::wire::EnvelopeStyle)) it comes in.
+    ///
+    /// It waits for `amqp.request_timeout`, and no longer than the current call is waited for; the
+    /// request says so (as its expiration and in `x-request-timeout-ms`), and whoever handles it
+    /// stops then too. It carries what [`publish`](Self::publish) adds.
+    ///
+    /// # Cancel safety
+    /// Where the future is dropped, the request may or may not be handled, and its reply is dropped.
+    ///
+    /// # Errors
+    /// Returns the fault that came as the reply, or
+    /// - `NO_SUCH_QUEUE` (unavailable): no queue takes the request.
+    /// - `BROKER_UNAVAILABLE` (unavailable): the request was not sent in time.
+    /// - `REPLY_LOST` (unavailable): the connection was lost; whether the request was handled is
+    ///   unknown.
+    /// - `NO_REPLY` (deadline exceeded): no reply came in time.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_amqp::AmqpApp;
+    /// use polyport_bootstrap::{Fault, operation::App};
+    /// use serde_json::{Value, json};
+    ///
+    /// async fn profile(App(amqp): App<AmqpApp>) -> Result<Value, Fault> {
+    ///     amqp.request("users.get", &json!({ "userId": "tom" })).await
+    /// }
+    /// ```
+    pub fn request<I: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        queue: &str,
+        input: &I,
+    ) -> impl Future<Output = Result<T, Fault>> + Send + use<I, T> {
+        let message = Message::json("", queue, input);
+        let requested = message.map(|message| self.request_message(message));
+        async move { requested?.await?.json() }
+    }
+
+    /// As [`request`](Self::request), with everything that a message can carry; its
+    /// [`expiration`](Message::expiration) is how long the reply is waited for, in place of the
+    /// setting. It is never persistent, and its correlation id and `reply_to` are set.
+    ///
+    /// # Cancel safety
+    /// As [`request`](Self::request).
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn request_message(
+        &self,
+        message: Message,
+    ) -> impl Future<Output = Result<Reply, Fault>> + Send + use<> {
+        let (message, requester) = (message.in_current_call(), self.0.requester.clone());
+        async move { requester.request(message).await }
+    }
+
+    /// As [`request_message`](Self::request_message), to an operation that answers with several
+    /// items. All of them have to come within the time.
+    ///
+    /// # Errors
+    /// Returns why the request was not sent.
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_amqp::{AmqpApp, Message};
+    /// use polyport_bootstrap::{Fault, operation::App};
+    ///
+    /// async fn sum(App(amqp): App<AmqpApp>) -> Result<u64, Fault> {
+    ///     let mut numbers = amqp.request_items(Message::new("", "numbers", "10")).await?;
+    ///     let mut sum = 0;
+    ///     while let Some(number) = numbers.next_json::<u64>().await {
+    ///         sum += number?;
+    ///     }
+    ///     Ok(sum)
+    /// }
+    /// ```
+    pub fn request_items(
+        &self,
+        message: Message,
+    ) -> impl Future<Output = Result<ReplyItems, Fault>> + Send + use<> {
+        let (message, requester) = (message.in_current_call(), self.0.requester.clone());
+        async move { requester.request_items(message).await }
+    }
+
+    /// How full the outbox is, and what became of messages that nobody waited for.
+    #[must_use]
+    pub fn outbox(&self) -> OutboxState {
+        self.0.publisher.state()
     }
 
     /// Whether the broker is connected, since when, and why not.

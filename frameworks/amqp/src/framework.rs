@@ -16,6 +16,7 @@ use crate::{
     fan_out::Channels,
     monitor::{Monitor, Voices},
     publisher::Publisher,
+    request::Requester,
     routes::AmqpRoutes,
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
@@ -114,7 +115,8 @@ impl Framework for AmqpFramework {
         let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);
-        let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
+        let (requester, requests) = Requester::new(&settings, Arc::clone(&monitor));
+        let app = AmqpApp::new(core, publisher, requester, monitor, source.is_embedded());
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }
@@ -129,7 +131,7 @@ impl Framework for AmqpFramework {
             plan,
             shared,
             consumers,
-            jobs: Some(jobs),
+            jobs: Some((jobs, requests)),
         });
         Ok(Built { app, transport: Box::new(transport) })
     }

@@ -9,6 +9,8 @@ use polyport_bootstrap::{
 };
 use serde::{Deserialize, Deserializer};
 
+use crate::publisher::PublishSettings;
+
 /// The largest prefetch that is chosen by itself; above it nothing is gained.
 const MAX_PREFETCH: u16 = 250;
 /// The smallest one; below it the broker's round trip is felt.
@@ -56,13 +58,14 @@ pub struct AmqpSettings {
     /// What happens to messages whose handling failed and may succeed later.
     #[garde(dive)]
     pub retry: RetrySettings,
-    /// How long a publisher waits for the connection and the broker's confirmation; default 5 s.
+    /// How messages are published.
+    #[garde(dive)]
+    pub publish: PublishSettings,
+    /// How long a request waits for its reply, where neither it nor the call that it is made in
+    /// waits less; default 10 s.
     #[serde(with = "humantime_serde")]
     #[garde(custom(leaves_time))]
-    pub publish_timeout: Duration,
-    /// How many messages may be unconfirmed at once; default 128.
-    #[garde(range(min = 1))]
-    pub confirm_window: u16,
+    pub request_timeout: Duration,
     /// What it means for the process's readiness that the broker cannot be reached; default
     /// `required`.
     pub health: BrokerHealth,
@@ -81,8 +84,8 @@ impl Default for AmqpSettings {
             timeout: Duration::from_secs(30),
             envelope: EnvelopeStyle::default(),
             retry: RetrySettings::default(),
-            publish_timeout: Duration::from_secs(5),
-            confirm_window: 128,
+            publish: PublishSettings::default(),
+            request_timeout: Duration::from_secs(10),
             health: BrokerHealth::default(),
             max_message_size: 16 * 1024 * 1024,
         }
@@ -104,7 +107,7 @@ fn whole_seconds(heartbeat: &Duration, _: &()) -> garde::Result {
     if heartbeat.as_secs() == 0 { Err(garde::Error::new(advice)) } else { Ok(()) }
 }
 
-fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
+pub(crate) fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
     let advice = "nothing can be done in no time at all";
     if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
 }

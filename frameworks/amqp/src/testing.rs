@@ -12,19 +12,21 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use polyport_bootstrap::{DEFAULT_NAME, Fault, FaultKind, testing::TestApp, wire::EnvelopeStyle};
+use polyport_bootstrap::{DEFAULT_NAME, Fault, testing::TestApp};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
-    AmqpApp, AmqpSettings, Message, broker::Broker, connection::Link, headers, publisher::Outgoing,
+    AmqpApp, AmqpSettings, Message,
+    broker::Broker,
+    connection::Link,
+    headers,
+    publisher::Outgoing,
+    request::{REPLY_TO, fault_of},
 };
 
 /// How long a test waits for the broker, or for a message.
 const LIMIT: Duration = Duration::from_secs(15);
-
-/// RabbitMQ's address for replies without a queue ("Direct Reply-to").
-const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 /// Clients of the AMQP frameworks of an application under test.
 ///
@@ -331,12 +333,7 @@ impl TestMessage {
     /// fault.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
-        let kind = FaultKind::from_name(&self.header(headers::FAULT_KIND)?)?;
-        let style = EnvelopeStyle::of_fault(&self.body);
-        let mut received = style.read_fault(&self.body, Some(kind.http_status()));
-        received.kind = kind;
-        received.reason = self.header(headers::FAULT_REASON).unwrap_or(received.reason);
-        Some(Fault::from_received(received))
+        fault_of(&self.properties, &self.body)
     }
 
     /// The exchange that it was published to.

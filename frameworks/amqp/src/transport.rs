@@ -20,6 +20,7 @@ use crate::{
     fan_out::{Channels, FanOutTask, Joined},
     monitor::Side,
     publisher::{Jobs, PublisherTask},
+    request::{RequestTask, Requests},
     settings::AmqpSettings,
     source::Source,
     topology::{DeclareError, Plan},
@@ -31,6 +32,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub(crate) struct AmqpTransport {
     parts: Parts,
     publisher: Option<AbortOnDropHandle<()>>,
+    requests: Vec<AbortOnDropHandle<()>>,
     fan_outs: Vec<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
@@ -48,8 +50,8 @@ pub(crate) struct Parts {
     pub(crate) consumers: Vec<Arc<Consumer>>,
     /// What other frameworks send to the other instances of the application.
     pub(crate) channels: Arc<Channels>,
-    /// Taken by the task that publishes.
-    pub(crate) jobs: Option<Jobs>,
+    /// Taken by the tasks that publish and request.
+    pub(crate) jobs: Option<(Jobs, [Requests; 2])>,
 }
 
 /// How far consuming has come.
@@ -63,7 +65,14 @@ enum Stage {
 impl AmqpTransport {
     pub(crate) fn new(parts: Parts) -> Self {
         let flush = CancellationToken::new();
-        Self { parts, publisher: None, fan_outs: Vec::new(), flush, stage: Stage::Idle }
+        Self {
+            parts,
+            publisher: None,
+            requests: Vec::new(),
+            fan_outs: Vec::new(),
+            flush,
+            stage: Stage::Idle,
+        }
     }
 
     fn shared(&self) -> &Shared {
@@ -87,8 +96,12 @@ impl AmqpTransport {
     }
 
     fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Link) {
-        let Some(jobs) = self.parts.jobs.take() else { return };
+        let Some((jobs, requests)) = self.parts.jobs.take() else { return };
         let task = PublisherTask::new(dialer, jobs, self.flush.clone());
+        for requests in requests {
+            let requests = RequestTask::new(requests, task.links(), self.flush.clone());
+            self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
+        }
         self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
         self.shared().monitor.up(Side::Publish);
     }
@@ -121,6 +134,8 @@ impl AmqpTransport {
     /// Sends and confirms what was accepted, and closes the publishing connection.
     async fn close_publisher(&mut self) -> Result<()> {
         self.flush.cancel();
+        // They end at once; what waits for a reply is told so.
+        let _ = timeout(CLOSE, join_all(std::mem::take(&mut self.requests))).await;
         let Some(mut publisher) = self.publisher.take() else { return Ok(()) };
         match timeout(FLUSH + CLOSE, &mut publisher).await {
             Ok(_) => Ok(()),

@@ -4,8 +4,10 @@ use polyport_bootstrap::Fault;
 
 /// Why a message was not published, or may not have been.
 ///
-/// In an operation `?` turns it into a fault: `UNAVAILABLE` where the broker is the trouble,
-/// `INVALID_ARGUMENT` where the message is too large, and `INTERNAL` otherwise.
+/// In an operation `?` turns it into a fault: `UNAVAILABLE` where the broker is the trouble, with
+/// the reason `BROKER_UNAVAILABLE`, or `OUTBOX_FULL` (the caller did not send too much, so that it
+/// is no `RESOURCE_EXHAUSTED`); `INVALID_ARGUMENT` where the message is too large; and `INTERNAL`
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -26,8 +28,20 @@ pub enum PublishError {
         /// The broker's words.
         reason: String,
     },
-    /// There was no connection within `publish_timeout`, or no room in the window of unconfirmed
-    /// messages: nothing was sent.
+    /// Too many messages wait for the broker, or too many bytes. Nothing was sent.
+    #[error(
+        "the outbox is full: {messages} messages of {bytes} bytes wait for the broker; the \
+         settings publish.outbox and publish.outbox_bytes limit them"
+    )]
+    OutboxFull {
+        /// How many messages wait.
+        messages: usize,
+        /// How many bytes they take.
+        bytes: usize,
+    },
+    /// There was no connection, the broker took no messages, or it confirmed the ones before too
+    /// slowly, for the time that the setting `publish.timeout` gives; with
+    /// [`FailFast`](crate::PublishMode::FailFast) at once. Nothing was sent.
     #[error("the message was not sent: {reason}")]
     NotConnected {
         /// What was waited for.
@@ -49,6 +63,12 @@ pub enum PublishError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The message cannot be delayed as it asks for. Nothing was sent.
+    #[error("the message cannot be delayed: {reason}")]
+    NotDelayed {
+        /// What stands against it, and what to do.
+        reason: String,
+    },
     /// The value cannot be written as JSON.
     #[error("the message cannot be written as JSON: {reason}")]
     NotJson {
@@ -64,6 +84,10 @@ impl From<PublishError> for Fault {
             | PublishError::NotConnected { .. }
             | PublishError::TimedOut { .. } => {
                 Self::unavailable("BROKER_UNAVAILABLE", "the message broker cannot be reached now")
+                    .caused_by(error)
+            }
+            PublishError::OutboxFull { .. } => {
+                Self::unavailable("OUTBOX_FULL", "too many messages wait for the message broker")
                     .caused_by(error)
             }
             PublishError::TooLarge { .. } => {
@@ -85,6 +109,8 @@ mod tests {
         let kind = |error: PublishError| Fault::from(error).kind();
         assert_eq!(kind(PublishError::Nacked), FaultKind::Unavailable);
         assert_eq!(kind(PublishError::TimedOut { after: Duration::ZERO }), FaultKind::Unavailable);
+        let full = PublishError::OutboxFull { messages: 1, bytes: 1 };
+        assert_eq!(kind(full), FaultKind::Unavailable);
         let rejected = PublishError::Rejected { reason: "no exchange".to_owned() };
         assert_eq!(kind(rejected), FaultKind::Internal);
         let large = PublishError::TooLarge { what: "body", size: 2, limit: 1 };

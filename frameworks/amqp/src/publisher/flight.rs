@@ -60,9 +60,10 @@ impl Flight {
         self.sent.is_empty()
     }
 
-    /// Whether another message may be sent, where `window` may be unconfirmed at once.
-    pub(super) fn has_room(&self, window: usize) -> bool {
-        self.sent.len() < if self.alone { 1 } else { window }
+    /// How many more messages may be sent, where `window` may be unconfirmed at once.
+    pub(super) fn room(&self, window: usize) -> usize {
+        let window = if self.alone { 1 } else { window };
+        window.saturating_sub(self.sent.len())
     }
 
     pub(super) fn send(&mut self, job: Job) {

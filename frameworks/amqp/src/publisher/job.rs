@@ -5,24 +5,29 @@ use std::sync::{
 
 use tokio::sync::oneshot;
 
-use super::{PublishError, message::Outgoing};
+use super::{PublishError, outbox::Room, outgoing::Outgoing, unwatched::Ticket};
 
 /// How far a message has come. Whoever stops waiting for it can so tell a message that was not
 /// sent from one whose outcome is unknown.
 #[derive(Debug, Clone)]
-pub(super) struct Stage(Arc<AtomicU8>);
+pub(crate) struct Stage(Arc<AtomicU8>);
 
 const QUEUED: u8 = 0;
 const SENT: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 impl Stage {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(QUEUED)))
+    }
+
     /// Takes the message back; false where it has been sent already.
-    pub(super) fn withdraw(&self) -> bool {
+    pub(crate) fn withdraw(&self) -> bool {
         self.0.compare_exchange(QUEUED, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    fn send(&self) -> bool {
+    /// Notes that it is sent; false where it was taken back.
+    pub(crate) fn send(&self) -> bool {
         let before = self.0.compare_exchange(QUEUED, SENT, Ordering::AcqRel, Ordering::Acquire);
         before != Err(WITHDRAWN)
     }
@@ -38,38 +43,64 @@ pub(super) struct Job {
     pub(super) sendings: u8,
     /// Whether the broker closed what it was unconfirmed on: it may be the reason.
     pub(super) suspect: bool,
-    answer: oneshot::Sender<Result<(), PublishError>>,
-    stage: Stage,
+    waiting: Waiting,
+    room: Room,
 }
 
+#[derive(Debug)]
+enum Waiting {
+    Caller(oneshot::Sender<Outcome>, Stage),
+    Nobody(Ticket),
+}
+
+type Outcome = Result<(), PublishError>;
+
 /// What the caller waits for.
-pub(super) type Receipt = oneshot::Receiver<Result<(), PublishError>>;
+pub(super) type Receipt = oneshot::Receiver<Outcome>;
 
 impl Job {
-    pub(super) fn new(message: Outgoing) -> (Self, Receipt, Stage) {
+    /// One that a caller waits for.
+    pub(super) fn new(message: Outgoing, room: Room) -> (Self, Receipt, Stage) {
         let (answer, receipt) = oneshot::channel();
-        let stage = Stage(Arc::new(AtomicU8::new(QUEUED)));
-        let job = Self {
-            message,
-            sequence: 0,
-            sendings: 0,
-            suspect: false,
-            answer,
-            stage: stage.clone(),
-        };
-        (job, receipt, stage)
+        let stage = Stage::new();
+        (Self::of(message, room, Waiting::Caller(answer, stage.clone())), receipt, stage)
+    }
+
+    /// One that nobody waits for.
+    pub(super) fn unwatched(message: Outgoing, room: Room, ticket: Ticket) -> Self {
+        Self::of(message, room, Waiting::Nobody(ticket))
+    }
+
+    fn of(message: Outgoing, room: Room, waiting: Waiting) -> Self {
+        Self { message, sequence: 0, sendings: 0, suspect: false, waiting, room }
+    }
+
+    /// Whether it is to be sent: its caller has not left, nor given up.
+    pub(super) fn is_wanted(&self) -> bool {
+        match &self.waiting {
+            Waiting::Caller(answer, _) => !answer.is_closed(),
+            Waiting::Nobody(_) => true,
+        }
     }
 
     /// Whether it is to be sent, or sent again: somebody still waits for it. Its outcome can be
     /// unknown from now on.
     pub(super) fn begin(&mut self) -> bool {
         self.sendings = self.sendings.saturating_add(1);
-        !self.answer.is_closed() && self.stage.send()
+        match &self.waiting {
+            Waiting::Caller(answer, stage) => !answer.is_closed() && stage.send(),
+            Waiting::Nobody(_) => true,
+        }
     }
 
-    pub(super) fn finish(self, outcome: Result<(), PublishError>) {
-        // Nobody is told where the caller has left.
-        let _ = self.answer.send(outcome);
+    pub(super) fn finish(self, outcome: Outcome) {
+        // Whoever is told finds room for the next one.
+        drop(self.room);
+        match self.waiting {
+            // Nobody is told where the caller has left.
+            Waiting::Caller(answer, _) => drop(answer.send(outcome)),
+            Waiting::Nobody(ticket) => ticket.finish(outcome),
+        }
     }
 
     /// Tells the caller that the broker returned the message.
@@ -84,11 +115,22 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
+    use super::{
+        super::{PublishSettings, outbox::Outbox, unwatched::Unwatched},
+        *,
+    };
     use crate::Message;
 
+    fn parts() -> (Outgoing, Room) {
+        let room = Outbox::new(&PublishSettings::default()).try_enter(1).expect("room");
+        (Message::new("", "q", "").into_outgoing().expect("fits"), room)
+    }
+
     fn job() -> (Job, Receipt, Stage) {
-        Job::new(Message::new("", "q", "").into_outgoing().expect("fits"))
+        let (message, room) = parts();
+        Job::new(message, room)
     }
 
     #[test]
@@ -103,7 +145,18 @@ mod tests {
     #[test]
     fn nothing_is_sent_for_a_caller_that_left() {
         let (mut job, receipt, _stage) = job();
+        assert!(job.is_wanted());
         drop(receipt);
-        assert!(!job.begin());
+        assert!(!job.is_wanted() && !job.begin());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_sent_as_often_as_it_takes() {
+        let (message, room) = parts();
+        let counts = Arc::new(Unwatched::default());
+        let mut job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts)));
+        assert!(job.is_wanted() && job.begin() && job.begin());
+        job.finish(Ok(()));
+        assert_eq!(counts.counts(), (1, 0));
     }
 }

@@ -1,19 +1,16 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable, ShortString},
-};
+use lapin::BasicProperties;
+use polyport_bootstrap::operation::{TIMEOUT_HEADER, trace::Carrier as _};
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::PublishError;
-use crate::headers;
-
-/// The longest name, id or key that AMQP can carry (a short string), in bytes.
-const MAX_SHORT: usize = 255;
+use super::{
+    PublishError, PublishMode,
+    outgoing::{Outgoing, header_table, new_message_id, now, short},
+};
+use crate::{headers, request::REPLY_TO};
 
 /// AMQP's delivery modes (0-9-1, section 1.2): the broker writes persistent messages to disk.
 const TRANSIENT: u8 = 1;
@@ -42,14 +39,18 @@ pub struct Message {
     routing_key: String,
     body: Bytes,
     content_type: Option<String>,
+    message_type: Option<String>,
     pub(super) headers: Vec<(String, Value)>,
     message_id: Option<String>,
     correlation_id: Option<String>,
     pub(super) reply_to: Option<String>,
     expiration: Option<Duration>,
     priority: Option<u8>,
-    mode: u8,
+    delivery_mode: u8,
     mandatory: bool,
+    app_id: Option<String>,
+    pub(super) mode: Option<PublishMode>,
+    pub(super) delay: Option<Duration>,
 }
 
 impl Message {
@@ -65,14 +66,18 @@ impl Message {
             routing_key: routing_key.into(),
             body: body.into(),
             content_type: None,
+            message_type: None,
             headers: Vec::new(),
             message_id: None,
             correlation_id: None,
             reply_to: None,
             expiration: None,
             priority: None,
-            mode: PERSISTENT,
+            delivery_mode: PERSISTENT,
             mandatory: false,
+            app_id: None,
+            mode: None,
+            delay: None,
         }
     }
 
@@ -90,9 +95,29 @@ impl Message {
         Ok(Self::new(exchange, routing_key, body).content_type("application/json"))
     }
 
+    /// A message whose body is `value` in protobuf's binary format, with content type
+    /// `application/protobuf` and the full name of its message type as its type
+    /// ([`message_type`](Self::message_type)).
+    pub fn protobuf<M: prost::Message + prost::Name>(
+        exchange: impl Into<String>,
+        routing_key: impl Into<String>,
+        value: &M,
+    ) -> Self {
+        Self::new(exchange, routing_key, value.encode_to_vec())
+            .content_type("application/protobuf")
+            .message_type(M::full_name())
+    }
+
     /// Says what the body is: a media type.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Says what the message is (AMQP's property `type`), by which consumers tell types apart:
+    /// `order.created`.
+    pub fn message_type(mut self, name: impl Into<String>) -> Self {
+        self.message_type = Some(name.into());
         self
     }
 
@@ -137,7 +162,7 @@ impl Message {
 
     /// Lets the message be lost when the broker stops.
     pub fn transient(mut self) -> Self {
-        self.mode = TRANSIENT;
+        self.delivery_mode = TRANSIENT;
         self
     }
 
@@ -145,6 +170,54 @@ impl Message {
     pub fn mandatory(mut self) -> Self {
         self.mandatory = true;
         self
+    }
+
+    /// Names the application that sends it (AMQP's property `app-id`).
+    pub fn app_id(mut self, id: impl Into<String>) -> Self {
+        self.app_id = Some(id.into());
+        self
+    }
+
+    /// Says what is waited for when it is published; otherwise the setting `amqp.publish.mode`
+    /// does. A request is always waited for.
+    pub fn mode(mut self, mode: PublishMode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Lets the message wait that long, to the millisecond and up to 48 days, before its exchange
+    /// gets it: in a queue on the broker, which is made when a delay to an exchange is used first.
+    /// It is confirmed when it waits there.
+    ///
+    /// Nobody is told where no queue takes it after that, [`mandatory`](Self::mandatory) or not,
+    /// and it cannot have an [`expiration`](Self::expiration).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use polyport_amqp::Message;
+    ///
+    /// let reminder = Message::new("", "reminders", "call back").delay(Duration::from_secs(60));
+    /// # drop(reminder);
+    /// ```
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// How long it may wait, where it says so.
+    pub(crate) fn expires_after(&self) -> Option<Duration> {
+        self.expiration
+    }
+
+    /// The message as a request whose reply is waited for that long. It outlives neither the broker
+    /// nor whoever waits.
+    pub(crate) fn into_request(mut self, limit: Duration) -> Result<Outgoing, PublishError> {
+        let milliseconds = limit.as_millis().to_string();
+        self.set(TIMEOUT_HEADER, &milliseconds);
+        let request = self.reply_to(REPLY_TO).expiration(limit).transient().mandatory();
+        request.into_outgoing()
     }
 
     pub(crate) fn into_outgoing(self) -> Result<Outgoing, PublishError> {
@@ -155,9 +228,12 @@ impl Message {
         let mut properties = BasicProperties::default()
             .with_message_id(id)
             .with_timestamp(now())
-            .with_delivery_mode(self.mode);
+            .with_delivery_mode(self.delivery_mode);
         if let Some(content_type) = &self.content_type {
             properties = properties.with_content_type(short("content type", content_type)?);
+        }
+        if let Some(name) = &self.message_type {
+            properties = properties.with_type(short("type", name)?);
         }
         if let Some(id) = &self.correlation_id {
             properties = properties.with_correlation_id(short("correlation id", id)?);
@@ -171,6 +247,9 @@ impl Message {
         if let Some(priority) = self.priority {
             properties = properties.with_priority(priority);
         }
+        if let Some(id) = &self.app_id {
+            properties = properties.with_app_id(short("app id", id)?);
+        }
         if !self.headers.is_empty() {
             properties = properties.with_headers(header_table(&self.headers)?);
         }
@@ -183,74 +262,6 @@ impl Message {
             is_move: false,
         })
     }
-}
-
-fn header_table(headers: &[(String, Value)]) -> Result<FieldTable, PublishError> {
-    let mut table = FieldTable::default();
-    for (name, value) in headers {
-        table.insert(short("name of a header", name)?, headers::value(value));
-    }
-    Ok(table)
-}
-
-/// A short string, or the error that says which one is too long.
-fn short(what: &'static str, text: &str) -> Result<ShortString, PublishError> {
-    ShortString::try_new(text).map_err(|_| PublishError::TooLarge {
-        what,
-        size: text.len(),
-        limit: MAX_SHORT,
-    })
-}
-
-pub(crate) fn new_message_id() -> ShortString {
-    let mut buffer = Uuid::encode_buffer();
-    (&*Uuid::now_v7().hyphenated().encode_lower(&mut buffer)).into()
-}
-
-/// Seconds since 1970, as AMQP has them.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// A message as it goes over the wire.
-#[derive(Debug, Clone)]
-pub(crate) struct Outgoing {
-    pub(crate) exchange: ShortString,
-    pub(crate) routing_key: ShortString,
-    pub(crate) properties: BasicProperties,
-    pub(crate) body: Bytes,
-    pub(crate) mandatory: bool,
-    /// Whether it came from this broker, so that its body's size has been accepted before.
-    pub(crate) is_move: bool,
-}
-
-impl Outgoing {
-    /// Refuses what would cost the channel, or the whole connection.
-    pub(crate) fn check(&self, max_body: usize, frame_max: usize) -> Result<(), PublishError> {
-        if self.body.len() > max_body && !self.is_move {
-            let size = self.body.len();
-            return Err(PublishError::TooLarge { what: "body", size, limit: max_body });
-        }
-        let size = self.properties.headers().as_ref().map_or(0, headers::size);
-        let limit = max_headers(frame_max);
-        if size > limit {
-            return Err(PublishError::TooLarge { what: "headers", size, limit });
-        }
-        Ok(())
-    }
-
-    /// Numbers the message, so that it is recognised if the broker returns it.
-    pub(crate) fn number(&mut self, sequence: i64) {
-        let mut table = self.properties.headers().clone().unwrap_or_default();
-        table.insert(headers::SEQUENCE.into(), AMQPValue::LongLongInt(sequence));
-        self.properties = std::mem::take(&mut self.properties).with_headers(table);
-    }
-}
-
-/// How many bytes headers may take: all properties are one frame, and the others may take up to
-/// ten short strings, besides ours.
-pub(crate) fn max_headers(frame_max: usize) -> usize {
-    frame_max.saturating_sub(4096)
 }
 
 #[cfg(test)]
@@ -275,6 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn protobuf_says_what_it_is() {
+        let message = outgoing(Message::protobuf("", "q", &"hi".to_owned()));
+        assert_eq!(&message.body[..], b"\x0a\x02hi");
+        let properties = &message.properties;
+        let text =
+            |value: &Option<lapin::types::ShortString>| value.as_ref().map(ToString::to_string);
+        let content_type = text(properties.content_type());
+        assert_eq!(content_type.as_deref(), Some("application/protobuf"));
+        let kind = text(properties.kind());
+        assert_eq!(kind.as_deref(), Some("google.protobuf.StringValue"));
+    }
+
+    #[test]
     fn what_amqp_cannot_carry_is_an_error_and_never_a_panic() {
         let long = "x".repeat(256);
         let faulty = [
@@ -284,6 +308,8 @@ mod tests {
             Message::new("", "", "").correlation_id(&long),
             Message::new("", "", "").reply_to(&long),
             Message::new("", "", "").content_type(&long),
+            Message::new("", "", "").message_type(&long),
+            Message::new("", "", "").app_id(&long),
             Message::new("", "", "").header(&long, 1),
         ];
         for message in faulty {
@@ -293,31 +319,9 @@ mod tests {
     }
 
     #[test]
-    fn large_bodies_and_headers_are_refused_before_they_are_sent() {
-        let body = outgoing(Message::new("", "", vec![0; 11]));
-        assert!(matches!(
-            body.check(10, 131_072),
-            Err(PublishError::TooLarge { what: "body", .. })
-        ));
-        body.check(11, 131_072).expect("fits");
-        let headers = outgoing(Message::new("", "", "").header("x", "x".repeat(127_000)));
-        let error = headers.check(10, 131_072).expect_err("over the limit");
-        assert!(matches!(error, PublishError::TooLarge { what: "headers", .. }), "{error}");
-    }
-
-    #[test]
     fn headers_that_route_copies_are_left_out() {
         let message = Message::new("", "", "").header("CC", "q").header("BCC", "q").header("cc", 1);
         let table = outgoing(message).properties.headers().clone().expect("one is left");
         assert_eq!(table.inner().len(), 1);
-    }
-
-    #[test]
-    fn a_number_stands_beside_other_headers() {
-        let mut message = outgoing(Message::new("", "", "").header("a", true));
-        message.number(7);
-        let table = message.properties.headers().clone().expect("headers");
-        assert_eq!(table.inner()[headers::SEQUENCE], AMQPValue::LongLongInt(7));
-        assert_eq!(table.inner().len(), 2);
     }
 }

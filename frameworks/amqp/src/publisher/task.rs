@@ -1,14 +1,19 @@
-use std::{collections::VecDeque, pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use lapin::{ErrorKind, options::ConfirmSelectOptions};
 use polyport_bootstrap::Backoff;
-use tokio::time::timeout;
+use tokio::{
+    sync::watch,
+    time::{interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Jobs, PublishError,
+    delay::Delays,
     flight::{Failed, Flight},
     job::Job,
+    queue::Queue,
 };
 use crate::{
     connection::{CLOSE, Link, answered, describe, settled},
@@ -20,23 +25,25 @@ use crate::{
 /// ever.
 const SENDINGS: u8 = 4;
 
+/// How often, while nothing can be sent, it is looked for messages that their callers have given up.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// The publishing connection, for whoever shares it; none while it is down.
+pub(crate) type Links = watch::Receiver<Option<Arc<Link>>>;
+
 /// Owns the publishing connection for the life of the process.
 #[derive(Debug)]
 pub(crate) struct PublisherTask {
     dialer: Arc<Dialer>,
-    jobs: Jobs,
+    queue: Queue,
+    delays: Arc<Delays>,
+    links: watch::Sender<Option<Arc<Link>>>,
     /// How many messages may be unconfirmed at once.
     window: usize,
+    /// How many messages were sent, each counted once.
+    sequence: i64,
     /// Asks for the end: what was accepted is still sent and confirmed.
     stop: CancellationToken,
-    again: Again,
-}
-
-/// Messages to be sent again, in the order in which they were sent first.
-#[derive(Debug, Default)]
-struct Again {
-    jobs: VecDeque<Job>,
-    sequence: i64,
 }
 
 /// Why a channel is no longer used.
@@ -47,28 +54,60 @@ enum End {
 
 impl PublisherTask {
     pub(crate) fn new(dialer: Arc<Dialer>, jobs: Jobs, stop: CancellationToken) -> Self {
-        let window = usize::from(dialer.settings.confirm_window);
-        Self { dialer, jobs, window, stop, again: Again::default() }
+        jobs.delays.set_dialer(Arc::clone(&dialer));
+        Self {
+            window: usize::from(dialer.settings.publish.window),
+            dialer,
+            queue: Queue::new(jobs.receiver),
+            delays: jobs.delays,
+            links: watch::Sender::new(None),
+            sequence: 0,
+            stop,
+        }
+    }
+
+    /// The connection, to be shared.
+    pub(crate) fn links(&self) -> Links {
+        self.links.subscribe()
     }
 
     /// Publishes until it is stopped; begins with a connection that is up.
     pub(crate) async fn run(mut self, first: Link) {
-        let (mut link, mut backoff) = (first, Backoff::default());
+        let (mut link, mut backoff) = (Arc::new(first), Backoff::default());
         loop {
-            match self.serve(&link).await {
+            self.links.send_replace(Some(Arc::clone(&link)));
+            let end = self.serve(&link).await;
+            self.links.send_replace(None);
+            match end {
                 End::Stopped => break,
                 End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
             }
             drop(link);
-            link = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                link = self.dialer.redial(Side::Publish, &mut backoff) => link,
-            };
+            let Some(again) = self.redial(&mut backoff).await else { return };
+            link = Arc::new(again);
             self.dialer.monitor.up(Side::Publish);
         }
         if let Err(error) = link.close().await {
             tracing::debug!(%error, "the publishing connection was cut");
+        }
+    }
+
+    /// Connects anew; none where that is not wanted any more.
+    async fn redial(&mut self, backoff: &mut Backoff) -> Option<Link> {
+        let dialer = Arc::clone(&self.dialer);
+        let mut redial = pin!(dialer.redial(Side::Publish, backoff));
+        let mut sweep = interval(SWEEP);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                link = &mut redial => {
+                    // The broker may be another one, or have lost its queues.
+                    self.delays.forget_all();
+                    return Some(link);
+                }
+                _ = sweep.tick() => self.queue.sweep(),
+            }
         }
     }
 
@@ -94,11 +133,15 @@ impl PublisherTask {
 
     async fn pump(&mut self, link: &Link, flight: &mut Flight) -> End {
         let stop = self.stop.clone();
+        let mut blocked = self.dialer.monitor.blocked();
+        let mut sweep = interval(SWEEP);
         let mut lost = pin!(link.lost());
         let mut stopped = pin!(stop.cancelled());
         let mut stopping = false;
-        while !(stopping && flight.is_empty() && self.is_idle()) {
-            let room = flight.has_room(if self.again.jobs.is_empty() { self.window } else { 1 });
+        while !(stopping && flight.is_empty() && self.queue.is_empty()) {
+            // What lapin is given while the broker takes nothing can not be taken back.
+            let is_blocked = blocked.borrow_and_update().is_some();
+            let room = if is_blocked { 0 } else { self.room(flight) };
             tokio::select! {
                 biased;
                 landed = flight.landed(), if !flight.is_empty() => {
@@ -113,20 +156,29 @@ impl PublisherTask {
                     self.recover(flight, Vec::new()).await;
                     return End::Failed(reason);
                 }
-                Some(job) = next(&mut self.again.jobs, &mut self.jobs), if room => {
-                    self.send(flight, job);
-                }
+                1.. = self.queue.fill(room), if room > 0 => self.send_some(flight),
+                Ok(()) = blocked.changed() => {}
+                _ = sweep.tick(), if is_blocked => self.queue.sweep(),
                 () = &mut stopped, if !stopping => {
                     stopping = true;
-                    self.jobs.0.close();
+                    self.queue.close();
                 }
             }
         }
         End::Stopped
     }
 
-    fn is_idle(&self) -> bool {
-        self.again.jobs.is_empty() && self.jobs.0.is_empty()
+    /// How many messages may be sent now.
+    fn room(&self, flight: &Flight) -> usize {
+        flight.room(if self.queue.has_again() { 1 } else { self.window })
+    }
+
+    fn send_some(&mut self, flight: &mut Flight) {
+        while self.room(flight) > 0
+            && let Some(job) = self.queue.pop()
+        {
+            self.send(flight, job);
+        }
     }
 
     fn send(&mut self, flight: &mut Flight, mut job: Job) {
@@ -134,8 +186,8 @@ impl PublisherTask {
             return;
         }
         if job.sequence == 0 {
-            self.again.sequence += 1;
-            job.sequence = self.again.sequence;
+            self.sequence += 1;
+            job.sequence = self.sequence;
             if job.message.mandatory {
                 job.message.number(job.sequence);
             }
@@ -168,9 +220,9 @@ impl PublisherTask {
         if culprit && job.suspect {
             job.finish(Err(PublishError::Rejected { reason: describe(error) }));
         } else if job.sendings < SENDINGS {
-            self.again.jobs.push_front(job);
+            self.queue.again(job);
         } else {
-            job.finish(Err(PublishError::TimedOut { after: self.dialer.settings.publish_timeout }));
+            job.finish(Err(PublishError::TimedOut { after: self.dialer.settings.publish.timeout }));
         }
     }
 }
@@ -180,14 +232,6 @@ impl PublisherTask {
 fn may_be_for_a_message(error: &lapin::Error) -> bool {
     const CONNECTION_FORCED: u16 = 320;
     matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() != CONNECTION_FORCED)
-}
-
-/// What is sent next: first what has to be sent again.
-async fn next(again: &mut VecDeque<Job>, jobs: &mut Jobs) -> Option<Job> {
-    match again.pop_front() {
-        Some(job) => Some(job),
-        None => jobs.0.recv().await,
-    }
 }
 
 async fn confirming(link: &Link) -> Result<Flight, String> {

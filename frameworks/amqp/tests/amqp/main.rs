@@ -23,13 +23,16 @@ macro_rules! on_both_brokers {
 }
 
 mod consuming;
+mod delayed;
 mod guards;
 mod items;
+mod outbox;
 mod passing_on;
 mod proxy;
 mod publishing;
 mod recovery;
 mod replies;
+mod requests;
 mod start;
 mod stop;
 mod support;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt, future::join_all};
-use polyport_amqp::{AmqpApp, Message, PublishError, Queue};
+use polyport_amqp::{AmqpApp, Message, PublishError, PublishMode, Queue};
 use polyport_bootstrap::testing::TestApp;
 
 use crate::support::{Probe, TestBroker, Text, text, until_connected, with_rabbitmq};
@@ -21,7 +21,7 @@ on_both_brokers! {
 async fn publisher(broker: &TestBroker, queue: &str) -> (TestApp, AmqpApp) {
     let declared = queue.to_owned();
     let app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
-    let app = app.config("amqp.publish_timeout", "2s").await.expect("starts");
+    let app = app.config("amqp.publish.timeout", "2s").await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     (app, amqp)
 }
@@ -194,6 +194,9 @@ async fn a_message_that_closes_the_connection_is_found_and_the_others_arrive() {
     with_rabbitmq(|broker| async move {
         let queue = broker.name("q");
         let (app, amqp) = publisher(&broker, &queue).await;
+        let unwatched = Message::new("", "amq.rabbitmq.reply-to.c.d", "x");
+        let unwatched = unwatched.mode(PublishMode::FireAndForget);
+        amqp.publish_message(unwatched).await.expect("accepted");
         let publish = |number: u8| {
             let faulty = number == 20;
             let key = if faulty { "amq.rabbitmq.reply-to.a.b" } else { &queue };
@@ -208,6 +211,7 @@ async fn a_message_that_closes_the_connection_is_found_and_the_others_arrive() {
             }
         }
         amqp.publish("", &queue, &60).await.expect("confirmed");
+        assert_eq!(amqp.outbox().unwatched_failed, 1, "it is rejected too");
         app.close().await.expect("a clean stop");
         broker.client.delete(&queue).await;
     })

@@ -1,0 +1,62 @@
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::job::Job;
+
+/// Messages that are to be sent: first those that were sent before, in the order in which they were
+/// sent first.
+#[derive(Debug)]
+pub(super) struct Queue {
+    again: VecDeque<Job>,
+    fresh: VecDeque<Job>,
+    taken: Vec<Job>,
+    jobs: UnboundedReceiver<Job>,
+}
+
+impl Queue {
+    pub(super) fn new(jobs: UnboundedReceiver<Job>) -> Self {
+        Self { again: VecDeque::new(), fresh: VecDeque::new(), taken: Vec::new(), jobs }
+    }
+
+    /// Waits for messages and takes up to `most` of them from their callers; gives how many are
+    /// there. May be dropped at any time.
+    pub(super) async fn fill(&mut self, most: usize) -> usize {
+        if self.again.is_empty() && self.fresh.is_empty() {
+            self.jobs.recv_many(&mut self.taken, most).await;
+            self.fresh.extend(self.taken.drain(..));
+        }
+        self.again.len() + self.fresh.len()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Job> {
+        self.again.pop_front().or_else(|| self.fresh.pop_front())
+    }
+
+    /// Sends a message once more, before all others.
+    pub(super) fn again(&mut self, job: Job) {
+        self.again.push_front(job);
+    }
+
+    pub(super) fn has_again(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.again.is_empty() && self.fresh.is_empty() && self.jobs.is_empty()
+    }
+
+    /// Drops what its callers have given up, so that it takes no room while nothing is sent.
+    pub(super) fn sweep(&mut self) {
+        while let Ok(job) = self.jobs.try_recv() {
+            self.fresh.push_back(job);
+        }
+        self.again.retain(Job::is_wanted);
+        self.fresh.retain(Job::is_wanted);
+    }
+
+    /// Takes nothing more from callers.
+    pub(super) fn close(&mut self) {
+        self.jobs.close();
+    }
+}

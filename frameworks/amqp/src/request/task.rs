@@ -1,0 +1,191 @@
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::{
+    Channel,
+    options::{BasicConsumeOptions, BasicPublishOptions},
+    types::FieldTable,
+};
+use polyport_bootstrap::Fault;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{REPLY_TO, Reply, ask::Ask, not_sent, pending::Pending};
+use crate::{
+    connection::{Link, LinkError, answered, describe, settled},
+    monitor::Monitor,
+    publisher::Links,
+};
+
+/// How many requests are taken at once.
+const BATCH: usize = 64;
+/// How often it is looked for requests that the broker has returned: lapin tells of none.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The other end of [`Requester`](super::Requester), for its task.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(super) receiver: mpsc::Receiver<Ask>,
+    pub(super) monitor: Arc<Monitor>,
+}
+
+/// Sends requests and receives replies for the life of the process, on a channel of the publishing
+/// connection that is opened when somebody asks for something.
+#[derive(Debug)]
+pub(crate) struct RequestTask {
+    requests: Requests,
+    links: Links,
+    stop: CancellationToken,
+    pending: Pending,
+    taken: Vec<Ask>,
+}
+
+impl RequestTask {
+    pub(crate) fn new(requests: Requests, links: Links, stop: CancellationToken) -> Self {
+        Self { requests, links, stop, pending: Pending::default(), taken: Vec::new() }
+    }
+
+    /// Works until it is stopped; what waits for a reply then ends at once.
+    pub(crate) async fn run(mut self) {
+        let stop = self.stop.clone();
+        if stop.run_until_cancelled(self.work()).await.is_some() {
+            tracing::debug!("nothing is published any more, and so nothing requested");
+        }
+        self.pending.fail("the process stops");
+    }
+
+    async fn work(&mut self) {
+        while let Some(link) = self.next_link().await {
+            while link.is_up() {
+                let Err(reason) = self.serve(&link).await else { return };
+                self.pending.fail(&reason);
+            }
+            drop(link);
+            // The publisher sees the end of the connection too, and makes another.
+            if self.links.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn next_link(&mut self) -> Option<Arc<Link>> {
+        let link = self.links.wait_for(Option::is_some).await.ok()?;
+        link.clone()
+    }
+
+    /// Serves on one channel, from the first request on; gives why it is of no use any more, or
+    /// ends where nobody can ask.
+    async fn serve(&mut self, link: &Link) -> Result<(), String> {
+        tokio::select! {
+            biased;
+            reason = link.lost() => return Err(reason),
+            count = self.requests.receiver.recv_many(&mut self.taken, BATCH) => {
+                if count == 0 { return Ok(()) }
+            }
+        }
+        let (channel, replies) = match open(link).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(self.refuse_taken(&error)),
+        };
+        let end = self.pump(link, &channel, replies).await;
+        if end.is_err() {
+            settled(&channel).await;
+        }
+        end
+    }
+
+    async fn pump(
+        &mut self,
+        link: &Link,
+        channel: &Channel,
+        mut replies: lapin::Consumer,
+    ) -> Result<(), String> {
+        let mut blocked = self.requests.monitor.blocked();
+        let mut lost = pin!(link.lost());
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // What lapin is given while the broker takes nothing can not be taken back.
+            if blocked.borrow_and_update().is_none() {
+                self.send_taken(channel);
+            }
+            tokio::select! {
+                biased;
+                reply = replies.next() => match reply {
+                    Some(Ok(reply)) => {
+                        self.pending.reply(Reply::new(reply.properties, reply.data.into()));
+                    }
+                    Some(Err(error)) => return Err(describe(&error)),
+                    None => return Err("the broker closed the channel".to_owned()),
+                },
+                reason = &mut lost => return Err(reason),
+                count = self.requests.receiver.recv_many(&mut self.taken, BATCH),
+                    if self.taken.is_empty() =>
+                {
+                    if count == 0 { return Ok(()) }
+                }
+                _ = look.tick(), if !self.pending.is_empty() => self.take_returned(channel).await,
+                Ok(()) = blocked.changed() => {}
+            }
+        }
+    }
+
+    fn send_taken(&mut self, channel: &Channel) {
+        for ask in self.taken.drain(..).filter(Ask::begin) {
+            send(channel, &mut self.pending, ask);
+        }
+    }
+
+    /// Tells callers that there is no channel for their requests.
+    fn refuse_taken(&mut self, error: &LinkError) -> String {
+        let reason = error.to_string();
+        for ask in self.taken.drain(..) {
+            ask.answer.finish(Err(not_sent(&reason)));
+        }
+        reason
+    }
+
+    /// Ends the requests that no queue takes. Without confirmations lapin waits for nothing here.
+    async fn take_returned(&mut self, channel: &Channel) {
+        let returned = channel.wait_for_confirms().await.unwrap_or_default();
+        for message in returned {
+            let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
+            let fault = Fault::unavailable(
+                "NO_SUCH_QUEUE",
+                format!(
+                    "no queue takes the request (exchange \"{exchange}\", routing key \"{key}\")"
+                ),
+            );
+            self.pending.refuse(&message.delivery.properties, fault);
+        }
+    }
+}
+
+async fn open(link: &Link) -> Result<(Channel, lapin::Consumer), LinkError> {
+    let channel = link.channel().await?;
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let consuming =
+        channel.basic_consume(REPLY_TO.into(), "".into(), options, FieldTable::default());
+    let replies = answered(consuming).await?;
+    Ok((channel, replies))
+}
+
+/// The frames are queued at the first poll; that they were written says nothing that the reply, or
+/// the end of the channel, does not say.
+fn send(channel: &Channel, pending: &mut Pending, ask: Ask) {
+    let id = pending.add(ask.answer);
+    let message = ask.message;
+    let properties = message.properties.with_correlation_id(id);
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let sent = channel.basic_publish(
+        message.exchange,
+        message.routing_key,
+        options,
+        &message.body,
+        properties,
+    );
+    drop(sent.now_or_never());
+}
