@@ -1,8 +1,10 @@
 //! A server that outside conformance suites are pointed at: HTTP at `/`, a WebSocket echo at `/echo`,
-//! and gRPC's interoperability tests (`grpc.testing.TestService`), each on its usual port.
+//! gRPC's interoperability tests (`grpc.testing.TestService`), each on its usual port, and AMQP's
+//! queues `conformance.*`.
 
 mod echo;
 mod interop;
+mod messaging;
 
 use polyport::{prelude::*, websocket::WebSocketSettings};
 
@@ -20,6 +22,8 @@ pub fn bootstrap() -> Bootstrap {
             ..WebSocketSettings::default()
         }))
         .load(GrpcFramework::new())
+        .load(AmqpFramework::new())
         .module(echo::EchoModule)
         .module(interop::InteropModule)
+        .module(messaging::MessagingModule)
 }
