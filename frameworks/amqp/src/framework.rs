@@ -19,6 +19,7 @@ use crate::{
     routes::AmqpRoutes,
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
+    start,
     topology::Plan,
     transport::{AmqpTransport, Parts},
 };
@@ -97,11 +98,14 @@ impl Framework for AmqpFramework {
 
     fn build(
         self,
-        settings: AmqpSettings,
+        mut settings: AmqpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<AmqpApp>> {
         context.add_pipeline(self.pipeline);
         let section = context.section_key().to_owned();
+        let startup = context.config().peek_or_default("startup")?;
+        start::check_wait(&settings, &section, &startup)?;
+        settings.tls = settings.tls.within(context.config().root());
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let registered = context.take::<AmqpRoutes>();
         let plan = plan(&registered, &settings, &self.name, &context)?;

@@ -32,20 +32,26 @@ mod guard;
 mod headers;
 mod monitor;
 mod publisher;
+mod refusal;
 mod routes;
 mod settings;
+mod socket;
 mod source;
+mod start;
 mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 mod topology;
 mod transport;
 
 pub use app::AmqpApp;
+pub use broker::BrokerUrls;
 pub use delivery::Delivery;
 pub use framework::AmqpFramework;
 pub use publisher::{Message, PublishError};
 pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
-pub use settings::{AmqpSettings, BrokerHealth, RetrySettings};
+pub use settings::{AmqpSettings, BrokerHealth, RetrySettings, StartMode};
 pub use state::{AmqpState, Blocked};
+pub use tls::AmqpTlsSettings;
 pub use topology::{Exchange, ExchangeKind, Queue};

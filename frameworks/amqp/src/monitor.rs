@@ -115,6 +115,17 @@ impl Monitor {
         self.sides.borrow()[Side::Publish as usize].clone()
     }
 
+    /// The node that `side` is connected to now.
+    pub(crate) fn set_node(&self, side: Side, node: String) {
+        if side == Side::Publish {
+            self.state.send_if_modified(|state| {
+                let changes = state.node.as_ref() != Some(&node);
+                state.node = Some(node);
+                changes
+            });
+        }
+    }
+
     pub(crate) fn set_frame_max(&self, frame_max: u32) {
         self.frame_max.store(frame_max, Ordering::Relaxed);
     }

@@ -20,7 +20,7 @@ use polyport_bootstrap::operation::Endpoint;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::intake::{CUT, Intake, Remains};
+pub(crate) use self::intake::{CUT, Intake, Remains, Started};
 use crate::{
     adapter::Adapter,
     connection::{CLOSE, Link, LinkError, answered, describe},

@@ -51,22 +51,24 @@ impl PublisherTask {
         Self { dialer, jobs, window, stop, again: Again::default() }
     }
 
-    /// Publishes until it is stopped; begins with a connection that is up.
-    pub(crate) async fn run(mut self, first: Link) {
-        let (mut link, mut backoff) = (first, Backoff::default());
-        loop {
-            match self.serve(&link).await {
-                End::Stopped => break,
-                End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
-            }
-            drop(link);
-            link = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                link = self.dialer.redial(Side::Publish, &mut backoff) => link,
+    /// Publishes until it is stopped; begins with a connection that is up, if there is one.
+    pub(crate) async fn run(mut self, first: Option<Link>) {
+        let (mut next, mut backoff) = (first, Backoff::default());
+        let link = loop {
+            let link = match next.take() {
+                Some(link) => link,
+                None => tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return,
+                    link = self.dialer.redial(Side::Publish, &mut backoff) => link,
+                },
             };
             self.dialer.monitor.up(Side::Publish);
-        }
+            match self.serve(&link).await {
+                End::Stopped => break link,
+                End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
+            }
+        };
         if let Err(error) = link.close().await {
             tracing::debug!(%error, "the publishing connection was cut");
         }

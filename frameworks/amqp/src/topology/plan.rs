@@ -49,6 +49,11 @@ impl Plan {
         (plan, errors)
     }
 
+    /// Whether there is nothing to declare.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty() && self.queues.is_empty()
+    }
+
     pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         self.exchanges.values().map(|declared| &declared.what)
     }

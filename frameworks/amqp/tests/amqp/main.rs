@@ -22,6 +22,7 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod connections;
 mod consuming;
 mod guards;
 mod items;

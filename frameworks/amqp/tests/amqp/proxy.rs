@@ -2,14 +2,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::timeout,
 };
+
+use crate::support::LIMIT;
 
 /// On its way from the broker this becomes bytes that are no UTF-8, which no client of ours could
 /// send, and others can.
@@ -21,6 +24,9 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
     refuses: Arc<AtomicBool>,
+    refused: watch::Receiver<u32>,
+    connections: Arc<AtomicUsize>,
+    open: Arc<()>,
 }
 
 impl Proxy {
@@ -28,9 +34,18 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (cut, cuts) = watch::channel(0);
-        let refuses = Arc::new(AtomicBool::new(false));
-        tokio::spawn(accept(listener, address, cuts, Arc::clone(&refuses)));
-        Self { port, cut, refuses }
+        let (refuses, connections) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (refusals, refused) = watch::channel(0);
+        let open = Arc::new(());
+        let door = Door {
+            listener,
+            refuses: Arc::clone(&refuses),
+            refusals,
+            connections: Arc::clone(&connections),
+            open: Arc::clone(&open),
+        };
+        tokio::spawn(door.accept(address, cuts));
+        Self { port, cut, refuses, refused, connections, open }
     }
 
     /// Closes every connection; new ones are taken.
@@ -47,17 +62,49 @@ impl Proxy {
     pub(crate) fn mend(&self) {
         self.refuses.store(false, Ordering::SeqCst);
     }
+
+    /// Waits until so many more connections were refused.
+    pub(crate) async fn refused(&self, count: u32) {
+        let mut refused = self.refused.clone();
+        let before = *refused.borrow();
+        let waiting = refused.wait_for(|refused| *refused >= before + count);
+        timeout(LIMIT, waiting).await.expect("nobody connects").expect("it accepts");
+    }
+
+    /// How many connections were passed on so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of them are open.
+    pub(crate) fn open(&self) -> usize {
+        // This one and the door's.
+        Arc::strong_count(&self.open) - 2
+    }
 }
 
-async fn accept(
+struct Door {
     listener: TcpListener,
-    address: String,
-    cuts: watch::Receiver<u32>,
     refuses: Arc<AtomicBool>,
-) {
-    while let Ok((client, _)) = listener.accept().await {
-        if !refuses.load(Ordering::SeqCst) {
-            tokio::spawn(pass(client, address.clone(), cuts.clone()));
+    refusals: watch::Sender<u32>,
+    connections: Arc<AtomicUsize>,
+    open: Arc<()>,
+}
+
+impl Door {
+    async fn accept(self, address: String, cuts: watch::Receiver<u32>) {
+        while let Ok((client, _)) = self.listener.accept().await {
+            if self.refuses.load(Ordering::SeqCst) {
+                self.refusals.send_modify(|refused| *refused += 1);
+            } else {
+                self.connections.fetch_add(1, Ordering::SeqCst);
+                let (address, cuts) = (address.clone(), cuts.clone());
+                let open = Arc::clone(&self.open);
+                tokio::spawn(async move {
+                    pass(client, address, cuts).await;
+                    drop(open);
+                });
+            }
         }
     }
 }

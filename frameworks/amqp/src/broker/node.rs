@@ -1,59 +1,75 @@
-//! Where the broker is, and what may be said of it in logs and errors.
+//! One node of a broker, and what may be said of it in logs and errors.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use polyport_bootstrap::{Error, Result};
 
-/// A broker's address with its credentials; shown, it has no password.
+use crate::tls::Tls;
+
+/// A node's address with its credentials; shown, it has no password. A cheap handle.
 #[derive(Clone)]
-pub(crate) struct Broker {
+pub(crate) struct Node(Arc<Inner>);
+
+struct Inner {
     uri: AMQPUri,
     shown: String,
+    tls: Option<Arc<Tls>>,
 }
 
-impl Broker {
-    /// Reads `url`, which stands in the configuration at `key`.
+impl Node {
+    /// Reads `url`, which stands in the configuration at `key`; `tls` is how TLS is spoken.
     ///
     /// # Errors
     /// Returns a configuration error that never shows the URL itself, since it may hold a password.
-    pub(crate) fn parse(url: &str, key: &str) -> Result<Self> {
+    pub(crate) fn parse(
+        url: &str,
+        key: &str,
+        tls: impl FnOnce() -> Result<Arc<Tls>>,
+    ) -> Result<Self> {
         let mut uri: AMQPUri = url.parse().map_err(|_| malformed(key))?;
-        if uri.scheme == AMQPScheme::AMQPS {
-            return Err(without_tls(key));
-        }
         if let Some(host) = ipv6_host(url) {
             uri.authority.host = host;
         }
         if uri.authority.host.is_empty() || uri.vhost.len() > 255 {
             return Err(malformed(key));
         }
+        let tls = (uri.scheme == AMQPScheme::AMQPS).then(tls).transpose()?;
         let shown = shown(&uri);
-        Ok(Self { uri, shown })
+        Ok(Self(Arc::new(Inner { uri, shown, tls })))
     }
 
     /// What lapin connects to, with this heartbeat unless the URL has one of its own.
     pub(crate) fn uri(&self, heartbeat: Duration) -> AMQPUri {
-        let mut uri = self.uri.clone();
+        let mut uri = self.0.uri.clone();
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
         uri.query.heartbeat.get_or_insert(seconds.max(1));
         uri
     }
 
+    /// How TLS is spoken, where it is.
+    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
+        self.0.tls.as_ref()
+    }
+
     pub(crate) fn host(&self) -> &str {
-        &self.uri.authority.host
+        &self.0.uri.authority.host
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.uri.authority.port
+        self.0.uri.authority.port
     }
 
-    pub(crate) fn user(&self) -> &str {
-        &self.uri.authority.userinfo.username
+    /// Who logs in, for reports.
+    pub(crate) fn login(&self) -> String {
+        match self.0.uri.query.auth_mechanism {
+            Some(SASLMechanism::External) => "the client certificate's user".to_owned(),
+            _ => format!("user \"{}\"", self.0.uri.authority.userinfo.username),
+        }
     }
 
     pub(crate) fn vhost(&self) -> &str {
-        &self.uri.vhost
+        &self.0.uri.vhost
     }
 
     /// `host:port`.
@@ -66,23 +82,28 @@ impl Broker {
     }
 }
 
-impl fmt::Display for Broker {
+impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.0.shown)
     }
 }
 
-impl fmt::Debug for Broker {
+impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.0.shown)
     }
 }
 
 fn shown(uri: &AMQPUri) -> String {
-    let host = &uri.authority.host;
+    let (scheme, authority) = (&uri.scheme, &uri.authority);
+    let host = &authority.host;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let vhost = uri.vhost.replace('%', "%25").replace('/', "%2f");
-    format!("amqp://{}@{host}:{}/{vhost}", uri.authority.userinfo.username, uri.authority.port)
+    let user = match uri.query.auth_mechanism {
+        Some(SASLMechanism::External) => String::new(),
+        _ => format!("{}@", authority.userinfo.username),
+    };
+    format!("{scheme}://{user}{host}:{}/{vhost}", authority.port)
 }
 
 /// lapin takes an IPv6 address in a URL for `localhost`.
@@ -99,27 +120,31 @@ fn malformed(key: &str) -> Error {
     )
 }
 
-fn without_tls(key: &str) -> Error {
-    Error::configuration(format!("{key} asks for TLS (amqps), which is not built in")).advise(
-        "use amqp:// to a broker on a network that you trust, or through a tunnel; polyport never \
-         sends a password in clear where TLS was asked for",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Broker {
-        Broker::parse(url, "amqp.url").expect("a URL")
+    fn read(url: &str) -> Result<Node> {
+        Node::parse(url, "amqp.url", || Err(Error::configuration("amqp.url wants TLS")))
+    }
+
+    fn parse(url: &str) -> Node {
+        read(url).expect("a URL")
     }
 
     #[test]
-    fn a_broker_is_shown_without_its_password() {
-        let broker = parse("amqp://tom:hunter2@example.org:5673/a%2fb");
-        assert_eq!(broker.to_string(), "amqp://tom@example.org:5673/a%2fb");
-        assert_eq!(format!("{broker:?}"), broker.to_string());
-        assert_eq!((broker.user(), broker.vhost()), ("tom", "a/b"));
+    fn a_node_is_shown_without_its_password() {
+        let node = parse("amqp://tom:hunter2@example.org:5673/a%2fb");
+        assert_eq!(node.to_string(), "amqp://tom@example.org:5673/a%2fb");
+        assert_eq!(format!("{node:?}"), node.to_string());
+        assert_eq!((node.login().as_str(), node.vhost()), ("user \"tom\"", "a/b"));
+    }
+
+    #[test]
+    fn who_logs_in_by_certificate_has_no_name_here() {
+        let node = parse("amqp://example.org?auth_mechanism=external");
+        assert_eq!(node.to_string(), "amqp://example.org:5672/%2f");
+        assert_eq!(node.login(), "the client certificate's user");
     }
 
     #[test]
@@ -129,8 +154,8 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_is_taken_as_it_is() {
-        let broker = parse("amqp://a:b@[::1]:5673/%2f");
-        assert_eq!((broker.host(), broker.address().as_str()), ("::1", "[::1]:5673"));
+        let node = parse("amqp://a:b@[::1]:5673/%2f");
+        assert_eq!((node.host(), node.address().as_str()), ("::1", "[::1]:5673"));
         assert_eq!(parse("amqp://127.0.0.1:1/").address(), "127.0.0.1:1");
     }
 
@@ -145,7 +170,7 @@ mod tests {
     #[test]
     fn errors_never_show_the_url() {
         for url in ["amqps://u:hunter2@h", "http://u:hunter2@h", "hunter2", "amqp:hunter2", ""] {
-            let error = Broker::parse(url, "amqp.url").expect_err(url);
+            let error = read(url).expect_err(url);
             let report = format!("{error:?}");
             assert!(report.contains("amqp.url") && !report.contains("hunter2"), "{report}");
         }
