@@ -69,7 +69,7 @@ impl DialError {
     /// What a person is told, with advice.
     pub(crate) fn report(self, dialer: &Dialer) -> Error {
         match self {
-            Self::Open(error) => error.report(&dialer.broker, &format!("{}.url", dialer.section)),
+            Self::Open(error) => error.report(&dialer.broker, &dialer.section),
             Self::Declare(error) => undeclared(error, dialer),
         }
     }

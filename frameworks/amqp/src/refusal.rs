@@ -46,7 +46,7 @@ impl NodeError {
     fn is_refusal(&self) -> bool {
         matches!(self.reply_code(), Some(ACCESS_REFUSED | NOT_ALLOWED))
             || matches!(self, Self::Settings(_))
-            || self.tls_advice().is_some()
+            || self.io_error().is_some_and(tls::is_reason_of)
     }
 
     /// The broker's reply code, where it has spoken.
@@ -60,46 +60,53 @@ impl NodeError {
         }
     }
 
-    fn tls_advice(&self) -> Option<&'static str> {
+    fn io_error(&self) -> Option<&io::Error> {
         match self {
-            Self::Unreachable(error) => tls::advice(error),
+            Self::Unreachable(error) => Some(error),
             Self::Handshake(error) => match error.kind() {
-                ErrorKind::IOError(error) => tls::advice(error),
+                ErrorKind::IOError(error) => Some(error),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// `key` is where the URL stands.
-    fn report(self, node: &Node, key: &str) -> Error {
-        let address = node.address();
-        let report = match (self.reply_code(), self.tls_advice()) {
-            (Some(ACCESS_REFUSED), _) => Error::connection(format!(
-                "the AMQP broker at {address} refuses {} or its password",
-                node.login(),
-            ))
-            .advise(format!("correct user and password in {key}")),
-            (Some(NOT_ALLOWED), _) => Error::connection(format!(
-                "the AMQP broker at {address} lets {} into no virtual host \"{}\"",
-                node.login(),
-                node.vhost(),
-            ))
-            .advise(format!(
-                "correct the path of {key} (/ is written %2f), or create the virtual host and \
-                 grant the user access to it",
-            )),
-            (_, Some(advice)) => {
-                Error::connection(format!("there is no TLS with the AMQP broker at {address}"))
-                    .advise(format!("beside {key}: {advice}"))
-            }
-            _ => Error::connection(format!("the AMQP broker at {address} cannot be reached"))
-                .advise(format!("start the broker, or set {key} to where it is")),
+    /// The settings stand in `section`.
+    fn report(self, node: &Node, section: &str) -> Error {
+        let report = match &self {
+            Self::Settings(error) => return error.clone(),
+            _ => self.told(node, section),
         };
-        match self {
-            Self::Settings(error) => error,
-            cause => report.caused_by(cause),
-        }
+        report.caused_by(self)
+    }
+
+    fn told(&self, node: &Node, section: &str) -> Error {
+        let (address, login) = (node.address(), node.login());
+        let tls = self.io_error().and_then(|error| tls::advice(error, section));
+        let (message, advice) = match (self.reply_code(), tls) {
+            (Some(ACCESS_REFUSED), _) => (
+                format!("the AMQP broker at {address} refuses {login} or its password"),
+                format!("correct user and password in {section}.url"),
+            ),
+            (Some(NOT_ALLOWED), _) => (
+                format!(
+                    "the AMQP broker at {address} lets {login} into no virtual host \"{}\"",
+                    node.vhost(),
+                ),
+                format!(
+                    "correct the path of {section}.url (/ is written %2f), or create the virtual \
+                     host and grant the user access to it",
+                ),
+            ),
+            (_, Some(advice)) => {
+                (format!("there is no TLS with the AMQP broker at {address}"), advice)
+            }
+            _ => (
+                format!("the AMQP broker at {address} cannot be reached"),
+                format!("start the broker, or set {section}.url to where it is"),
+            ),
+        };
+        Error::connection(message).advise(advice)
     }
 }
 
@@ -110,10 +117,10 @@ impl OpenError {
         self.0.iter().any(|(_, error)| error.is_refusal())
     }
 
-    /// The report of a start that failed for it; `key` is where the URLs stand.
-    pub(crate) fn report(self, broker: &Broker, key: &str) -> Error {
+    /// The report of a start that failed for it; the settings stand in `section`.
+    pub(crate) fn report(self, broker: &Broker, section: &str) -> Error {
         let mut reports: Vec<_> =
-            self.0.into_iter().map(|(node, error)| error.report(&node, key)).collect();
+            self.0.into_iter().map(|(node, error)| error.report(&node, section)).collect();
         match (reports.pop(), reports.is_empty()) {
             (Some(only), true) => only,
             (last, _) => {

@@ -29,6 +29,10 @@ impl Tls {
 }
 
 /// Nobody speaks TLS that could fail.
-pub(crate) fn advice(_: &io::Error) -> Option<&'static str> {
+pub(crate) fn is_reason_of(_: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn advice(_: &io::Error, _: &str) -> Option<String> {
     None
 }

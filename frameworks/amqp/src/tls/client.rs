@@ -127,22 +127,30 @@ fn unusable(key: &str, error: impl std::error::Error + Send + Sync + 'static) ->
     Error::configuration(format!("{key} is of no use")).caused_by(error)
 }
 
-/// What to do about an error that TLS is the reason of; none where it is of another kind.
-pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match error {
+/// Whether TLS is the reason of an error.
+pub(crate) fn is_reason_of(error: &io::Error) -> bool {
+    reason(error).is_some()
+}
+
+fn reason(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What to do about an error that TLS is the reason of; the settings stand in `section`.
+pub(crate) fn advice(error: &io::Error, section: &str) -> Option<String> {
+    Some(match reason(error)? {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "set tls.server_name to a name that the broker's certificate has",
+        ) => format!("set {section}.tls.server_name to a name that the broker's certificate has"),
         rustls::Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => "renew the broker's certificate, or correct the clock of this machine",
-        rustls::Error::InvalidCertificate(_) => {
-            "set tls.ca to the certificate of the authority that has signed the broker's"
-        }
+        ) => "renew the broker's certificate, or correct the clock of this machine".to_owned(),
+        rustls::Error::InvalidCertificate(_) => format!(
+            "set {section}.tls.ca to the certificate of the authority that has signed the broker's",
+        ),
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
@@ -151,7 +159,12 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateUnknown,
-        ) => "set tls.certificate and tls.key to what the broker accepts of its clients",
-        _ => "look whether the port is the broker's port for TLS (5671, as a rule)",
+        ) => format!(
+            "set {section}.tls.certificate and {section}.tls.key to what the broker accepts of its \
+             clients",
+        ),
+        _ => format!(
+            "look whether the port in {section}.url is the broker's port for TLS (5671, as a rule)",
+        ),
     })
 }

@@ -8,7 +8,7 @@ mod client;
 mod settings;
 
 #[cfg(not(feature = "tls"))]
-pub(crate) use self::absent::{Tls, advice};
+pub(crate) use self::absent::{Tls, advice, is_reason_of};
 #[cfg(feature = "tls")]
-pub(crate) use self::client::{Tls, advice};
+pub(crate) use self::client::{Tls, advice, is_reason_of};
 pub use self::settings::AmqpTlsSettings;

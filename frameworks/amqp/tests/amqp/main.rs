@@ -34,3 +34,5 @@ mod replies;
 mod start;
 mod stop;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
