@@ -14,8 +14,10 @@ use crate::{
     app::AmqpApp,
     consumer::{Consumer, Shared},
     fan_out::Channels,
+    metrics::{ConnectionMetrics, PublishMetrics},
     monitor::{Monitor, Voices},
     publisher::Publisher,
+    pulse::Pulse,
     routes::AmqpRoutes,
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
@@ -114,10 +116,12 @@ impl Framework for AmqpFramework {
         let core = context.core();
         let required = settings.health == BrokerHealth::Required;
         let voices = Voices::new(context.health(), &core.title(), required);
-        let monitor = Arc::new(Monitor::new(voices, consumes));
-        let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
+        let metrics = ConnectionMetrics::new(&self.name);
+        let monitor = Arc::new(Monitor::new(voices, metrics, consumes));
+        let metrics = PublishMetrics::new(&self.name);
+        let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor), metrics);
         let shared = shared(&context, &settings, &publisher, &monitor);
-        let consumers = consumers(&registered, &shared, &settings);
+        let consumers = consumers(&registered, &shared, &settings, &self.name);
         let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
@@ -179,11 +183,13 @@ fn consumers(
     registered: &[Registered<AmqpRoutes>],
     shared: &Arc<Shared>,
     settings: &AmqpSettings,
+    framework: &str,
 ) -> Vec<Arc<Consumer>> {
     let consumed = registered.iter().flat_map(|module| &module.routes.consumers);
     let consumer = |consumed: &crate::routes::Consumed| {
         let endpoint = consumed.endpoint.clone();
-        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings))
+        let pulse = Pulse::new(framework, &consumed.queue);
+        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings, pulse))
     };
     consumed.map(consumer).collect()
 }

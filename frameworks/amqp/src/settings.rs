@@ -80,6 +80,11 @@ pub struct AmqpSettings {
     /// What it means for the process's readiness that the broker cannot be reached; default
     /// `required`.
     pub health: BrokerHealth,
+    /// How often consumers are looked at that get nothing: one that gets nothing at two looks in a
+    /// row, although messages wait in its queue, is reported and started again. `0s` never looks;
+    /// default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub watch_interval: Duration,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
 }
@@ -101,6 +106,7 @@ impl Default for AmqpSettings {
             publish_timeout: Duration::from_secs(5),
             confirm_window: 128,
             health: BrokerHealth::default(),
+            watch_interval: Duration::from_secs(30),
             max_message_size: 16 * 1024 * 1024,
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     monitor::Side,
     publisher::{Jobs, PublisherTask},
     settings::{AmqpSettings, StartMode},
+    silence::SilenceWatch,
     source::Source,
     topology::Plan,
 };
@@ -31,6 +32,8 @@ pub(crate) struct AmqpTransport {
     parts: Parts,
     publisher: Option<AbortOnDropHandle<()>>,
     fan_outs: Vec<AbortOnDropHandle<()>>,
+    /// Looks after silent consumers.
+    watch: Option<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
 }
@@ -66,7 +69,14 @@ enum Stage {
 impl AmqpTransport {
     pub(crate) fn new(parts: Parts) -> Self {
         let flush = CancellationToken::new();
-        Self { parts, publisher: None, fan_outs: Vec::new(), flush, stage: Stage::Idle }
+        Self {
+            parts,
+            publisher: None,
+            fan_outs: Vec::new(),
+            watch: None,
+            flush,
+            stage: Stage::Idle,
+        }
     }
 
     fn shared(&self) -> &Shared {
@@ -194,6 +204,9 @@ impl Transport for AmqpTransport {
         let consumers = std::mem::take(&mut self.parts.consumers);
         let intake = Intake { dialer, shared: Arc::clone(&self.parts.shared), consumers };
         let started = self.start_consuming(&intake, link).await?;
+        let watch = SilenceWatch::new(Arc::clone(&intake.dialer), &intake.consumers);
+        let watch = watch.run(self.parts.settings.watch_interval, self.shared().stop.clone());
+        self.watch = Some(AbortOnDropHandle::new(tokio::spawn(watch)));
         let running = tokio::spawn(intake.run(started));
         self.stage = Stage::Serving(AbortOnDropHandle::new(running));
         Ok(())
@@ -228,6 +241,7 @@ impl Transport for AmqpTransport {
 
     async fn stop_intake(&mut self) {
         self.shared().stop.cancel();
+        self.watch = None;
         if let Stage::Serving(intake) = &mut self.stage {
             let remains = intake.await.ok().flatten();
             self.stage = Stage::Stopped(remains);

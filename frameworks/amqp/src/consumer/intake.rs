@@ -126,7 +126,14 @@ async fn live(
 ) -> LifeEnd {
     let mut backoff = Backoff::default();
     loop {
-        match consumer.pump(&mut flow).await {
+        let end = tokio::select! {
+            end = consumer.pump(&mut flow) => end,
+            () = consumer.pulse.renewed() => match flow.close().await {
+                Ok(()) => FlowEnd::Failed("it gets nothing, and messages wait".to_owned()),
+                Err(error) => return LifeEnd::Lost(error.to_string()),
+            },
+        };
+        match end {
             FlowEnd::Stopped => {
                 flow.cancel().await;
                 return LifeEnd::Stopped(Arc::clone(flow.channel()));

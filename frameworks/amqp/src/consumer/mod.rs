@@ -27,6 +27,7 @@ use crate::{
     delivery::Delivery,
     monitor::Monitor,
     publisher::Publisher,
+    pulse::Pulse,
     topology::Steps,
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct Consumer {
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
     prefetch: u16,
+    pub(crate) pulse: Pulse,
 }
 
 /// A message that was taken from a queue.
@@ -82,6 +84,7 @@ impl Consumer {
         endpoint: Endpoint,
         shared: Arc<Shared>,
         settings: &crate::AmqpSettings,
+        pulse: Pulse,
     ) -> Self {
         Self {
             queue: Arc::from(queue),
@@ -90,6 +93,7 @@ impl Consumer {
             shared,
             slots: Arc::new(Semaphore::new(settings.concurrency.into())),
             prefetch: settings.prefetch(),
+            pulse,
         }
     }
 
@@ -139,6 +143,11 @@ impl Consumer {
 impl Flow {
     pub(crate) fn channel(&self) -> &Arc<Channel> {
         &self.channel
+    }
+
+    /// Closes the channel: what was delivered over it and not acknowledged goes back.
+    pub(crate) async fn close(&self) -> Result<(), LinkError> {
+        answered(self.channel.close(200, "OK".into())).await
     }
 
     /// Takes nothing new, and gives back what has come and was not begun.

@@ -23,13 +23,14 @@ pub(crate) use message::{Outgoing, max_headers, new_message_id, now};
 pub(crate) use task::PublisherTask;
 
 use self::job::Job;
-use crate::{monitor::Monitor, settings::AmqpSettings};
+use crate::{metrics::PublishMetrics, monitor::Monitor, settings::AmqpSettings};
 
 /// What publishes. A cheap handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     jobs: mpsc::Sender<Job>,
     monitor: Arc<Monitor>,
+    metrics: Arc<PublishMetrics>,
     timeout: Duration,
     max_body: usize,
 }
@@ -39,11 +40,16 @@ pub(crate) struct Publisher {
 pub(crate) struct Jobs(mpsc::Receiver<Job>);
 
 impl Publisher {
-    pub(crate) fn new(settings: &AmqpSettings, monitor: Arc<Monitor>) -> (Self, Jobs) {
+    pub(crate) fn new(
+        settings: &AmqpSettings,
+        monitor: Arc<Monitor>,
+        metrics: PublishMetrics,
+    ) -> (Self, Jobs) {
         let (jobs, receiver) = mpsc::channel(usize::from(settings.confirm_window));
         let publisher = Self {
             jobs,
             monitor,
+            metrics: Arc::new(metrics),
             timeout: settings.publish_timeout,
             max_body: settings.max_message_size,
         };
@@ -55,6 +61,13 @@ impl Publisher {
     /// # Cancel safety
     /// Where the caller leaves, the message may or may not be published; others are not disturbed.
     pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
+        let _in_flight = self.metrics.begin();
+        let outcome = self.published(message).await;
+        self.metrics.end(&outcome);
+        outcome
+    }
+
+    async fn published(&self, message: Outgoing) -> Result<(), PublishError> {
         message.check(self.max_body, self.monitor.frame_max())?;
         let (job, receipt, stage) = Job::new(message);
         let published = async {

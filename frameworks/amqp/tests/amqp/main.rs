@@ -31,6 +31,7 @@ mod proxy;
 mod publishing;
 mod recovery;
 mod replies;
+mod silence;
 mod start;
 mod stop;
 mod support;
