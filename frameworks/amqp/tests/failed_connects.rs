@@ -78,7 +78,6 @@ impl Held {
         let now = now.unwrap_or_else(|_| panic!("{what}: {before:?} became {:?}", Self::now()));
         let grown = now.kilobytes.saturating_sub(before.kilobytes);
         assert!(grown < 8 * 1024, "{what}: {grown} kB more: {before:?} became {now:?}");
-        println!("{what}: {before:?} became {now:?}");
     }
 }
 

@@ -22,8 +22,10 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod blocked;
 mod connections;
 mod consuming;
+mod frames;
 mod guards;
 mod items;
 mod passing_on;

@@ -1,8 +1,11 @@
 //! A way to the broker that can be cut.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -23,6 +26,7 @@ pub(crate) const NOT_UTF8: &str = "NOT-UTF8";
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
+    frozen: watch::Sender<bool>,
     refuses: Arc<AtomicBool>,
     refused: watch::Receiver<u32>,
     connections: Arc<AtomicUsize>,
@@ -34,6 +38,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (cut, cuts) = watch::channel(0);
+        let (frozen, freezes) = watch::channel(false);
         let (refuses, connections) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (refusals, refused) = watch::channel(0);
         let open = Arc::new(());
@@ -43,9 +48,11 @@ impl Proxy {
             refusals,
             connections: Arc::clone(&connections),
             open: Arc::clone(&open),
+            cuts,
+            freezes,
         };
-        tokio::spawn(door.accept(address, cuts));
-        Self { port, cut, refuses, refused, connections, open }
+        tokio::spawn(door.accept(address));
+        Self { port, cut, frozen, refuses, refused, connections, open }
     }
 
     /// Closes every connection; new ones are taken.
@@ -61,6 +68,11 @@ impl Proxy {
 
     pub(crate) fn mend(&self) {
         self.refuses.store(false, Ordering::SeqCst);
+    }
+
+    /// Passes nothing on any more, and closes nothing, until it thaws.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
     }
 
     /// Waits until so many more connections were refused.
@@ -89,19 +101,21 @@ struct Door {
     refusals: watch::Sender<u32>,
     connections: Arc<AtomicUsize>,
     open: Arc<()>,
+    cuts: watch::Receiver<u32>,
+    freezes: watch::Receiver<bool>,
 }
 
 impl Door {
-    async fn accept(self, address: String, cuts: watch::Receiver<u32>) {
+    async fn accept(self, address: String) {
         while let Ok((client, _)) = self.listener.accept().await {
             if self.refuses.load(Ordering::SeqCst) {
                 self.refusals.send_modify(|refused| *refused += 1);
             } else {
                 self.connections.fetch_add(1, Ordering::SeqCst);
-                let (address, cuts) = (address.clone(), cuts.clone());
-                let open = Arc::clone(&self.open);
+                let (address, open) = (address.clone(), Arc::clone(&self.open));
+                let (cuts, freezes) = (self.cuts.clone(), self.freezes.clone());
                 tokio::spawn(async move {
-                    pass(client, address, cuts).await;
+                    pass(client, address, cuts, freezes).await;
                     drop(open);
                 });
             }
@@ -109,15 +123,29 @@ impl Door {
     }
 }
 
-async fn pass(mut client: TcpStream, address: String, mut cuts: watch::Receiver<u32>) {
+async fn pass(
+    mut client: TcpStream,
+    address: String,
+    mut cuts: watch::Receiver<u32>,
+    mut freezes: watch::Receiver<bool>,
+) {
     cuts.mark_unchanged();
     let Ok(mut broker) = TcpStream::connect(address).await else { return };
     let (mut from_client, to_client) = client.split();
     let (from_broker, mut to_broker) = broker.split();
-    tokio::select! {
-        _ = copy(&mut from_client, &mut to_broker) => {}
-        _ = garble(from_broker, to_client) => {}
-        _ = cuts.changed() => {}
+    let mut passing = pin!(async {
+        tokio::select! {
+            _ = copy(&mut from_client, &mut to_broker) => {}
+            _ = garble(from_broker, to_client) => {}
+        }
+    });
+    loop {
+        let frozen = *freezes.borrow_and_update();
+        tokio::select! {
+            () = &mut passing, if !frozen => return,
+            _ = freezes.changed() => {}
+            _ = cuts.changed() => return,
+        }
     }
 }
 
