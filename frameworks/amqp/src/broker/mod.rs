@@ -11,7 +11,9 @@ use std::{
 
 use polyport_bootstrap::{Error, Result};
 
-pub(crate) use self::node::Node;
+#[cfg(feature = "embedded")]
+pub(crate) use self::node::Pipes;
+pub(crate) use self::node::{Node, Way};
 pub use self::urls::BrokerUrls;
 use crate::tls::{AmqpTlsSettings, Tls};
 
@@ -25,9 +27,23 @@ impl Broker {
     ///
     /// # Errors
     /// Returns a configuration error that never shows the URL itself, since it may hold a password.
+    #[cfg(any(feature = "embedded", feature = "testing"))]
     pub(crate) fn parse(url: &str, key: &str) -> Result<Self> {
         let tls = || Tls::load(&AmqpTlsSettings::default(), key).map(Arc::new);
         Ok(Self([Node::parse(url, key, tls)?].into()))
+    }
+
+    /// The broker in this process that is reached through pipes; `url` says who logs in, and to
+    /// which virtual host.
+    ///
+    /// # Errors
+    /// Returns an error where that is no URL of a broker.
+    #[cfg(feature = "embedded")]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for a broker that has no port"))]
+    pub(crate) fn in_process(url: &str, pipes: Pipes) -> Result<Self> {
+        let key = "the in-memory broker's URL";
+        let node = Node::parse(url, key, || Err(Error::configuration("a pipe has no TLS")))?;
+        Ok(Self([node.through(pipes)].into()))
     }
 
     /// The broker at these URLs, as they stand in `section`, with its settings for TLS.

@@ -14,8 +14,23 @@ pub(crate) struct Node(Arc<Inner>);
 struct Inner {
     uri: AMQPUri,
     shown: String,
-    tls: Option<Arc<Tls>>,
+    way: Way,
 }
+
+/// By what a node is reached.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Tcp,
+    /// TLS over TCP.
+    Tls(Arc<Tls>),
+    /// Pipes within this process, each of them a connection.
+    #[cfg(feature = "embedded")]
+    Pipe(Pipes),
+}
+
+/// Makes pipes to a broker in this process, by their client's ends.
+#[cfg(feature = "embedded")]
+pub(crate) type Pipes = Arc<dyn Fn() -> std::io::Result<tokio::io::DuplexStream> + Send + Sync>;
 
 impl Node {
     /// Reads `url`, which stands in the configuration at `key`; `tls` is how TLS is spoken.
@@ -34,9 +49,17 @@ impl Node {
         if uri.authority.host.is_empty() || uri.vhost.len() > 255 {
             return Err(malformed(key));
         }
-        let tls = (uri.scheme == AMQPScheme::AMQPS).then(tls).transpose()?;
+        let way = if uri.scheme == AMQPScheme::AMQPS { Way::Tls(tls()?) } else { Way::Tcp };
         let shown = shown(&uri);
-        Ok(Self(Arc::new(Inner { uri, shown, tls })))
+        Ok(Self(Arc::new(Inner { uri, shown, way })))
+    }
+
+    /// The same, reached through pipes.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn through(self, pipes: Pipes) -> Self {
+        let Inner { uri, shown, .. } = &*self.0;
+        let (uri, shown) = (uri.clone(), shown.clone());
+        Self(Arc::new(Inner { uri, shown, way: Way::Pipe(pipes) }))
     }
 
     /// What lapin connects to, with this heartbeat unless the URL has one of its own.
@@ -47,9 +70,8 @@ impl Node {
         uri
     }
 
-    /// How TLS is spoken, where it is.
-    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
-        self.0.tls.as_ref()
+    pub(crate) fn way(&self) -> &Way {
+        &self.0.way
     }
 
     pub(crate) fn host(&self) -> &str {
