@@ -6,7 +6,7 @@ mod ear;
 use std::{sync::Arc, time::SystemTime};
 
 use lapin::{Channel, options::QueueDeclareOptions, types::FieldTable};
-use tokio::time::{Duration, MissedTickBehavior, interval};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use self::ear::{Depth, Ear, Silent};
@@ -43,7 +43,7 @@ impl SilenceWatch {
         if pause.is_zero() {
             return;
         }
-        let mut ticks = interval(pause);
+        let mut ticks = interval_at(Instant::now() + pause, pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if stop.run_until_cancelled(self.look()).await.is_none() {

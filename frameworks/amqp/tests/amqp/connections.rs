@@ -23,7 +23,7 @@ on_both_brokers! {
     without_the_broker_a_process_that_needs_it_is_not_ready,
     a_contradiction_fails_the_start_in_every_mode,
     a_contradiction_that_is_met_later_stands_in_health_and_is_tried_again,
-    a_contradiction_costs_no_connection_but_its_own,
+    topology_is_declared_over_a_connection_of_its_own_once_for_each_loss,
 }
 
 async fn report(
@@ -199,7 +199,9 @@ async fn a_contradiction_that_is_met_later_stands_in_health_and_is_tried_again(
     broker.client.delete(&queue).await;
 }
 
-async fn a_contradiction_costs_no_connection_but_its_own(broker: Arc<TestBroker>) {
+async fn topology_is_declared_over_a_connection_of_its_own_once_for_each_loss(
+    broker: Arc<TestBroker>,
+) {
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
@@ -215,7 +217,8 @@ async fn a_contradiction_costs_no_connection_but_its_own(broker: Arc<TestBroker>
     amqp.publish("", &queue, &text("hi")).await.expect("confirmed");
     assert_eq!(probe.next().await.text, "hi");
     // Declared once, although both connections were lost; twice, if one was noticed much later.
-    assert!(matches!(broker.proxy.connections(), 6 | 7), "{}", broker.proxy.connections());
+    let connections = broker.proxy.connections();
+    assert!(matches!(connections, 6 | 7), "{connections} connections");
     app.close().await.expect("a clean stop");
     broker.delete(&queue).await;
 }
