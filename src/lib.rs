@@ -11,6 +11,7 @@
 //! | `grpc` | [`grpc`](crate::grpc): `GrpcFramework`, `GrpcApp` | yes |
 //! | any of these | [`listener`]: what serves them, with its limits and TLS | yes |
 //! | `amqp` | [`amqp`](crate::amqp): `AmqpFramework`, `AmqpApp` | yes |
+//! | `amqp-tls` | TLS to the AMQP broker (`amqps://`), by rustls | yes |
 //! | `admin` | [`admin`](crate::admin): `AdminFramework`, a port that tells how the process is | yes |
 //! | `embedded` | the in-memory AMQP broker for development and tests | no |
 //! | `testing` | [`create_bootstrap`](crate::testing::create_bootstrap) and the test clients | no |

@@ -53,6 +53,7 @@ mod layers;
 mod mask;
 mod nearest;
 mod own;
+pub mod pem;
 mod probe;
 mod provenance;
 mod read;

@@ -6,8 +6,7 @@
 use std::{
     future::Future,
     io,
-    net::{Shutdown, TcpStream as StdTcpStream},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,18 +15,18 @@ use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, ErrorKind, Event,
     uri::AMQPUri,
 };
-use polyport_bootstrap::Error;
 use tokio::{
-    net::TcpStream,
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    broker::Broker,
+    broker::{Broker, Node},
     guard::{self, Guarded},
+    refusal::{NodeError, OpenError},
     settings::AmqpSettings,
+    socket::{KillSwitch, Socket},
 };
 
 /// How long the broker may take to answer a method on a connection that is up.
@@ -44,30 +43,71 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Link {
     connection: Connection,
+    node: Node,
     lost: watch::Receiver<Option<String>>,
     _watcher: AbortOnDropHandle<()>,
-    _socket: KillSwitch,
+    _kill_switch: KillSwitch,
 }
 
 impl Link {
-    /// Connects and logs in, within the settings' `connect_timeout`.
+    /// Connects to the first node that lets us in, and logs in: within the settings'
+    /// `connect_timeout`, of which each node gets its share.
     pub(crate) async fn open(
         broker: &Broker,
         purpose: &str,
         settings: &AmqpSettings,
-        on_blocked: impl Fn(Option<String>) + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let deadline = Instant::now() + settings.connect_timeout;
-        let silent = |_| OpenError::Silent(settings.connect_timeout);
-        let connecting = TcpStream::connect((broker.host(), broker.port()));
-        let stream = timeout_at(deadline, connecting).await.map_err(silent)??;
-        stream.set_nodelay(true)?;
-        let stream = stream.into_std()?;
-        let socket = KillSwitch(stream.try_clone()?);
-        let handshake = handshake(broker.uri(settings.heartbeat), stream, purpose);
+        Self::open_told(broker, purpose, settings, drop).await
+    }
+
+    /// The same; `on_blocked` is told why the broker takes no messages, and when it does again.
+    pub(crate) async fn open_told(
+        broker: &Broker,
+        purpose: &str,
+        settings: &AmqpSettings,
+        on_blocked: impl Fn(Option<String>) + Clone + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let (share, mut failures) = (settings.connect_timeout / broker.size(), Vec::new());
+        for node in broker.in_turn() {
+            match Self::reach(node, purpose, settings, share, on_blocked.clone()).await {
+                Ok(link) => return Ok(link),
+                Err(error) => failures.push((node.clone(), error)),
+            }
+        }
+        Err(OpenError(failures))
+    }
+
+    /// Connects to this node.
+    pub(crate) async fn open_at(
+        node: &Node,
+        purpose: &str,
+        settings: &AmqpSettings,
+    ) -> Result<Self, NodeError> {
+        Self::reach(node, purpose, settings, settings.connect_timeout, drop).await
+    }
+
+    async fn reach(
+        node: &Node,
+        purpose: &str,
+        settings: &AmqpSettings,
+        limit: Duration,
+        on_blocked: impl Fn(Option<String>) + Send + 'static,
+    ) -> Result<Self, NodeError> {
+        let deadline = Instant::now() + limit;
+        let silent = |_| NodeError::Silent(limit);
+        let socket = timeout_at(deadline, Socket::connect(node)).await.map_err(silent)??;
+        let Socket { reading, writing, kill_switch } = socket;
+        let stream = guard::guard(reading, writing);
+        let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);
-        Ok(Self { connection, lost, _watcher: watcher, _socket: socket })
+        let node = node.clone();
+        Ok(Self { connection, node, lost, _watcher: watcher, _kill_switch: kill_switch })
+    }
+
+    /// The node at the other end.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Opens a channel.
@@ -102,36 +142,24 @@ impl Link {
     }
 }
 
-/// Shuts the socket down when it is dropped: the one thing that frees lapin's thread wherever it
-/// stands.
-#[derive(Debug)]
-struct KillSwitch(StdTcpStream);
-
-impl Drop for KillSwitch {
-    fn drop(&mut self) {
-        // It fails where the peer was faster, which is as good.
-        let _ = self.0.shutdown(Shutdown::Both);
-    }
-}
-
 /// Lets lapin speak over a socket that is connected already, since it has no timeout of its own.
 async fn handshake(
     uri: AMQPUri,
-    stream: StdTcpStream,
+    stream: Guarded,
     purpose: &str,
 ) -> Result<Connection, lapin::Error> {
-    let stream = Arc::new(Mutex::new(Some(stream)));
+    let stream = Mutex::new(Some(stream));
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("polyport {} ({purpose})", std::process::id()).into());
     let connect = async move |_, _| Ok(take(&stream)?);
     Connection::connector(uri, guard::runtime(), connect, properties).await
 }
 
-fn take(stream: &Mutex<Option<StdTcpStream>>) -> io::Result<AsyncTcpStream<Guarded>> {
+fn take(stream: &Mutex<Option<Guarded>>) -> io::Result<AsyncTcpStream<Guarded>> {
     let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
     let stream =
         stream.ok_or_else(|| io::Error::other("the connection was lost in its handshake"))?;
-    Ok(AsyncTcpStream::Plain(guard::guard(TcpStream::from_std(stream)?)))
+    Ok(AsyncTcpStream::Plain(stream))
 }
 
 type Lost = watch::Receiver<Option<String>>;
@@ -216,62 +244,23 @@ pub(crate) enum LinkError {
     Silent(Duration),
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
-    #[error(transparent)]
-    Unreachable(#[from] io::Error),
-    #[error("no answer within {0:?}")]
-    Silent(Duration),
-    #[error("{}", describe(.0))]
-    Handshake(lapin::Error),
+impl LinkError {
+    /// Whether the broker refused what was asked for, and would again: it closed the channel or the
+    /// connection for it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        const CONNECTION_FORCED: u16 = 320;
+        const INTERNAL_ERROR: u16 = 541;
+        let Self::Lapin(error) = self else { return false };
+        matches!(
+            error.kind(),
+            ErrorKind::ProtocolError(error)
+                if !matches!(error.get_id(), CONNECTION_FORCED | INTERNAL_ERROR)
+        )
+    }
 }
 
 impl From<lapin::Error> for LinkError {
     fn from(error: lapin::Error) -> Self {
         Self::Lapin(error)
-    }
-}
-
-impl From<lapin::Error> for OpenError {
-    fn from(error: lapin::Error) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-impl OpenError {
-    /// The report of a start that failed for it; `key` is where the URL stands.
-    pub(crate) fn report(self, broker: &Broker, key: &str) -> Error {
-        let address = broker.address();
-        match self.reply_code() {
-            Some(403) => Error::connection(format!(
-                "the AMQP broker at {address} refuses user \"{}\" or its password",
-                broker.user(),
-            ))
-            .advise(format!("correct user and password in {key}")),
-            Some(530) => Error::connection(format!(
-                "the AMQP broker at {address} lets user \"{}\" into no virtual host \"{}\"",
-                broker.user(),
-                broker.vhost(),
-            ))
-            .advise(format!(
-                "correct the path of {key} (/ is written %2f), or create the virtual host and \
-                 grant the user access to it",
-            )),
-            _ => Error::connection(format!("the AMQP broker at {address} cannot be reached"))
-                .advise(format!("start the broker, or set {key} to where it is")),
-        }
-        .caused_by(self)
-    }
-
-    /// The broker's reply code (AMQP 0-9-1, "Constants"), where it has spoken.
-    fn reply_code(&self) -> Option<u16> {
-        match self {
-            Self::Handshake(error) => match error.kind() {
-                ErrorKind::ProtocolError(error) => Some(error.get_id()),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }

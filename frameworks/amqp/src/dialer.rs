@@ -1,24 +1,51 @@
-//! Makes connections: at start once, later until one is up.
+//! Makes connections, and declares over one of its own.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use polyport_bootstrap::Backoff;
+use polyport_bootstrap::{Backoff, Error};
+use tokio::sync::Mutex;
 
 use crate::{
-    broker::Broker,
-    connection::{Link, OpenError},
+    broker::{Broker, Node},
+    connection::Link,
     monitor::{Monitor, Side},
+    refusal::{NodeError, OpenError},
     settings::AmqpSettings,
     topology::{DeclareError, Plan},
 };
+
+/// What the connection is for over which topology is declared, as the broker shows it.
+pub(crate) const ADMIN: &str = "admin";
 
 /// What every incarnation of a connection is made from.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     pub(crate) broker: Broker,
     pub(crate) settings: AmqpSettings,
+    /// Where the settings stand, for reports.
+    pub(crate) section: String,
     pub(crate) plan: Arc<Plan>,
     pub(crate) monitor: Arc<Monitor>,
+    pub(crate) declarations: Declarations,
+}
+
+/// Whether the broker may have lost what was declared.
+#[derive(Debug)]
+pub(crate) struct Declarations {
+    /// How often something happened by which it may have.
+    wanted: AtomicU64,
+    /// Up to which of these everything is declared.
+    done: Mutex<u64>,
+}
+
+impl Default for Declarations {
+    /// Nothing is declared yet.
+    fn default() -> Self {
+        Self { wanted: AtomicU64::new(1), done: Mutex::new(0) }
+    }
 }
 
 /// Why a connection could not be set up.
@@ -30,6 +57,24 @@ pub(crate) enum DialError {
     Declare(#[from] DeclareError),
 }
 
+impl DialError {
+    /// Whether trying again is of no use, until somebody has changed something.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_refusal(),
+            Self::Declare(error) => error.error.is_refusal(),
+        }
+    }
+
+    /// What a person is told, with advice.
+    pub(crate) fn report(self, dialer: &Dialer) -> Error {
+        match self {
+            Self::Open(error) => error.report(&dialer.broker, &dialer.section),
+            Self::Declare(error) => undeclared(error, dialer),
+        }
+    }
+}
+
 impl Dialer {
     /// Connects once, without a word about topology.
     pub(crate) async fn connect(&self, side: Side) -> Result<Link, OpenError> {
@@ -39,26 +84,66 @@ impl Dialer {
                 monitor.set_blocked(reason);
             }
         };
-        let link = Link::open(&self.broker, side.as_str(), &self.settings, on_blocked).await?;
+        let link = Link::open_told(&self.broker, side.as_str(), &self.settings, on_blocked).await?;
         self.monitor.set_frame_max(link.frame_max());
+        self.monitor.set_node(side, link.node().address());
         Ok(link)
+    }
+
+    /// Connects once, where everything is declared that the broker may not have.
+    pub(crate) async fn dial(&self, side: Side) -> Result<Link, DialError> {
+        let link = self.connect(side).await?;
+        match self.declare(link.node()).await {
+            Ok(()) => Ok(link),
+            Err(error) => {
+                close(&link).await;
+                Err(error)
+            }
+        }
     }
 
     /// Connects until it succeeds, and declares everything anew: the broker may have lost it.
     pub(crate) async fn redial(&self, side: Side, backoff: &mut Backoff) -> Link {
+        let mut told = None;
         loop {
             tokio::time::sleep(backoff.next_delay()).await;
             match self.dial(side).await {
                 Ok(link) => {
-                    tracing::info!(broker = %self.broker, side = side.as_str(), "connected again");
+                    let (node, side) = (link.node().address(), side.as_str());
+                    tracing::info!(node, side, "connected again");
                     return link;
                 }
-                Err(error) => {
-                    tracing::debug!(broker = %self.broker, side = side.as_str(), %error, "not connected");
-                    self.monitor.failed(side, error.to_string());
-                }
+                Err(error) => self.not_connected(side, error, &mut told),
             }
         }
+    }
+
+    /// Declares everything, unless that is done since the broker was lost last: over a short-lived
+    /// connection to the same node, since the broker closes what a contradiction was declared on.
+    pub(crate) async fn declare(&self, node: &Node) -> Result<(), DialError> {
+        let mut done = self.declarations.done.lock().await;
+        let wanted = self.declarations.wanted.load(Ordering::Acquire);
+        if *done < wanted {
+            if !self.plan.is_empty() {
+                let link = self.administer(node).await;
+                let link = link.map_err(|error| OpenError(vec![(node.clone(), error)]))?;
+                let declared = self.plan.declare(&link).await;
+                close(&link).await;
+                declared?;
+            }
+            *done = wanted;
+        }
+        Ok(())
+    }
+
+    /// The broker may have lost what was declared.
+    pub(crate) fn forget_declarations(&self) {
+        self.declarations.wanted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A short-lived connection to do what may go wrong.
+    pub(crate) async fn administer(&self, node: &Node) -> Result<Link, NodeError> {
+        Link::open_at(node, ADMIN, &self.settings).await
     }
 
     /// Notes and says that a connection was lost.
@@ -69,12 +154,40 @@ impl Dialer {
             reason,
             "the connection to the broker is lost; connecting anew"
         );
+        self.forget_declarations();
         self.monitor.down(side, reason);
     }
 
-    async fn dial(&self, side: Side) -> Result<Link, DialError> {
-        let link = self.connect(side).await?;
-        self.plan.declare(&link).await?;
-        Ok(link)
+    /// Notes an attempt that was in vain. A refusal needs somebody to change something, who is told
+    /// once for each reason.
+    pub(crate) fn not_connected(&self, side: Side, error: DialError, told: &mut Option<String>) {
+        let (broker, reason) = (&self.broker, error.to_string());
+        self.monitor.failed(side, reason.clone());
+        let side = side.as_str();
+        if error.is_refusal() && told.as_ref() != Some(&reason) {
+            let report = error.report(self);
+            let advice = report.advice().map(str::to_owned);
+            tracing::error!(%broker, side, reason, advice, "{report}; trying again");
+            *told = Some(reason);
+        } else {
+            tracing::debug!(%broker, side, reason, "not connected");
+        }
     }
+}
+
+async fn close(link: &Link) {
+    if let Err(error) = link.close().await {
+        tracing::debug!(%error, "a connection was cut");
+    }
+}
+
+fn undeclared(error: DeclareError, dialer: &Dialer) -> Error {
+    let message =
+        format!("the AMQP broker at {} refuses the {}", dialer.broker.address(), error.what);
+    let contradicts = error.error.is_refusal();
+    let report = if contradicts { Error::wiring(message) } else { Error::connection(message) };
+    report.caused_by(error.error).advise(
+        "declare it as it is on the broker, or delete it there; a binding needs its exchange, and \
+         the user the permission to declare",
+    )
 }

@@ -14,12 +14,15 @@ use crate::{
     app::AmqpApp,
     consumer::{Consumer, Shared},
     fan_out::Channels,
+    metrics::{ConnectionMetrics, PublishMetrics},
     monitor::{Monitor, Voices},
     publisher::Publisher,
+    pulse::Pulse,
     request::Requester,
     routes::AmqpRoutes,
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
+    start,
     topology::Plan,
     transport::{AmqpTransport, Parts},
 };
@@ -98,11 +101,14 @@ impl Framework for AmqpFramework {
 
     fn build(
         self,
-        settings: AmqpSettings,
+        mut settings: AmqpSettings,
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<AmqpApp>> {
         context.add_pipeline(self.pipeline);
         let section = context.section_key().to_owned();
+        let startup = context.config().peek_or_default("startup")?;
+        start::check_wait(&settings, &section, &startup)?;
+        settings.tls = settings.tls.within(context.config().root());
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let registered = context.take::<AmqpRoutes>();
         let plan = plan(&registered, &settings, &self.name, &context)?;
@@ -111,10 +117,12 @@ impl Framework for AmqpFramework {
         let core = context.core();
         let required = settings.health == BrokerHealth::Required;
         let voices = Voices::new(context.health(), &core.title(), required);
-        let monitor = Arc::new(Monitor::new(voices, consumes));
-        let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
+        let metrics = ConnectionMetrics::new(&self.name);
+        let monitor = Arc::new(Monitor::new(voices, metrics, consumes));
+        let metrics = PublishMetrics::new(&self.name);
+        let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor), metrics);
         let shared = shared(&context, &settings, &publisher, &monitor);
-        let consumers = consumers(&registered, &shared, &settings);
+        let consumers = consumers(&registered, &shared, &settings, &self.name);
         let (requester, requests) = Requester::new(&settings, Arc::clone(&monitor));
         let app = AmqpApp::new(core, publisher, requester, monitor, source.is_embedded());
         if let Some(broker) = source.known() {
@@ -177,11 +185,13 @@ fn consumers(
     registered: &[Registered<AmqpRoutes>],
     shared: &Arc<Shared>,
     settings: &AmqpSettings,
+    framework: &str,
 ) -> Vec<Arc<Consumer>> {
     let consumed = registered.iter().flat_map(|module| &module.routes.consumers);
     let consumer = |consumed: &crate::routes::Consumed| {
         let endpoint = consumed.endpoint.clone();
-        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings))
+        let pulse = Pulse::new(framework, &consumed.queue);
+        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings, pulse))
     };
     consumed.map(consumer).collect()
 }

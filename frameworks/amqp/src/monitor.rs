@@ -1,11 +1,14 @@
 //! What is known of the connections, for health, logs and application code.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use polyport_bootstrap::{Health, Indicator};
 use tokio::sync::watch;
 
-use crate::state::{AmqpState, Blocked};
+use crate::{
+    metrics::ConnectionMetrics,
+    state::{AmqpState, Blocked},
+};
 
 /// What one connection is for. A broker that runs out of memory stops reading from connections
 /// that publish, so that acknowledgements need another.
@@ -28,10 +31,13 @@ impl Side {
 #[derive(Debug)]
 pub(crate) struct Monitor {
     voices: Voices,
+    metrics: ConnectionMetrics,
     sides: watch::Sender<[Option<String>; 2]>,
     state: watch::Sender<AmqpState>,
     blocked: watch::Sender<Option<Blocked>>,
     frame_max: AtomicU32,
+    /// Whether each side was connected once.
+    was_up: [AtomicBool; 2],
 }
 
 /// What health is told by.
@@ -41,36 +47,44 @@ pub(crate) struct Voices {
     connected: Indicator,
     /// Whether it takes messages.
     publishing: Indicator,
+    /// Whether it gives those that wait.
+    consuming: Indicator,
 }
 
 impl Voices {
     /// Those of the framework that reports call `title`; `required` is whether the process is not
-    /// ready without the broker. One that takes no messages only degrades it.
+    /// ready without the broker. One that takes no messages, or gives none, only degrades it.
     pub(crate) fn new(health: &Health, title: &str, required: bool) -> Self {
         Self {
             connected: health.indicator(title).critical(required),
             publishing: health.indicator(format!("{title} publishing")).critical(false),
+            consuming: health.indicator(format!("{title} consuming")).critical(false),
         }
     }
 }
 
 impl Monitor {
     /// Neither side is up yet; the consuming one counts only where something is consumed.
-    pub(crate) fn new(voices: Voices, consumes: bool) -> Self {
+    pub(crate) fn new(voices: Voices, metrics: ConnectionMetrics, consumes: bool) -> Self {
         const NOT_YET: &str = "not connected yet";
         voices.connected.down(NOT_YET);
         let consume = consumes.then(|| NOT_YET.to_owned());
         Self {
             voices,
+            metrics,
             sides: watch::Sender::new([Some(NOT_YET.to_owned()), consume]),
             state: watch::Sender::new(AmqpState::unconnected(NOT_YET)),
             blocked: watch::Sender::new(None),
             // AMQP 0-9-1 lets a broker ask for less; RabbitMQ's default until it has spoken.
             frame_max: AtomicU32::new(128 * 1024),
+            was_up: Default::default(),
         }
     }
 
     pub(crate) fn up(&self, side: Side) {
+        if self.was_up[side as usize].swap(true, Ordering::Relaxed) {
+            self.metrics.reconnected(side);
+        }
         self.set(side, None);
     }
 
@@ -83,6 +97,7 @@ impl Monitor {
 
     /// Counts a vain attempt to connect.
     pub(crate) fn failed(&self, side: Side, reason: String) {
+        self.metrics.failed(side);
         self.state.send_modify(|state| state.attempts = state.attempts.saturating_add(1));
         self.set(side, Some(reason));
     }
@@ -93,7 +108,6 @@ impl Monitor {
 
     /// Whether the broker has asked for nothing to be published, to wait for changes. A connection
     /// that is lost is not blocked any more.
-    #[allow(dead_code, reason = "the publisher holds messages back by it")]
     pub(crate) fn blocked(&self) -> watch::Receiver<Option<Blocked>> {
         self.blocked.subscribe()
     }
@@ -101,6 +115,7 @@ impl Monitor {
     /// The broker takes no messages, for this reason, or takes them again.
     pub(crate) fn set_blocked(&self, reason: Option<String>) {
         tell(&self.voices.publishing, reason.as_deref());
+        self.metrics.blocked(reason.is_some());
         let blocked = reason.map(Blocked::now);
         self.state.send_if_modified(|state| {
             let changes = state.blocked.is_some() || blocked.is_some();
@@ -110,9 +125,30 @@ impl Monitor {
         self.blocked.send_replace(blocked);
     }
 
+    /// Some consumers get nothing although messages wait, or no longer.
+    pub(crate) fn set_silent(&self, reason: Option<String>) {
+        tell(&self.voices.consuming, reason.as_deref());
+    }
+
+    /// Why the consuming connection is down, if it is.
+    pub(crate) fn consume_trouble(&self) -> Option<String> {
+        self.sides.borrow()[Side::Consume as usize].clone()
+    }
+
     /// Why the publishing connection is down, if it is.
     pub(crate) fn publish_trouble(&self) -> Option<String> {
         self.sides.borrow()[Side::Publish as usize].clone()
+    }
+
+    /// The node that `side` is connected to now.
+    pub(crate) fn set_node(&self, side: Side, node: String) {
+        if side == Side::Publish {
+            self.state.send_if_modified(|state| {
+                let changes = state.node.as_ref() != Some(&node);
+                state.node = Some(node);
+                changes
+            });
+        }
     }
 
     pub(crate) fn set_frame_max(&self, frame_max: u32) {
@@ -125,6 +161,7 @@ impl Monitor {
     }
 
     fn set(&self, side: Side, trouble: Option<String>) {
+        self.metrics.connected(side, trouble.is_none());
         // Under the lock of `sides`, so that two connections cannot overtake each other.
         self.sides.send_modify(|sides| {
             sides[side as usize] = trouble;
@@ -148,11 +185,16 @@ mod tests {
 
     use super::*;
 
+    fn monitor(health: &Health, consumes: bool) -> Monitor {
+        let voices = Voices::new(health, "amqp", true);
+        Monitor::new(voices, ConnectionMetrics::new("default"), consumes)
+    }
+
     #[test]
     fn it_is_connected_when_both_sides_are() {
         let health = Health::default();
         health.set_serving(true);
-        let monitor = Monitor::new(Voices::new(&health, "amqp", true), true);
+        let monitor = monitor(&health, true);
         assert!(!health.readiness().ready);
         monitor.up(Side::Publish);
         assert!(!monitor.state().borrow().connected);
@@ -171,7 +213,7 @@ mod tests {
 
     #[test]
     fn without_consumers_the_publishing_side_is_all() {
-        let monitor = Monitor::new(Voices::new(&Health::default(), "amqp", true), false);
+        let monitor = monitor(&Health::default(), false);
         monitor.up(Side::Publish);
         assert!(monitor.state().borrow().connected);
     }
@@ -180,7 +222,7 @@ mod tests {
     fn a_broker_that_takes_no_messages_degrades_until_it_does_or_is_lost() {
         let health = Health::default();
         health.set_serving(true);
-        let monitor = Monitor::new(Voices::new(&health, "amqp", true), false);
+        let monitor = monitor(&health, false);
         monitor.up(Side::Publish);
         monitor.set_blocked(Some("low on memory".to_owned()));
         let readiness = health.readiness();

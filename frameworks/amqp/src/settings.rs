@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use garde::Validate;
 use humantime_serde::Serde;
-use polyport_bootstrap::{
-    Settings, config::Secret, framework::SettingsSource, wire::EnvelopeStyle,
-};
+use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
 use serde::{Deserialize, Deserializer};
 
-use crate::publisher::PublishSettings;
+use crate::{broker::BrokerUrls, publisher::PublishSettings, tls::AmqpTlsSettings};
 
 /// The largest prefetch that is chosen by itself; above it nothing is gained.
 const MAX_PREFETCH: u16 = 250;
@@ -32,7 +30,21 @@ pub struct AmqpSettings {
     /// Where the broker is: `amqp://user:password@host:5672/vhost`, the virtual host `/` written
     /// as `%2f` (the RabbitMQ URI specification). Not set by default: then the in-memory broker is
     /// started where the feature `embedded` is built in, except in environment `prod`.
-    pub url: Option<Secret<String>>,
+    ///
+    /// A list is the nodes of a cluster: each connection is made to the first one that lets us in,
+    /// from a random one on. `amqps://` (port 5671 where none is named) is TLS, by `tls`;
+    /// `?auth_mechanism=external` logs in by its client certificate.
+    pub url: Option<BrokerUrls>,
+    /// How TLS is spoken to nodes whose URL begins with `amqps://`.
+    #[garde(dive)]
+    pub tls: AmqpTlsSettings,
+    /// What a broker that cannot be reached does to the start; default `fail`.
+    pub start: StartMode,
+    /// How long a start waits for the broker, where `start` is `wait`; shorter than `startup.bind`.
+    /// Default 25 s.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
+    pub start_timeout: Duration,
     /// How often both sides say that they live; a broker that is silent for twice as long is
     /// given up. Whole seconds; default 10 s.
     #[serde(with = "humantime_serde")]
@@ -69,6 +81,11 @@ pub struct AmqpSettings {
     /// What it means for the process's readiness that the broker cannot be reached; default
     /// `required`.
     pub health: BrokerHealth,
+    /// How often consumers are looked at that get nothing: one that gets nothing at two looks in a
+    /// row, although messages wait in its queue, is reported and started again. `0s` never looks;
+    /// default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub watch_interval: Duration,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
 }
@@ -77,6 +94,9 @@ impl Default for AmqpSettings {
     fn default() -> Self {
         Self {
             url: None,
+            tls: AmqpTlsSettings::default(),
+            start: StartMode::default(),
+            start_timeout: Duration::from_secs(25),
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             concurrency: 16,
@@ -87,6 +107,7 @@ impl Default for AmqpSettings {
             publish: PublishSettings::default(),
             request_timeout: Duration::from_secs(10),
             health: BrokerHealth::default(),
+            watch_interval: Duration::from_secs(30),
             max_message_size: 16 * 1024 * 1024,
         }
     }
@@ -127,6 +148,22 @@ pub enum BrokerHealth {
     #[default]
     Required,
     /// Without it the process is degraded, and ready all the same.
+    Degraded,
+}
+
+/// What a broker that cannot be reached does to the start. One that refuses, by credentials,
+/// virtual host, TLS or topology, fails it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StartMode {
+    /// The start fails at once.
+    #[default]
+    Fail,
+    /// The start waits for the broker, and fails when `start_timeout` is over.
+    Wait,
+    /// The process starts and serves the rest; the broker is declared to, consumed from and
+    /// published to when it comes. Until then it is missing from health, as during an outage.
     Degraded,
 }
 

@@ -25,7 +25,7 @@ impl Source {
         section: &str,
     ) -> Result<Self> {
         match &settings.url {
-            Some(url) => Ok(Self::Url(Broker::parse(url.expose(), &format!("{section}.url"))?)),
+            Some(urls) => Ok(Self::Url(Broker::of(urls, &settings.tls, section)?)),
             None if environment.is_production() => Err(missing(section)
                 .context("environment prod, where the in-memory broker is never used")),
             #[cfg(feature = "embedded")]
@@ -107,8 +107,7 @@ mod tests {
 
     #[test]
     fn a_url_wins_everywhere() {
-        let url = Some("amqp://broker.example".to_owned());
-        let url = url.map(Into::into);
+        let url = Some("amqp://broker.example".into());
         let settings = AmqpSettings { url, ..Default::default() };
         for environment in [Environment::unittest(), Environment::production()] {
             assert!(!Source::of(&settings, &environment, "amqp").expect("a URL").is_embedded());

@@ -249,7 +249,7 @@ impl AmqpClient {
         if let Some(link) = link.as_ref().filter(|link| link.is_up()) {
             return must(link.channel().await, "a channel");
         }
-        let opened = Link::open(&self.broker, "test", &AmqpSettings::default(), drop).await;
+        let opened = Link::open(&self.broker, "test", &AmqpSettings::default()).await;
         let opened = link.insert(Arc::new(must(opened, &format!("connect to {}", self.broker))));
         must(opened.channel().await, "a channel")
     }

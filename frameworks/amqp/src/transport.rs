@@ -4,7 +4,6 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use lapin::ErrorKind;
 use polyport_bootstrap::{Error, Result, Transport, framework::Activity};
 use tokio::time::timeout;
 use tokio_util::{
@@ -14,16 +13,17 @@ use tokio_util::{
 
 use crate::{
     app::AmqpApp,
-    connection::{CLOSE, Link, LinkError},
-    consumer::{CUT, Consumer, Intake, Remains, Shared},
-    dialer::Dialer,
+    connection::{CLOSE, Link},
+    consumer::{CUT, Consumer, Intake, Remains, Shared, Started},
+    dialer::{Declarations, Dialer},
     fan_out::{Channels, FanOutTask, Joined},
     monitor::Side,
     publisher::{Jobs, PublisherTask},
     request::{RequestTask, Requests},
-    settings::AmqpSettings,
+    settings::{AmqpSettings, StartMode},
+    silence::SilenceWatch,
     source::Source,
-    topology::{DeclareError, Plan},
+    topology::Plan,
 };
 
 /// How long messages that were accepted may still take to be confirmed when the process ends.
@@ -34,6 +34,8 @@ pub(crate) struct AmqpTransport {
     publisher: Option<AbortOnDropHandle<()>>,
     requests: Vec<AbortOnDropHandle<()>>,
     fan_outs: Vec<AbortOnDropHandle<()>>,
+    /// Looks after silent consumers.
+    watch: Option<AbortOnDropHandle<()>>,
     flush: CancellationToken,
     stage: Stage,
 }
@@ -57,7 +59,11 @@ pub(crate) struct Parts {
 /// How far consuming has come.
 enum Stage {
     Idle,
-    Bound { dialer: Arc<Dialer>, link: Box<Link> },
+    /// Without a link where the broker is not there yet.
+    Bound {
+        dialer: Arc<Dialer>,
+        link: Option<Box<Link>>,
+    },
     Serving(AbortOnDropHandle<Option<Remains>>),
     Stopped(Option<Remains>),
 }
@@ -70,6 +76,7 @@ impl AmqpTransport {
             publisher: None,
             requests: Vec::new(),
             fan_outs: Vec::new(),
+            watch: None,
             flush,
             stage: Stage::Idle,
         }
@@ -85,17 +92,14 @@ impl AmqpTransport {
         Ok(Arc::new(Dialer {
             broker,
             settings: self.parts.settings.clone(),
+            section: self.parts.section.clone(),
             plan: Arc::clone(&self.parts.plan),
             monitor: Arc::clone(&self.shared().monitor),
+            declarations: Declarations::default(),
         }))
     }
 
-    async fn connect(&self, dialer: &Dialer, side: Side) -> Result<Link> {
-        let link = dialer.connect(side).await;
-        link.map_err(|error| error.report(&dialer.broker, &format!("{}.url", self.parts.section)))
-    }
-
-    fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Link) {
+    fn start_publishing(&mut self, dialer: Arc<Dialer>, link: Option<Link>) {
         let Some((jobs, requests)) = self.parts.jobs.take() else { return };
         let task = PublisherTask::new(dialer, jobs, self.flush.clone());
         for requests in requests {
@@ -103,27 +107,64 @@ impl AmqpTransport {
             self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
         }
         self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
-        self.shared().monitor.up(Side::Publish);
     }
 
-    /// Joins the exchanges by which other frameworks reach the other instances.
-    async fn join_fan_outs(&mut self, dialer: &Arc<Dialer>) -> Result<()> {
+    /// Joins the exchanges by which other frameworks reach the other instances; later, where the
+    /// broker is not there yet.
+    async fn join_fan_outs(&mut self, dialer: &Arc<Dialer>, connected: bool) -> Result<()> {
         for opened in self.parts.channels.take() {
-            let joined = Joined::join(dialer, &opened.exchange).await;
-            let joined = joined.map_err(|error| {
-                let (exchange, address) = (&opened.exchange, dialer.broker.address());
-                Error::connection(format!("cannot join exchange \"{exchange}\" at {address}"))
-                    .caused_by(error)
-                    .advise(
-                        "it must be a fanout exchange that is not durable: name another one, or \
-                         delete it on the broker",
-                    )
-            })?;
+            let joined = match connected {
+                true => self.join(dialer, &opened.exchange).await?,
+                false => None,
+            };
             let (dialer, stop) = (Arc::clone(dialer), self.flush.clone());
             let task = FanOutTask { dialer, opened, stop };
             self.fan_outs.push(AbortOnDropHandle::new(tokio::spawn(task.run(joined))));
         }
         Ok(())
+    }
+
+    async fn join(&self, dialer: &Dialer, exchange: &str) -> Result<Option<Joined>> {
+        let error = match Joined::join(dialer, exchange).await {
+            Ok(joined) => return Ok(Some(joined)),
+            Err(error) => error,
+        };
+        if self.goes_on_without_broker() && !error.is_refusal() {
+            tracing::warn!(exchange, %error, "the other instances are joined later");
+            return Ok(None);
+        }
+        let address = dialer.broker.address();
+        Err(Error::connection(format!("cannot join exchange \"{exchange}\" at {address}"))
+            .caused_by(error)
+            .advise(
+                "it must be a fanout exchange that is not durable: name another one, or delete it \
+                 on the broker",
+            ))
+    }
+
+    fn goes_on_without_broker(&self) -> bool {
+        self.parts.settings.start != StartMode::Fail
+    }
+
+    /// Consumes over the start's connection; later, where it is lost already and may be.
+    async fn start_consuming(
+        &self,
+        intake: &Intake,
+        link: Option<Box<Link>>,
+    ) -> Result<Option<Started>> {
+        let Some(link) = link else { return Ok(None) };
+        let (queue, error) = match intake.start(*link).await {
+            Ok(started) => return Ok(Some(started)),
+            Err(trouble) => trouble,
+        };
+        if self.goes_on_without_broker() && !error.is_refusal() {
+            intake.dialer.lost(Side::Consume, format!("queue \"{queue}\": {error}"));
+            return Ok(None);
+        }
+        let address = intake.dialer.broker.address();
+        Err(Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
+            .caused_by(error)
+            .advise("look into the broker's log; an exclusive consumer may hold the queue"))
     }
 
     /// Sends what waits for the other instances. What is lost was never promised.
@@ -152,15 +193,16 @@ impl Transport for AmqpTransport {
     /// Connects twice, so that a broker short of memory, which stops reading from whoever
     /// publishes, still gets acknowledgements; and declares everything.
     async fn bind(&mut self) -> Result<()> {
-        let dialer = self.dialer().await?;
-        let publishing = self.connect(&dialer, Side::Publish).await?;
-        self.parts.plan.declare(&publishing).await.map_err(|error| undeclared(error, &dialer))?;
-        if !self.parts.consumers.is_empty() {
-            let link = Box::new(self.connect(&dialer, Side::Consume).await?);
-            self.stage = Stage::Bound { dialer: Arc::clone(&dialer), link };
+        let (dialer, consumes) = (self.dialer().await?, !self.parts.consumers.is_empty());
+        let (publish, consume) = match dialer.first(consumes).await? {
+            Some(links) => (Some(links.publish), links.consume.map(Box::new)),
+            None => (None, None),
+        };
+        self.join_fan_outs(&dialer, publish.is_some()).await?;
+        self.start_publishing(Arc::clone(&dialer), publish);
+        if consumes {
+            self.stage = Stage::Bound { dialer, link: consume };
         }
-        self.join_fan_outs(&dialer).await?;
-        self.start_publishing(dialer, publishing);
         Ok(())
     }
 
@@ -168,14 +210,12 @@ impl Transport for AmqpTransport {
         let Stage::Bound { dialer, link } = std::mem::replace(&mut self.stage, Stage::Idle) else {
             return Ok(());
         };
-        let address = dialer.broker.address();
         let consumers = std::mem::take(&mut self.parts.consumers);
         let intake = Intake { dialer, shared: Arc::clone(&self.parts.shared), consumers };
-        let started = intake.start(*link).await.map_err(|(queue, error)| {
-            Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
-                .caused_by(error)
-                .advise("look into the broker's log; an exclusive consumer may hold the queue")
-        })?;
+        let started = self.start_consuming(&intake, link).await?;
+        let watch = SilenceWatch::new(Arc::clone(&intake.dialer), &intake.consumers);
+        let watch = watch.run(self.parts.settings.watch_interval, self.shared().stop.clone());
+        self.watch = Some(AbortOnDropHandle::new(tokio::spawn(watch)));
         let running = tokio::spawn(intake.run(started));
         self.stage = Stage::Serving(AbortOnDropHandle::new(running));
         Ok(())
@@ -210,6 +250,7 @@ impl Transport for AmqpTransport {
 
     async fn stop_intake(&mut self) {
         self.shared().stop.cancel();
+        self.watch = None;
         if let Stage::Serving(intake) = &mut self.stage {
             let remains = intake.await.ok().flatten();
             self.stage = Stage::Stopped(remains);
@@ -257,18 +298,4 @@ async fn close(remains: Option<Remains>) {
     {
         tracing::debug!(%error, "the consuming connection was cut");
     }
-}
-
-fn undeclared(error: DeclareError, dialer: &Dialer) -> Error {
-    let message =
-        format!("the AMQP broker at {} refuses the {}", dialer.broker.address(), error.what);
-    let contradicts = matches!(
-        &error.error,
-        LinkError::Lapin(cause) if matches!(cause.kind(), ErrorKind::ProtocolError(_))
-    );
-    let report = if contradicts { Error::wiring(message) } else { Error::connection(message) };
-    report.caused_by(error.error).advise(
-        "declare it as it is on the broker, or delete it there; a binding needs its exchange, and \
-         the user the permission to declare",
-    )
 }

@@ -30,15 +30,21 @@ impl Consumer {
         channel: Arc<Channel>,
         slot: OwnedSemaphorePermit,
     ) {
-        let _flight = self.endpoint.info().enter();
+        let (_flight, _beat) = (self.endpoint.info().enter(), self.pulse.begin());
         let settle = tokio::select! {
             biased;
             settle = self.process_whatever_happens(&incoming) => settle,
             () = self.shared.cut.cancelled() => self.give_up(&incoming),
         };
         match settle {
-            Settle::Ack => ack(&channel, incoming.tag),
-            Settle::Requeue => requeue(&channel, incoming.tag),
+            Settle::Ack => {
+                ack(&channel, incoming.tag);
+                self.pulse.metrics.acknowledged.increment(1);
+            }
+            Settle::Requeue => {
+                requeue(&channel, incoming.tag);
+                self.pulse.metrics.requeued.increment(1);
+            }
         }
         drop(slot);
     }
@@ -104,7 +110,8 @@ impl Consumer {
         match self.steps.retries.get(step) {
             Some(queue) => {
                 let frame_max = self.shared.monitor.frame_max();
-                self.put_aside(queue, moves::retry(incoming, queue, frame_max)).await
+                let message = moves::retry(incoming, queue, frame_max);
+                self.put_aside(queue, message, &self.pulse.metrics.retried).await
             }
             None => self.park(incoming, id, fault).await,
         }
@@ -122,13 +129,22 @@ impl Consumer {
             "a message is parked in {queue}",
         );
         let frame_max = self.shared.monitor.frame_max();
-        self.put_aside(queue, moves::park(incoming, queue, fault, id, frame_max)).await
+        let message = moves::park(incoming, queue, fault, id, frame_max);
+        self.put_aside(queue, message, &self.pulse.metrics.parked).await
     }
 
     /// Moves the message, and only then acknowledges it; where it cannot be moved, it goes back.
-    async fn put_aside(&self, queue: &str, message: Option<Outgoing>) -> Settle {
+    async fn put_aside(
+        &self,
+        queue: &str,
+        message: Option<Outgoing>,
+        moved: &metrics::Counter,
+    ) -> Settle {
         let Some(message) = message else { return Settle::Requeue };
-        let Err(error) = self.shared.publisher.publish(message).await else { return Settle::Ack };
+        let Err(error) = self.shared.publisher.publish(message).await else {
+            moved.increment(1);
+            return Settle::Ack;
+        };
         tracing::error!(
             queue = &*self.queue,
             %error,

@@ -60,21 +60,24 @@ impl Intake {
         Ok(Started { link, flows })
     }
 
-    /// Consumes until it is stopped.
-    pub(crate) async fn run(self, first: Started) -> Option<Remains> {
-        let (mut started, mut backoff) = (first, Backoff::default());
+    /// Consumes until it is stopped; begins where it has started, if it has.
+    pub(crate) async fn run(self, first: Option<Started>) -> Option<Remains> {
+        let (mut next, mut backoff) = (first, Backoff::default());
         let stop = self.shared.stop.clone();
         loop {
+            let started = match next.take() {
+                Some(started) => started,
+                None => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return None,
+                    started = self.restart(&mut backoff) => started,
+                },
+            };
             match started.wait().await {
                 Ok(remains) => return Some(remains),
                 Err(_) if stop.is_cancelled() => return None,
                 Err(reason) => self.dialer.lost(Side::Consume, reason),
             }
-            started = tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                started = self.restart(&mut backoff) => started,
-            };
         }
     }
 
@@ -123,7 +126,14 @@ async fn live(
 ) -> LifeEnd {
     let mut backoff = Backoff::default();
     loop {
-        match consumer.pump(&mut flow).await {
+        let end = tokio::select! {
+            end = consumer.pump(&mut flow) => end,
+            () = consumer.pulse.renewed() => match flow.close().await {
+                Ok(()) => FlowEnd::Failed("it gets nothing, and messages wait".to_owned()),
+                Err(error) => return LifeEnd::Lost(error.to_string()),
+            },
+        };
+        match end {
             FlowEnd::Stopped => {
                 flow.cancel().await;
                 return LifeEnd::Stopped(Arc::clone(flow.channel()));
@@ -155,7 +165,8 @@ async fn retire(flow: &Flow) {
 }
 
 async fn reopen(consumer: &Consumer, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
-    dialer.plan.declare(link).await.map_err(|error| error.to_string())?;
+    dialer.forget_declarations();
+    dialer.declare(link.node()).await.map_err(|error| error.to_string())?;
     consumer.open(link).await.map_err(|error| error.to_string())
 }
 

@@ -20,13 +20,14 @@ use polyport_bootstrap::operation::Endpoint;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::intake::{CUT, Intake, Remains};
+pub(crate) use self::intake::{CUT, Intake, Remains, Started};
 use crate::{
     adapter::Adapter,
     connection::{CLOSE, Link, LinkError, answered, describe},
     delivery::Delivery,
     monitor::Monitor,
     publisher::Publisher,
+    pulse::Pulse,
     topology::Steps,
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct Consumer {
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
     prefetch: u16,
+    pub(crate) pulse: Pulse,
 }
 
 /// A message that was taken from a queue.
@@ -82,6 +84,7 @@ impl Consumer {
         endpoint: Endpoint,
         shared: Arc<Shared>,
         settings: &crate::AmqpSettings,
+        pulse: Pulse,
     ) -> Self {
         Self {
             queue: Arc::from(queue),
@@ -90,6 +93,7 @@ impl Consumer {
             shared,
             slots: Arc::new(Semaphore::new(settings.concurrency.into())),
             prefetch: settings.prefetch(),
+            pulse,
         }
     }
 
@@ -139,6 +143,11 @@ impl Consumer {
 impl Flow {
     pub(crate) fn channel(&self) -> &Arc<Channel> {
         &self.channel
+    }
+
+    /// Closes the channel: what was delivered over it and not acknowledged goes back.
+    pub(crate) async fn close(&self) -> Result<(), LinkError> {
+        answered(self.channel.close(200, "OK".into())).await
     }
 
     /// Takes nothing new, and gives back what has come and was not begun.

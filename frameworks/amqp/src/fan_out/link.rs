@@ -10,8 +10,9 @@ use lapin::{
 };
 
 use crate::{
-    connection::{Link, LinkError, OpenError, answered, settled},
+    connection::{Link, LinkError, answered, settled},
     dialer::Dialer,
+    refusal::OpenError,
 };
 
 /// What the connection is for, as the broker shows it.
@@ -34,10 +35,20 @@ pub(crate) enum JoinError {
     Link(#[from] LinkError),
 }
 
+impl JoinError {
+    /// Whether trying again is of no use, until somebody has changed something.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_refusal(),
+            Self::Link(error) => error.is_refusal(),
+        }
+    }
+}
+
 impl Joined {
     /// Connects and joins: from now on the instance gets what is sent.
     pub(crate) async fn join(dialer: &Dialer, exchange: &str) -> Result<Self, JoinError> {
-        let link = Link::open(&dialer.broker, PURPOSE, &dialer.settings, drop).await?;
+        let link = Link::open(&dialer.broker, PURPOSE, &dialer.settings).await?;
         let channel = link.channel().await?;
         match consume(&channel, exchange).await {
             Ok(deliveries) => Ok(Self { link, channel, deliveries }),

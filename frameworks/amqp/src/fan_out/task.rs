@@ -31,17 +31,23 @@ pub(crate) struct FanOutTask {
 }
 
 impl FanOutTask {
-    /// Sends and receives until it is stopped; begins with a connection that is up.
-    pub(crate) async fn run(mut self, first: Joined) {
-        let (mut joined, mut backoff, stop) = (first, Backoff::default(), self.stop.clone());
-        while let Some(reason) = stop.run_until_cancelled(self.serve(&mut joined)).await {
-            drop(joined);
-            self.lost(&reason);
-            match stop.run_until_cancelled(self.rejoin(&mut backoff)).await {
-                Some(again) => joined = again,
-                None => return,
+    /// Sends and receives until it is stopped; begins with a connection that is up, if there is
+    /// one.
+    pub(crate) async fn run(mut self, first: Option<Joined>) {
+        let (mut next, mut backoff, stop) = (first, Backoff::default(), self.stop.clone());
+        let joined = loop {
+            let mut joined = match next.take() {
+                Some(joined) => joined,
+                None => match stop.run_until_cancelled(self.rejoin(&mut backoff)).await {
+                    Some(joined) => joined,
+                    None => return,
+                },
+            };
+            match stop.run_until_cancelled(self.serve(&mut joined)).await {
+                Some(reason) => self.lost(&reason),
+                None => break joined,
             }
-        }
+        };
         if timeout(FLUSH, self.flush(&joined)).await.is_err() {
             let exchange = &*self.opened.exchange;
             tracing::debug!(exchange, "the last messages for the other instances are lost");

@@ -26,25 +26,22 @@ use async_rs::{
 use futures_util::{AsyncRead, AsyncWrite, Stream};
 use tokio::{
     io::{AsyncRead as TokioRead, Join, ReadBuf, join},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::TcpStream,
 };
 use tokio_util::io::poll_read_buf;
 
 use self::frames::Frames;
+use crate::socket::{Reading, Writing};
 
 /// How much is read from the socket at once, in bytes.
 const AT_ONCE: usize = 16 * 1024;
 
 /// A socket whose frames are safe to parse.
-pub(crate) type Guarded = Compat<Join<Guard, OwnedWriteHalf>>;
+pub(crate) type Guarded = Compat<Join<Guard, Writing>>;
 
-/// Guards a socket.
-pub(crate) fn guard(stream: TcpStream) -> Guarded {
-    let (stream, writing) = stream.into_split();
-    join(Guard { stream, frames: Frames::default() }, writing).compat()
+/// Guards a socket, by its two directions.
+pub(crate) fn guard(reading: Reading, writing: Writing) -> Guarded {
+    join(Guard { reading, frames: Frames::default() }, writing).compat()
 }
 
 /// What lapin runs on: this tokio runtime, with guarded sockets.
@@ -53,9 +50,8 @@ pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
 }
 
 /// The reading half of a guarded socket.
-#[derive(Debug)]
 pub(crate) struct Guard {
-    stream: OwnedReadHalf,
+    reading: Reading,
     frames: Frames,
 }
 
@@ -65,10 +61,10 @@ impl TokioRead for Guard {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, frames } = self.get_mut();
+        let Self { reading, frames } = self.get_mut();
         while !frames.is_ready() {
             let bytes = frames.room(AT_ONCE);
-            if ready!(poll_read_buf(Pin::new(&mut *stream), cx, bytes))? == 0 {
+            if ready!(poll_read_buf(Pin::new(&mut *reading), cx, bytes))? == 0 {
                 frames.release_all();
                 break;
             }
@@ -112,5 +108,6 @@ impl Reactor for Sockets {
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Guarded> {
-    Ok(guard(TcpStream::connect(address).await?))
+    let (reading, writing) = TcpStream::connect(address).await?.into_split();
+    Ok(guard(Box::new(reading), Box::new(writing)))
 }

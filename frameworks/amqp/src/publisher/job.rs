@@ -121,7 +121,7 @@ mod tests {
         super::{PublishSettings, outbox::Outbox, unwatched::Unwatched},
         *,
     };
-    use crate::Message;
+    use crate::{Message, metrics::PublishMetrics};
 
     fn parts() -> (Outgoing, Room) {
         let room = Outbox::new(&PublishSettings::default()).try_enter(1).expect("room");
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn what_nobody_waits_for_is_sent_as_often_as_it_takes() {
         let (message, room) = parts();
-        let counts = Arc::new(Unwatched::default());
+        let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
         let mut job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts)));
         assert!(job.is_wanted() && job.begin() && job.begin());
         job.finish(Ok(()));

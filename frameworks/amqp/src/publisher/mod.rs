@@ -40,7 +40,7 @@ use self::{
     outbox::Outbox,
     unwatched::{Ticket, Unwatched},
 };
-use crate::{monitor::Monitor, settings::AmqpSettings};
+use crate::{metrics::PublishMetrics, monitor::Monitor, settings::AmqpSettings};
 
 /// What publishes. A cheap handle.
 #[derive(Debug, Clone)]
@@ -50,6 +50,7 @@ pub(crate) struct Publisher {
     unwatched: Arc<Unwatched>,
     delays: Arc<Delays>,
     monitor: Arc<Monitor>,
+    metrics: Arc<PublishMetrics>,
     mode: PublishMode,
     timeout: Duration,
     max_body: usize,
@@ -63,16 +64,22 @@ pub(crate) struct Jobs {
 }
 
 impl Publisher {
-    pub(crate) fn new(settings: &AmqpSettings, monitor: Arc<Monitor>) -> (Self, Jobs) {
+    pub(crate) fn new(
+        settings: &AmqpSettings,
+        monitor: Arc<Monitor>,
+        metrics: PublishMetrics,
+    ) -> (Self, Jobs) {
         // The outbox bounds it.
         let (jobs, receiver) = mpsc::unbounded_channel();
         let delays = Arc::new(Delays::new(settings.publish.delays));
+        let metrics = Arc::new(metrics);
         let publisher = Self {
             jobs,
             outbox: Outbox::new(&settings.publish),
-            unwatched: Arc::default(),
+            unwatched: Arc::new(Unwatched::new(Arc::clone(&metrics))),
             delays: Arc::clone(&delays),
             monitor,
+            metrics,
             mode: settings.publish.mode,
             timeout: settings.publish.timeout,
             max_body: settings.max_message_size,
@@ -99,11 +106,17 @@ impl Publisher {
 
     async fn publish_as(&self, mode: PublishMode, message: Outgoing) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
-        match mode {
-            PublishMode::Confirmed => self.confirmed(message, size).await,
-            PublishMode::FailFast => self.fail_fast(message, size).await,
-            PublishMode::FireAndForget => self.forget(message, size),
+        if mode == PublishMode::FireAndForget {
+            // It is counted when its outcome is known.
+            return self.forget(message, size);
         }
+        let _in_flight = self.metrics.begin();
+        let outcome = match mode {
+            PublishMode::FailFast => self.fail_fast(message, size).await,
+            _ => self.confirmed(message, size).await,
+        };
+        self.metrics.end(&outcome);
+        outcome
     }
 
     /// Publishes to the exchange by way of the queue where messages wait that long.

@@ -9,14 +9,16 @@ use std::{
 };
 
 use super::PublishError;
+use crate::metrics::PublishMetrics;
 
 /// How long failures are only counted after one was logged.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// Counts the messages that were published with
 /// [`FireAndForget`](crate::PublishMode::FireAndForget).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unwatched {
+    metrics: Arc<PublishMetrics>,
     confirmed: AtomicU64,
     failed: AtomicU64,
     log: Mutex<Log>,
@@ -29,6 +31,15 @@ struct Log {
 }
 
 impl Unwatched {
+    pub(super) fn new(metrics: Arc<PublishMetrics>) -> Self {
+        Self {
+            metrics,
+            confirmed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            log: Mutex::default(),
+        }
+    }
+
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.confirmed.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
@@ -81,6 +92,7 @@ impl Ticket {
 
     pub(super) fn finish(mut self, outcome: Result<(), PublishError>) {
         self.is_finished = true;
+        self.counts.metrics.end(&outcome);
         match outcome {
             Ok(()) => drop(self.counts.confirmed.fetch_add(1, Ordering::Relaxed)),
             Err(error) => self.counts.failed(&error.to_string()),
@@ -102,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_message_is_counted_also_one_that_is_dropped() {
-        let counts = Arc::new(Unwatched::default());
+        let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
         Ticket::new(Arc::clone(&counts)).finish(Ok(()));
         Ticket::new(Arc::clone(&counts)).finish(Err(PublishError::Nacked));
         drop(Ticket::new(Arc::clone(&counts)));

@@ -9,6 +9,9 @@ use crate::routes::AmqpRoutes;
 /// The longest name that AMQP can carry (a short string), in bytes.
 const MAX_NAME: usize = 255;
 
+/// RabbitMQ's argument by which one consumer of several gets all messages.
+const SINGLE_ACTIVE: &str = "x-single-active-consumer";
+
 /// Who declares what no module does.
 const OURSELVES: &str = "polyport";
 
@@ -47,6 +50,17 @@ impl Plan {
             }
         }
         (plan, errors)
+    }
+
+    /// Whether only one consumer at a time gets what is in this queue.
+    pub(crate) fn is_single_active(&self, queue: &str) -> bool {
+        let argument = |queue: &Declared<Queue>| queue.what.arguments.get(SINGLE_ACTIVE).cloned();
+        self.queues.get(queue).and_then(argument) == Some(Value::Bool(true))
+    }
+
+    /// Whether there is nothing to declare.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty() && self.queues.is_empty()
     }
 
     pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {

@@ -22,8 +22,11 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod blocked;
+mod connections;
 mod consuming;
 mod delayed;
+mod frames;
 mod guards;
 mod items;
 mod outbox;
@@ -33,6 +36,9 @@ mod publishing;
 mod recovery;
 mod replies;
 mod requests;
+mod silence;
 mod start;
 mod stop;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

@@ -10,7 +10,10 @@ use polyport_amqp::{AmqpApp, Message, PublishError, PublishMode, Queue};
 use polyport_bootstrap::testing::TestApp;
 use tokio::time::timeout;
 
-use crate::support::{LIMIT, Probe, TestBroker, until_connected};
+use crate::{
+    frames::FrameProxy,
+    support::{LIMIT, Probe, TestBroker, until_connected},
+};
 
 on_both_brokers! {
     fail_fast_tells_at_once_that_there_is_no_connection,
@@ -32,8 +35,19 @@ async fn publisher(
     queue: &str,
     settings: &[(&str, serde_json::Value)],
 ) -> (TestApp, AmqpApp) {
+    publisher_at(broker, broker.url(), queue, settings).await
+}
+
+/// As [`publisher`], by another way to the broker.
+async fn publisher_at(
+    broker: &TestBroker,
+    url: &str,
+    queue: &str,
+    settings: &[(&str, serde_json::Value)],
+) -> (TestApp, AmqpApp) {
     let declared = queue.to_owned();
-    let mut app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
+    let app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
+    let mut app = app.config("amqp.url", url);
     for (key, value) in settings {
         app = app.config(format!("amqp.publish.{key}"), value.clone());
     }
@@ -220,9 +234,9 @@ async fn what_nobody_waits_for_and_is_rejected_is_counted_and_disturbs_no_other(
 }
 
 async fn nothing_is_sent_while_the_broker_takes_no_messages(broker: Arc<TestBroker>) {
-    let queue = broker.name("q");
-    let (app, amqp) = publisher(&broker, &queue, &[("timeout", "300ms".into())]).await;
-    broker.proxy.say_blocked("low on memory");
+    let (queue, way) = (broker.name("q"), FrameProxy::before(&broker).await);
+    let (app, amqp) = publisher_at(&broker, &way.url, &queue, &[("timeout", "300ms".into())]).await;
+    way.block("low on memory");
     until(|| amqp.state().blocked.is_some()).await;
     for mode in [PublishMode::Confirmed, PublishMode::FailFast] {
         let outcome = amqp.publish_message(message(&queue, mode, "given up")).await;
@@ -234,7 +248,7 @@ async fn nothing_is_sent_while_the_broker_takes_no_messages(broker: Arc<TestBrok
     }
     let kept = message(&queue, PublishMode::FireAndForget, "kept");
     amqp.publish_message(kept).await.expect("accepted");
-    broker.proxy.say_unblocked();
+    way.unblock();
     until(|| amqp.outbox().unwatched_confirmed == 1).await;
     amqp.publish_message(message(&queue, PublishMode::FailFast, "after")).await.expect("confirmed");
     assert_eq!(broker.client.get(&queue).await.expect("kept").body(), b"kept");

@@ -1,15 +1,21 @@
 //! A way to the broker that can be cut.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
-    sync::{broadcast, watch},
+    sync::watch,
+    time::timeout,
 };
+
+use crate::support::LIMIT;
 
 /// On its way from the broker this becomes bytes that are no UTF-8, which no client of ours could
 /// send, and others can.
@@ -20,9 +26,11 @@ pub(crate) const NOT_UTF8: &str = "NOT-UTF8";
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
-    refuses: Arc<AtomicBool>,
     frozen: watch::Sender<bool>,
-    words: broadcast::Sender<Vec<u8>>,
+    refuses: Arc<AtomicBool>,
+    refused: watch::Receiver<u32>,
+    connections: Arc<AtomicUsize>,
+    open: Arc<()>,
 }
 
 impl Proxy {
@@ -30,11 +38,21 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (cut, cuts) = watch::channel(0);
-        let refuses = Arc::new(AtomicBool::new(false));
-        let (frozen, words) = (watch::Sender::new(false), broadcast::Sender::new(4));
-        let way = Way { address, cuts, frozen: frozen.subscribe(), words: words.clone() };
-        tokio::spawn(accept(listener, way, Arc::clone(&refuses)));
-        Self { port, cut, refuses, frozen, words }
+        let (frozen, freezes) = watch::channel(false);
+        let (refuses, connections) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (refusals, refused) = watch::channel(0);
+        let open = Arc::new(());
+        let door = Door {
+            listener,
+            refuses: Arc::clone(&refuses),
+            refusals,
+            connections: Arc::clone(&connections),
+            open: Arc::clone(&open),
+            cuts,
+            freezes,
+        };
+        tokio::spawn(door.accept(address));
+        Self { port, cut, frozen, refuses, refused, connections, open }
     }
 
     /// Closes every connection; new ones are taken.
@@ -52,76 +70,81 @@ impl Proxy {
         self.refuses.store(false, Ordering::SeqCst);
     }
 
-    /// Keeps back what clients send, or lets it pass again.
+    /// Passes nothing on any more, and closes nothing, until it thaws.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);
     }
 
-    /// Tells every client that the broker takes no messages (`connection.blocked`), as a broker
-    /// would that is short of memory. To be said while the broker sends nothing else.
-    pub(crate) fn say_blocked(&self, reason: &str) {
-        let mut arguments = vec![u8::try_from(reason.len()).expect("short")];
-        arguments.extend_from_slice(reason.as_bytes());
-        self.say(60, &arguments);
+    /// Waits until so many more connections were refused.
+    pub(crate) async fn refused(&self, count: u32) {
+        let mut refused = self.refused.clone();
+        let before = *refused.borrow();
+        let waiting = refused.wait_for(|refused| *refused >= before + count);
+        timeout(LIMIT, waiting).await.expect("nobody connects").expect("it accepts");
     }
 
-    /// Takes that back (`connection.unblocked`).
-    pub(crate) fn say_unblocked(&self) {
-        self.say(61, &[]);
+    /// How many connections were passed on so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
-    /// A method of class 10 (connection), in a frame for channel 0 (AMQP 0-9-1, section 2.3.5).
-    fn say(&self, method: u8, arguments: &[u8]) {
-        let size = u32::try_from(4 + arguments.len()).expect("small");
-        let mut frame = vec![1, 0, 0];
-        frame.extend_from_slice(&size.to_be_bytes());
-        frame.extend_from_slice(&[0, 10, 0, method]);
-        frame.extend_from_slice(arguments);
-        frame.push(0xce);
-        self.words.send(frame).expect("a client is connected");
+    /// How many of them are open.
+    pub(crate) fn open(&self) -> usize {
+        // This one and the door's.
+        Arc::strong_count(&self.open) - 2
     }
 }
 
-/// What every connection needs.
-#[derive(Debug, Clone)]
-struct Way {
-    address: String,
+struct Door {
+    listener: TcpListener,
+    refuses: Arc<AtomicBool>,
+    refusals: watch::Sender<u32>,
+    connections: Arc<AtomicUsize>,
+    open: Arc<()>,
     cuts: watch::Receiver<u32>,
-    frozen: watch::Receiver<bool>,
-    words: broadcast::Sender<Vec<u8>>,
+    freezes: watch::Receiver<bool>,
 }
 
-async fn accept(listener: TcpListener, way: Way, refuses: Arc<AtomicBool>) {
-    while let Ok((client, _)) = listener.accept().await {
-        if !refuses.load(Ordering::SeqCst) {
-            tokio::spawn(pass(client, way.clone()));
+impl Door {
+    async fn accept(self, address: String) {
+        while let Ok((client, _)) = self.listener.accept().await {
+            if self.refuses.load(Ordering::SeqCst) {
+                self.refusals.send_modify(|refused| *refused += 1);
+            } else {
+                self.connections.fetch_add(1, Ordering::SeqCst);
+                let (address, open) = (address.clone(), Arc::clone(&self.open));
+                let (cuts, freezes) = (self.cuts.clone(), self.freezes.clone());
+                tokio::spawn(async move {
+                    pass(client, address, cuts, freezes).await;
+                    drop(open);
+                });
+            }
         }
     }
 }
 
-async fn pass(mut client: TcpStream, mut way: Way) {
-    way.cuts.mark_unchanged();
-    let words = way.words.subscribe();
-    let Ok(mut broker) = TcpStream::connect(way.address).await else { return };
-    let (from_client, to_client) = client.split();
-    let (from_broker, to_broker) = broker.split();
-    tokio::select! {
-        () = keep_back(from_client, to_broker, way.frozen) => {}
-        _ = garble(from_broker, to_client, words) => {}
-        _ = way.cuts.changed() => {}
-    }
-}
-
-async fn keep_back(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    mut frozen: watch::Receiver<bool>,
+async fn pass(
+    mut client: TcpStream,
+    address: String,
+    mut cuts: watch::Receiver<u32>,
+    mut freezes: watch::Receiver<bool>,
 ) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let thawed = frozen.wait_for(|frozen| !frozen).await.is_ok();
-        if !thawed || to.write_all(&buffer[..length]).await.is_err() {
-            return;
+    cuts.mark_unchanged();
+    let Ok(mut broker) = TcpStream::connect(address).await else { return };
+    let (mut from_client, to_client) = client.split();
+    let (from_broker, mut to_broker) = broker.split();
+    let mut passing = pin!(async {
+        tokio::select! {
+            _ = copy(&mut from_client, &mut to_broker) => {}
+            _ = garble(from_broker, to_client) => {}
+        }
+    });
+    loop {
+        let frozen = *freezes.borrow_and_update();
+        tokio::select! {
+            () = &mut passing, if !frozen => return,
+            _ = freezes.changed() => {}
+            _ = cuts.changed() => return,
         }
     }
 }
@@ -129,17 +152,10 @@ async fn keep_back(
 async fn garble(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut words: broadcast::Receiver<Vec<u8>>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = tokio::select! {
-            length = from.read(&mut buffer) => length?,
-            Ok(word) = words.recv() => {
-                to.write_all(&word).await?;
-                continue;
-            }
-        };
+        let length = from.read(&mut buffer).await?;
         let bytes = &mut buffer[..length];
         if bytes.is_empty() {
             return Ok(());

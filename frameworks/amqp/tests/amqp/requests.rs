@@ -15,7 +15,10 @@ use polyport_bootstrap::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::{LIMIT, Probe, TestBroker, Text, text, until_connected};
+use crate::{
+    frames::FrameProxy,
+    support::{LIMIT, Probe, TestBroker, Text, text, until_connected},
+};
 
 on_both_brokers! {
     requests_get_their_replies_with_many_under_way,
@@ -228,18 +231,19 @@ async fn without_a_connection_a_request_says_that_it_was_not_sent(broker: Arc<Te
 }
 
 async fn while_the_broker_takes_no_messages_no_request_is_sent(broker: Arc<TestBroker>) {
-    let queue = broker.name("q");
+    let (queue, way) = (broker.name("q"), FrameProxy::before(&broker).await);
     let declared = queue.clone();
     let app =
         broker.app(&Probe::new(), move |routes| routes.queue(polyport_amqp::Queue::new(&declared)));
-    let app = app.config("amqp.request_timeout", "300ms").await.expect("starts");
+    let app = app.config("amqp.url", &*way.url).config("amqp.request_timeout", "300ms");
+    let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
-    broker.proxy.say_blocked("low on disk");
+    way.block("low on disk");
     let mut states = amqp.state_changes();
     states.wait_for(|state| state.blocked.is_some()).await.expect("it lives");
     let fault = amqp.request::<_, Value>(&queue, &text("hi")).await.expect_err("not sent");
     assert!(fault.message().contains("low on disk"), "{}", fault.message());
-    broker.proxy.say_unblocked();
+    way.unblock();
     states.wait_for(|state| state.blocked.is_none()).await.expect("it lives");
     amqp.publish("", &queue, &2).await.expect("confirmed");
     assert_eq!(broker.only_message(&queue).await.json::<u8>(), 2, "the request was never sent");

@@ -102,6 +102,7 @@ async fn wrong_credentials_and_a_missing_virtual_host_are_told_apart() {
     assert!(report.contains("no virtual host \"nowhere\""), "{report}");
 }
 
+#[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn tls_that_is_not_built_in_is_refused() {
     let report = start_error(to("amqps://tom:hunter2@localhost")).await;

@@ -1,11 +1,11 @@
 //! The settings of the clients.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use garde::Validate;
 use polyport_bootstrap::{
     Error, Result, Settings,
-    config::{Secret, SettingsSection},
+    config::{Secret, SettingsSection, pem},
 };
 use serde::{Deserialize, Serialize};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -158,14 +158,14 @@ impl GrpcClientSettings {
 impl GrpcClientTls {
     /// The same with the relative paths of its files made absolute.
     fn within(mut self, root: &Path) -> Self {
-        self.ca = absolute(root, self.ca);
-        self.certificate = self.certificate.map(|value| absolute(root, value));
-        self.key = self.key.map(|key| Secret::from(absolute(root, key.expose().clone())));
+        self.ca = pem::within(root, self.ca);
+        self.certificate = self.certificate.map(|value| pem::within(root, value));
+        self.key = self.key.map(|key| Secret::from(pem::within(root, key.expose().clone())));
         self
     }
 
     fn config(&self) -> Result<ClientTlsConfig> {
-        let ca = Certificate::from_pem(pem("tls.ca", &self.ca)?);
+        let ca = Certificate::from_pem(pem::read("tls.ca", &self.ca)?);
         let mut config = ClientTlsConfig::new().ca_certificate(ca);
         if let Some(domain) = &self.domain {
             config = config.domain_name(domain);
@@ -173,8 +173,9 @@ impl GrpcClientTls {
         match (&self.certificate, &self.key) {
             (None, None) => Ok(config),
             (Some(certificate), Some(key)) => {
-                let certificate = pem("tls.certificate", certificate)?;
-                Ok(config.identity(Identity::from_pem(certificate, secret_pem("tls.key", key)?)))
+                let certificate = pem::read("tls.certificate", certificate)?;
+                Ok(config
+                    .identity(Identity::from_pem(certificate, pem::read_secret("tls.key", key)?)))
             }
             _ => Err(Error::configuration("tls.certificate and tls.key belong together")
                 .advise("set both, or neither")),
@@ -182,47 +183,9 @@ impl GrpcClientTls {
     }
 }
 
-/// The text of a PEM file, or the text that the value itself is.
-fn pem(key: &str, value: &str) -> Result<String> {
-    if is_pem(value) {
-        return Ok(value.to_owned());
-    }
-    fs::read_to_string(value).map_err(|error| {
-        Error::configuration(format!("{key}: the file {value} cannot be read")).caused_by(error)
-    })
-}
-
-/// The same of a secret, which may have been meant as the text: nobody is to read it in a report.
-fn secret_pem(key: &str, value: &Secret<String>) -> Result<String> {
-    if is_pem(value.expose()) {
-        return Ok(value.expose().to_owned());
-    }
-    fs::read_to_string(value.expose()).map_err(|error| {
-        Error::configuration(format!("{key} is no PEM text, and no file that can be read"))
-            .advise("name a file that this process may read, or set the text from -----BEGIN on")
-            .caused_by(error)
-    })
-}
-
-fn is_pem(value: &str) -> bool {
-    value.trim_start().starts_with("-----BEGIN ")
-}
-
-fn absolute(root: &Path, value: String) -> String {
-    if is_pem(&value) { value } else { root.join(value).to_string_lossy().into_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_meant_as_a_key_stands_in_no_report() {
-        let key = Secret::from("MIIEvQIBADANBg".to_owned());
-        let error = secret_pem("tls.key", &key).expect_err("neither text nor file");
-        assert!(!format!("{error:?} {error}").contains("MIIEvQ"), "{error:?}");
-        assert!(error.to_string().contains("tls.key"), "{error}");
-    }
 
     #[test]
     fn a_relative_path_begins_at_the_root_and_a_text_stays_as_it_is() {

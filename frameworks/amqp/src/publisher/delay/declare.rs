@@ -9,9 +9,8 @@ use lapin::{
 use super::{super::outgoing::short, PublishError, SLACK, refused, unmade};
 use crate::{
     connection::{Link, LinkError, answered},
-    dialer::Dialer,
+    dialer::{ADMIN, Dialer},
     headers,
-    monitor::Side,
 };
 
 /// A delay before an exchange.
@@ -43,7 +42,7 @@ impl Step {
     /// Declares it, over a connection of its own: the broker closes the channel where something is
     /// otherwise than it is declared, and with bad luck lapin then loses the whole connection.
     pub(super) async fn declare(&self, dialer: &Arc<Dialer>) -> Result<(), PublishError> {
-        let link = dialer.connect(Side::Publish).await;
+        let link = Link::open(&dialer.broker, ADMIN, &dialer.settings).await;
         let link = link.map_err(|error| unmade(self, &error.to_string()))?;
         let declared = self.declare_over(&link).await;
         if let Err(error) = link.close().await {
