@@ -102,8 +102,9 @@ impl AmqpTransport {
             let requests = RequestTask::new(requests, task.links(), self.flush.clone());
             self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
         }
-        self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
+        // At once, so that nobody who does not wait is told that there is no connection.
         self.shared().monitor.up(Side::Publish);
+        self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(Some(link)))));
     }
 
     /// Joins the exchanges by which other frameworks reach the other instances.

@@ -71,22 +71,26 @@ impl PublisherTask {
         self.links.subscribe()
     }
 
-    /// Publishes until it is stopped; begins with a connection that is up.
-    pub(crate) async fn run(mut self, first: Link) {
-        let (mut link, mut backoff) = (Arc::new(first), Backoff::default());
-        loop {
+    /// Publishes until it is stopped; begins with a connection that is up, if there is one.
+    pub(crate) async fn run(mut self, first: Option<Link>) {
+        let (mut next, mut backoff) = (first, Backoff::default());
+        let link = loop {
+            let link = match next.take() {
+                Some(link) => Arc::new(link),
+                None => match self.redial(&mut backoff).await {
+                    Some(link) => Arc::new(link),
+                    None => return,
+                },
+            };
+            self.dialer.monitor.up(Side::Publish);
             self.links.send_replace(Some(Arc::clone(&link)));
             let end = self.serve(&link).await;
             self.links.send_replace(None);
             match end {
-                End::Stopped => break,
+                End::Stopped => break link,
                 End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
             }
-            drop(link);
-            let Some(again) = self.redial(&mut backoff).await else { return };
-            link = Arc::new(again);
-            self.dialer.monitor.up(Side::Publish);
-        }
+        };
         if let Err(error) = link.close().await {
             tracing::debug!(%error, "the publishing connection was cut");
         }
