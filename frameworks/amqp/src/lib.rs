@@ -3,7 +3,8 @@
 //!
 //! A module declares exchanges and queues and consumes from them
 //! ([`AmqpModule`], [`AmqpRoutes`]); operations take their input from the message's JSON, and
-//! [`Delivery`] for what else it carries; [`AmqpApp`] publishes with confirmation.
+//! [`Delivery`] for what else it carries; [`AmqpApp`] publishes with confirmation, in the
+//! modes of [`PublishMode`], and makes requests.
 //!
 //! What becomes of a message depends on how its operation ends:
 //!

@@ -106,6 +106,10 @@ impl AmqpTransport {
             let requests = RequestTask::new(requests, task.links(), self.flush.clone());
             self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
         }
+        if link.is_some() {
+            // At once, so that nobody who does not wait is told that there is no connection.
+            self.shared().monitor.up(Side::Publish);
+        }
         self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
     }
 

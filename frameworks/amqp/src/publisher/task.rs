@@ -76,16 +76,19 @@ impl PublisherTask {
         let (mut next, mut backoff) = (first, Backoff::default());
         let link = loop {
             let link = match next.take() {
-                Some(link) => link,
+                Some(link) => Arc::new(link),
                 None => match self.redial(&mut backoff).await {
-                    Some(link) => link,
+                    Some(link) => {
+                        self.dialer.monitor.up(Side::Publish);
+                        Arc::new(link)
+                    }
                     None => return,
                 },
             };
-            let link = Arc::new(link);
             self.links.send_replace(Some(Arc::clone(&link)));
-            self.dialer.monitor.up(Side::Publish);
-            match self.serve(&link).await {
+            let end = self.serve(&link).await;
+            self.links.send_replace(None);
+            match end {
                 End::Stopped => break link,
                 End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
             }

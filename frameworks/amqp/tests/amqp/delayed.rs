@@ -130,7 +130,8 @@ async fn a_delay_whose_queue_was_deleted_is_made_again(broker: Arc<TestBroker>) 
     broker.proxy.cut();
     let message = delayed(&exchange, "room.a", "after a cut", 100);
     amqp.publish_message(message).await.expect("confirmed");
-    assert_eq!(probe.next().await.text, "after a cut");
+    // The message before may come again: its acknowledgement can be cut off.
+    while probe.next().await.text != "after a cut" {}
     app.close().await.expect("a clean stop");
     clean(&broker, &["100ms"]).await;
 }

@@ -19,9 +19,13 @@ on_both_brokers! {
 
 /// An application that declares one queue and consumes nothing.
 async fn publisher(broker: &TestBroker, queue: &str) -> (TestApp, AmqpApp) {
+    patient_publisher(broker, queue, "2s").await
+}
+
+async fn patient_publisher(broker: &TestBroker, queue: &str, timeout: &str) -> (TestApp, AmqpApp) {
     let declared = queue.to_owned();
     let app = broker.app(&Probe::new(), move |routes| routes.queue(Queue::new(&declared)));
-    let app = app.config("amqp.publish.timeout", "2s").await.expect("starts");
+    let app = app.config("amqp.publish.timeout", timeout).await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     (app, amqp)
 }
@@ -193,7 +197,7 @@ async fn a_caller_that_leaves_disturbs_nobody(broker: Arc<TestBroker>) {
 async fn a_message_that_closes_the_connection_is_found_and_the_others_arrive() {
     with_rabbitmq(|broker| async move {
         let queue = broker.name("q");
-        let (app, amqp) = publisher(&broker, &queue).await;
+        let (app, amqp) = patient_publisher(&broker, &queue, "20s").await;
         let unwatched = Message::new("", "amq.rabbitmq.reply-to.c.d", "x");
         let unwatched = unwatched.mode(PublishMode::FireAndForget);
         amqp.publish_message(unwatched).await.expect("accepted");
