@@ -11,26 +11,38 @@
 //! with 540 (`NOT_IMPLEMENTED`), and arguments without effect here are accepted with a warning in
 //! the log. So it refuses to listen on anything but loopback addresses.
 
+mod accept;
 mod arguments;
 mod broker;
+mod builder;
 mod channel;
 mod codec;
 mod connection;
+mod connections;
 mod content;
 mod dead_letter;
 mod error;
 mod exception;
 mod exchange;
+mod faults;
+mod gate;
 mod handshake;
+mod hub;
 mod message;
 mod nesting;
+mod port;
 mod queue;
+mod ready;
+mod receivers;
 mod session;
+mod snapshot;
 mod state;
 mod topic;
 mod transport;
 mod vhost;
 
-pub use broker::{EmbeddedBroker, EmbeddedBrokerBuilder};
+pub use broker::EmbeddedBroker;
+pub use builder::EmbeddedBrokerBuilder;
 pub use error::StartError;
-pub use state::QueueDepth;
+pub use faults::Faults;
+pub use snapshot::{QueueState, Snapshot};

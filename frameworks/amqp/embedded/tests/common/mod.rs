@@ -45,7 +45,7 @@ impl Fixture {
 
     /// Ready and unacknowledged messages.
     pub(crate) fn depth(&self, queue: &str) -> (usize, usize) {
-        let depth = self.broker.queue_depth(queue).unwrap();
+        let depth = self.broker.queue(queue).unwrap();
         (depth.ready, depth.unacked)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn dial(broker: &EmbeddedBroker) -> Self {
-        let stream = TcpStream::connect(broker.local_addr()).await.unwrap();
+        let stream = TcpStream::connect(broker.local_addr().unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new(), largest: 0 }
     }
