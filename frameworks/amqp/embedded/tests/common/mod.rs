@@ -54,6 +54,12 @@ pub(crate) async fn connect(broker: &EmbeddedBroker) -> Connection {
     within(Connection::connect(&broker.url(), ConnectionProperties::default())).await.unwrap()
 }
 
+/// A connection that its client gives a name to.
+pub(crate) async fn connect_as(broker: &EmbeddedBroker, name: &str) -> Connection {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    within(Connection::connect(&broker.url(), properties)).await.unwrap()
+}
+
 pub(crate) fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in entries {
