@@ -83,8 +83,10 @@ impl Faults {
     }
 
     /// Raises an alarm, as RabbitMQ does when memory or disk run out, until [`Faults::unblock`]:
-    /// from connections that have published, or do so now, nothing is read any more. Those that
-    /// announce the capability are told the `reason` by `connection.blocked`; heartbeats go on.
+    /// a connection that publishes is held up from that moment on. Its message is not taken and
+    /// nothing more is read, acknowledgements too; clients that announce the capability are told
+    /// the `reason` by `connection.blocked`. Heartbeats go on being sent, and none is missed.
+    /// Connections that do not publish notice nothing.
     pub fn block(&self, reason: &str) {
         self.hub.alarm.send_replace(Some(reason.to_owned()));
     }

@@ -46,7 +46,8 @@ pub(crate) struct Session {
     channels: HashMap<u16, Phase>,
     /// Why publishers are held up, while they are.
     alarm: watch::Receiver<Option<String>>,
-    has_published: bool,
+    /// Whether a publish has come while an alarm was raised.
+    held_up: bool,
     told_blocked: bool,
 }
 
@@ -65,8 +66,8 @@ impl Session {
         alarm: watch::Receiver<Option<String>>,
     ) -> Self {
         let channels = HashMap::new();
-        let (has_published, told_blocked) = (false, false);
-        Self { id, vhost, outbox, terms, channels, alarm, has_published, told_blocked }
+        let (held_up, told_blocked) = (false, false);
+        Self { id, vhost, outbox, terms, channels, alarm, held_up, told_blocked }
     }
 
     /// Receives frames until the connection ends.
@@ -100,9 +101,11 @@ impl Session {
         }
     }
 
-    /// Whether nothing is to be read for now. As in RabbitMQ, that is for those who publish.
-    fn is_blocked(&self) -> bool {
-        self.has_published && self.alarm.borrow().is_some()
+    /// Whether nothing is to be read for now. As in RabbitMQ, that is from the first publish on
+    /// that comes during an alarm, and before its content, until the alarm is over.
+    fn is_blocked(&mut self) -> bool {
+        self.held_up = self.held_up && self.alarm.borrow().is_some();
+        self.held_up
     }
 
     /// Tells the client when it is blocked, and when it is no longer.
@@ -185,6 +188,7 @@ impl Session {
             }
             (Some(Phase::Open), AMQPClass::Channel(method)) => self.channel(number, method),
             (Some(Phase::Open), AMQPClass::Basic(Basic::Publish(publish))) => {
+                self.held_up = self.alarm.borrow().is_some();
                 self.channels.insert(number, Phase::Publishing(Box::new(Content::new(publish))));
                 Ok(())
             }
@@ -270,7 +274,6 @@ impl Session {
                     return Ok(());
                 };
                 let (publish, properties, body) = content.finish();
-                self.has_published = true;
                 let key = self.key(number);
                 self.vhost.run(|state| state.publish(key, publish, properties, body))
             }
