@@ -49,7 +49,10 @@ fn message(properties: &[u8], body: &[u8], mode: u8) {
     let body = body.get(1..).unwrap_or_default().to_vec();
     let mut raw = RawInput::json(body.into());
     if let Some(content_type) = header.properties.content_type() {
-        raw.format = Codecs::default().format_or_unknown(content_type.as_str().as_bytes());
+        let format = Codecs::default().format(content_type.as_str().as_bytes());
+        // What is unknown is refused as a whole, with nothing to say of single fields.
+        let Ok(format) = format else { return };
+        raw.format = format;
     }
     support::check::<support::Anything>(&raw, &metadata);
 }

@@ -38,9 +38,33 @@ const DECLARED: &[u8] = b"\0\x32\0\x0b\x05alive";
 
 /// The methods that a client sends on a channel.
 const METHODS: [(u8, u8); 28] = [
-    (20, 10), (20, 20), (20, 40), (20, 41), (40, 10), (40, 20), (40, 30), (40, 40), (50, 10),
-    (50, 20), (50, 30), (50, 40), (50, 50), (60, 10), (60, 20), (60, 30), (60, 31), (60, 40),
-    (60, 40), (60, 70), (60, 80), (60, 90), (60, 100), (60, 110), (60, 120), (85, 10), (90, 10),
+    (20, 10),
+    (20, 20),
+    (20, 40),
+    (20, 41),
+    (40, 10),
+    (40, 20),
+    (40, 30),
+    (40, 40),
+    (50, 10),
+    (50, 20),
+    (50, 30),
+    (50, 40),
+    (50, 50),
+    (60, 10),
+    (60, 20),
+    (60, 30),
+    (60, 31),
+    (60, 40),
+    (60, 40),
+    (60, 70),
+    (60, 80),
+    (60, 90),
+    (60, 100),
+    (60, 110),
+    (60, 120),
+    (85, 10),
+    (90, 10),
     (30, 10),
 ];
 
@@ -58,7 +82,7 @@ fuzz_target!(|input: &[u8]| {
         2 => [GREETING, OPENING, input].concat(),
         _ => [GREETING, OPENING, &framed(input)].concat(),
     };
-    let attack = timeout(Duration::from_secs(20), attack(&sent));
+    let attack = async { timeout(Duration::from_secs(20), attack(&sent)).await };
     RUNTIME.with(|runtime| runtime.block_on(attack)).expect("the broker hangs");
 });
 
