@@ -68,7 +68,11 @@ impl Adapter {
 /// How long an operation may take. Whoever waits for a reply waits no longer than the request
 /// would have lived, and nobody longer than he says; a message that says so in a way that cannot be
 /// understood is handled all the same.
-fn patience(timeout: Duration, delivery: &Delivery, metadata: &HeaderMap) -> Option<Duration> {
+pub(crate) fn patience(
+    timeout: Duration,
+    delivery: &Delivery,
+    metadata: &HeaderMap,
+) -> Option<Duration> {
     let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
     let expiration = delivery.reply_to().and_then(|_| expiration(delivery.properties()));
     let peers = match peer_timeout(metadata) {

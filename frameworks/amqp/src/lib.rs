@@ -29,6 +29,9 @@ mod delivery;
 mod dialer;
 mod fan_out;
 mod framework;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod headers;
 mod metrics;

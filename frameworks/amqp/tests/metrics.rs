@@ -107,7 +107,7 @@ async fn connections_and_messages_are_counted() {
     let metrics = Metrics::default();
     metrics::set_global_recorder(metrics.clone()).expect("the only one");
     let broker = EmbeddedBroker::start().await.expect("a free port");
-    let address = broker.local_addr();
+    let address = broker.local_addr().expect("it listens");
     let app = create_bootstrap(Bootstrap::new().load(AmqpFramework::new()).module(Consumes))
         .config("amqp.url", broker.url())
         .config("amqp.retry.delays", ["10ms"]);

@@ -114,6 +114,10 @@ impl Channel {
         self.outbox.push(Outgoing::Content(self.number, method, message));
     }
 
+    pub(crate) fn wants_confirms(&self) -> bool {
+        self.confirmed.is_some()
+    }
+
     pub(crate) fn enable_confirms(&mut self) {
         self.confirmed.get_or_insert(0);
     }
@@ -150,8 +154,15 @@ impl Channel {
         })
     }
 
-    /// Sends `entry` to a consumer; says whether it will be acknowledged.
-    pub(crate) fn deliver(&mut self, consumer: u64, queue_id: u64, entry: Entry) -> bool {
+    /// Sends `message`, which is that of `entry`, to a consumer; says whether it will be
+    /// acknowledged.
+    pub(crate) fn deliver(
+        &mut self,
+        consumer: u64,
+        queue_id: u64,
+        entry: Entry,
+        message: Arc<Message>,
+    ) -> bool {
         let delivery_tag = self.next_tag();
         let Some(receiver) = self.consumers.get_mut(&consumer) else {
             return false;
@@ -163,7 +174,6 @@ impl Channel {
             exchange: entry.message.exchange.clone(),
             routing_key: entry.message.routing_key.clone(),
         };
-        let message = Arc::clone(&entry.message);
         let to_ack = !receiver.no_ack;
         if to_ack {
             receiver.unacked += 1;
@@ -176,12 +186,12 @@ impl Channel {
         to_ack
     }
 
-    /// Answers a get with `entry`, with `remaining` messages behind it.
+    /// Answers a get with `message`, which is that of `entry`, with `remaining` messages behind it.
     pub(crate) fn deliver_got(
         &mut self,
         get: basic::Get,
         queue_id: u64,
-        entry: Entry,
+        (entry, message): (Entry, Arc<Message>),
         remaining: u32,
     ) {
         let delivery_tag = self.next_tag();
@@ -192,7 +202,7 @@ impl Channel {
             routing_key: entry.message.routing_key.clone(),
             message_count: remaining,
         };
-        self.send_content(basic::AMQPMethod::GetOk(got), Arc::clone(&entry.message));
+        self.send_content(basic::AMQPMethod::GetOk(got), message);
         if !get.no_ack {
             let held = Unacked { queue: get.queue, queue_id, entry, consumer: None };
             self.unacked.insert(delivery_tag, held);

@@ -10,13 +10,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::Hub,
     channel::Outbox,
+    connections::Line,
     exception::{Exception, ReplyCode},
     handshake::{FRAME_MAX, Terms, negotiate},
+    hub::Hub,
     session::Session,
     transport::{FrameReader, FrameWriter},
 };
@@ -68,8 +68,36 @@ impl End {
     }
 }
 
-/// Serves a connection until it ends or `stop` is called.
-pub(crate) async fn serve<R, W>(io: (R, W), id: u64, hub: Arc<Hub>, stop: CancellationToken)
+/// Serves a connection until it ends, the broker stops, or the connection is cut.
+pub(crate) async fn serve<R, W>(io: (R, W), line: Line, hub: Arc<Hub>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let known = Known { hub, id: line.id };
+    let hub = &known.hub;
+    let (stop, cut) = (line.stop.clone(), line.cut.clone());
+    tokio::select! {
+        biased;
+        () = cut.cancelled() => tracing::debug!(connection = known.id, "AMQP connection cut"),
+        () = hub.gate.run(&stop, attend(io, line, hub)) => {}
+    }
+}
+
+/// A connection in the broker's list, which it leaves when this is dropped.
+struct Known {
+    hub: Arc<Hub>,
+    id: u64,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.hub.connections.remove(self.id);
+        self.hub.changed.notify_waiters();
+    }
+}
+
+async fn attend<R, W>(io: (R, W), line: Line, hub: &Arc<Hub>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -77,12 +105,12 @@ where
     let mut reader = FrameReader::new(io.0, FRAME_MAX as usize);
     let mut writer = FrameWriter::new(io.1, FRAME_MAX as usize);
     let negotiated = tokio::select! {
-        () = stop.cancelled() => return,
+        () = line.stop.cancelled() => return,
         terms = timeout(HANDSHAKE_LIMIT, negotiate(&mut reader, &mut writer)) => terms,
     };
     match negotiated.unwrap_or(Err(End::Gone)) {
-        Ok(terms) => converse(&mut reader, &mut writer, id, terms, &hub, &stop).await,
-        Err(end) => refuse(&mut reader, &mut writer, id, &end).await,
+        Ok(terms) => converse(&mut reader, &mut writer, line, terms, hub).await,
+        Err(end) => refuse(&mut reader, &mut writer, line.id, &end).await,
     }
 }
 
@@ -107,10 +135,9 @@ where
 async fn converse<R, W>(
     reader: &mut FrameReader<R>,
     writer: &mut FrameWriter<W>,
-    id: u64,
+    mut line: Line,
     terms: Terms,
-    hub: &Hub,
-    stop: &CancellationToken,
+    hub: &Arc<Hub>,
 ) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -118,14 +145,17 @@ async fn converse<R, W>(
     let (outbox, outgoing) = Outbox::new();
     let heartbeat = terms.heartbeat.map_or(Duration::MAX, |heartbeat| heartbeat / 2);
     let mut sending = pin!(writer.run(outgoing, heartbeat));
-    let mut session = Session::new(id, hub.vhost(&terms.vhost), outbox.clone(), terms);
+    hub.connections.open(line.id, terms.name.clone());
+    hub.changed.notify_waiters();
+    let (vhost, alarm) = (hub.vhost(&terms.vhost), hub.alarm.subscribe());
+    let mut session = Session::new(line.id, vhost, outbox.clone(), terms, alarm);
     let end = tokio::select! {
-        end = session.run(reader, stop) => end,
+        end = session.run(reader, &mut line) => end,
         _ = &mut sending => End::Gone,
     };
     // What the connection held is back in its queues before the client hears of the close.
     drop(session);
-    report(id, &end);
+    report(line.id, &end);
     let Some(farewell) = end.farewell() else {
         return;
     };

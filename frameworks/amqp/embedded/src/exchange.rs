@@ -12,6 +12,9 @@ use crate::{
     topic::Pattern,
 };
 
+/// The argument that names where messages go that match no binding.
+const ALTERNATE: &str = "alternate-exchange";
+
 /// How an exchange chooses among its bindings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -68,8 +71,10 @@ pub(crate) struct Exchange {
     pub(crate) kind: Kind,
     pub(crate) auto_delete: bool,
     pub(crate) internal: bool,
+    pub(crate) durable: bool,
     pub(crate) bindings: Vec<Binding>,
-    durable: bool,
+    /// Where messages go that match no binding.
+    pub(crate) alternate: Option<Name>,
     label: String,
 }
 
@@ -81,15 +86,18 @@ impl Exchange {
             auto_delete: false,
             internal: false,
             bindings: Vec::new(),
+            alternate: None,
             label,
         }
     }
 
     /// # Errors
-    /// 503 for an unknown type.
+    /// 503 for an unknown type, 406 for an alternate exchange that is no name.
     pub(crate) fn new(declare: &Declare, label: String) -> Result<Self, Exception> {
         for (argument, _) in &declare.arguments {
-            tracing::warn!(exchange = label, %argument, "argument has no effect here");
+            if argument.as_str() != ALTERNATE {
+                tracing::warn!(exchange = label, %argument, "argument without effect");
+            }
         }
         Ok(Self {
             kind: Kind::parse(declare.kind.as_str())?,
@@ -97,6 +105,7 @@ impl Exchange {
             auto_delete: declare.auto_delete,
             internal: declare.internal,
             bindings: Vec::new(),
+            alternate: alternate(&declare.arguments, &label)?,
             label,
         })
     }
@@ -108,7 +117,10 @@ impl Exchange {
         self.same("type", kind.name(), self.kind.name())?;
         self.same("durable", declare.durable, self.durable)?;
         self.same("auto_delete", declare.auto_delete, self.auto_delete)?;
-        self.same("internal", declare.internal, self.internal)
+        self.same("internal", declare.internal, self.internal)?;
+        let declared = alternate(&declare.arguments, &self.label)?;
+        let name = |alternate: Option<&Name>| alternate.map_or("none".to_owned(), Name::to_string);
+        self.same(ALTERNATE, name(declared.as_ref()), name(self.alternate.as_ref()))
     }
 
     fn same<T: PartialEq + ToString>(
@@ -161,6 +173,20 @@ impl Exchange {
             Kind::Headers => headers_match(&binding.arguments, headers),
         });
         matching.map(|binding| &binding.destination)
+    }
+}
+
+/// # Errors
+/// 406 for an alternate exchange that is no name.
+fn alternate(arguments: &FieldTable, label: &str) -> Result<Option<Name>, Exception> {
+    let Some(value) = arguments.inner().get(ALTERNATE) else {
+        return Ok(None);
+    };
+    let text = bytes(value).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match text.and_then(|text| Name::try_new(text).ok()) {
+        Some(name) => Ok(Some(name)),
+        None => Err(ReplyCode::PreconditionFailed
+            .because(format!("invalid arg '{ALTERNATE}' for {label}: {value:?}"))),
     }
 }
 

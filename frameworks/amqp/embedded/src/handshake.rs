@@ -12,6 +12,7 @@ use amq_protocol::{
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
+    arguments::bytes,
     codec::{Frame, PROTOCOL_HEADER},
     connection::End,
     exception::{Exception, ReplyCode},
@@ -38,6 +39,10 @@ pub(crate) struct Terms {
     pub(crate) vhost: String,
     /// Whether the client understands that the broker cancels a consumer.
     pub(crate) notify_cancel: bool,
+    /// Whether the client understands that the broker takes no messages for a while.
+    pub(crate) notify_blocked: bool,
+    /// What the client calls the connection.
+    pub(crate) name: String,
 }
 
 /// Leads a new connection to its opening.
@@ -97,6 +102,8 @@ where
         heartbeat: (tune_ok.heartbeat > 0).then(|| Duration::from_secs(tune_ok.heartbeat.into())),
         vhost: virtual_host.into(),
         notify_cancel: has_capability(&start_ok.client_properties, "consumer_cancel_notify"),
+        notify_blocked: has_capability(&start_ok.client_properties, "connection.blocked"),
+        name: connection_name(&start_ok.client_properties),
     })
 }
 
@@ -192,6 +199,11 @@ fn has_capability(client_properties: &FieldTable, name: &str) -> bool {
     let capabilities = client_properties.inner().get("capabilities");
     let capabilities = capabilities.and_then(AMQPValue::as_field_table);
     capabilities.and_then(|table| table.inner().get(name)?.as_bool()).unwrap_or(false)
+}
+
+fn connection_name(client_properties: &FieldTable) -> String {
+    let name = client_properties.inner().get("connection_name").and_then(bytes);
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }
 
 impl From<io::Error> for End {

@@ -1,26 +1,18 @@
 //! A queue: ready messages in order, and who consumes them.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use amq_protocol::{protocol::queue::Declare, types::FieldTable};
 use tokio::time::Instant;
 
 use crate::{
     arguments::{Overflow, QueueArguments, check_equivalent, inequivalent},
-    channel::ChannelKey,
     exception::{Exception, ReplyCode},
     message::{Entry, Message},
+    ready::Ready,
+    receivers::Receivers,
+    snapshot::QueueState,
 };
-
-/// A consumer as its queue knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConsumerKey {
-    pub(crate) channel: ChannelKey,
-    pub(crate) id: u64,
-}
 
 /// A queue of a virtual host.
 #[derive(Debug)]
@@ -29,20 +21,20 @@ pub(crate) struct Queue {
     pub(crate) id: u64,
     pub(crate) arguments: QueueArguments,
     pub(crate) auto_delete: bool,
+    pub(crate) durable: bool,
     /// The connection that alone may use the queue, and with which it goes.
     pub(crate) owner: Option<u64>,
-    /// The next to be served is in front.
-    pub(crate) consumers: VecDeque<ConsumerKey>,
+    pub(crate) consumers: Receivers,
     pub(crate) has_exclusive_consumer: bool,
     /// Messages that are with consumers, not acknowledged.
     pub(crate) unacked: usize,
     /// When the virtual host's timer looks at this queue next.
     pub(crate) timer: Option<Instant>,
-    durable: bool,
     table: FieldTable,
     label: String,
-    ready: BTreeMap<u64, Entry>,
-    next_position: u64,
+    ready: Ready,
+    /// When the queue goes, unless it is used before.
+    unused_until: Option<Instant>,
 }
 
 impl Queue {
@@ -60,18 +52,18 @@ impl Queue {
         }
         Ok(Self {
             id,
-            arguments,
             auto_delete: declare.auto_delete,
+            durable: declare.durable,
             owner: declare.exclusive.then_some(connection),
-            consumers: VecDeque::new(),
+            consumers: Receivers::new(arguments.single_active),
             has_exclusive_consumer: false,
             unacked: 0,
             timer: None,
-            durable: declare.durable,
             table: declare.arguments.clone(),
             label,
-            ready: BTreeMap::new(),
-            next_position: 0,
+            ready: Ready::default(),
+            unused_until: None,
+            arguments,
         })
     }
 
@@ -111,14 +103,28 @@ impl Queue {
         ))
     }
 
+    pub(crate) fn state(&self) -> QueueState {
+        let consumers = self.consumers.len();
+        QueueState { ready: self.ready(), unacked: self.unacked, consumers }
+    }
+
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    /// Whether the queue refuses one message more; the other policy makes room by itself.
-    pub(crate) fn refuses(&self) -> bool {
-        self.arguments.overflow == Overflow::RejectPublish
-            && self.arguments.max_length.is_some_and(|most| self.ready.len() >= most)
+    /// Whether the queue refuses `message`; the other policy makes room by itself. A quorum queue
+    /// notices that it is full by the message that was too much, in RabbitMQ too.
+    pub(crate) fn refuses(&self, message: &Message) -> bool {
+        let (more, bytes) = if self.arguments.quorum { (0, 0) } else { (1, message.body.len()) };
+        self.arguments.overflow != Overflow::DropHead && self.is_over(more, bytes)
+    }
+
+    /// Whether there are more messages, or bytes of them, than the queue may hold, with so many
+    /// more of both.
+    fn is_over(&self, more: usize, bytes: usize) -> bool {
+        let over = |size: usize, most: Option<usize>| most.is_some_and(|most| size > most);
+        over(self.ready.len() + more, self.arguments.max_length)
+            || over(self.ready.bytes().saturating_add(bytes), self.arguments.max_length_bytes)
     }
 
     /// A place for `message` at the end of the queue, with the shorter of the queue's and the
@@ -127,19 +133,43 @@ impl Queue {
         let own = message.properties.expiration().as_ref();
         let own = own.and_then(|text| crate::arguments::expiration(text.as_str()).ok());
         let ttl = own.into_iter().chain(self.arguments.message_ttl).min();
-        let position = self.next_position;
-        self.next_position += 1;
+        let most = self.arguments.max_priority;
+        let priority = message.properties.priority().unwrap_or_default().min(most);
+        let place = self.ready.last_place(most - priority);
         let expires = ttl.and_then(|ttl| now.checked_add(ttl));
-        Entry { position, message, redelivered: false, expires }
+        Entry { place, message, redelivered: false, returns: 0, expires }
     }
 
-    /// Puts an entry at its place: a new one at the end, a requeued one where it was.
+    /// Puts an entry at its place: a new one at the end, one that comes back where it was.
     pub(crate) fn put(&mut self, entry: Entry) {
-        self.ready.insert(entry.position, entry);
+        self.ready.put(entry);
+    }
+
+    /// Puts an entry back that a consumer has `refused`. A quorum queue that sets no limit to
+    /// that puts it at its end, in RabbitMQ too.
+    pub(crate) fn put_back(&mut self, mut entry: Entry, refused: bool) {
+        if refused && self.arguments.quorum && self.arguments.delivery_limit.is_none() {
+            entry.place = self.ready.last_place(entry.place.rank);
+        }
+        self.ready.put(entry);
+    }
+
+    /// Whether an entry has come back more often than the queue allows.
+    pub(crate) fn gives_up(&self, entry: &Entry) -> bool {
+        self.arguments.delivery_limit.is_some_and(|limit| entry.returns > limit)
+    }
+
+    /// An entry's message as it goes out. A quorum queue tells a get how often the message has
+    /// come back, and a consumer only when it has, in RabbitMQ too.
+    pub(crate) fn outgoing(&self, entry: &Entry, to_get: bool) -> Arc<Message> {
+        match self.arguments.quorum && (to_get || entry.returns > 0) {
+            true => Arc::new(entry.message.counted(entry.returns)),
+            false => Arc::clone(&entry.message),
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<Entry> {
-        self.ready.pop_first().map(|(_, entry)| entry)
+        self.ready.pop()
     }
 
     /// Removes the head when its time is over. As in RabbitMQ, a message that has expired behind
@@ -149,20 +179,42 @@ impl Queue {
         self.pop()
     }
 
-    /// Removes the head when there are more messages than `x-max-length` allows.
+    /// Removes the head when there is more than the queue may hold.
     pub(crate) fn pop_excess(&mut self) -> Option<Entry> {
-        let most = self.arguments.max_length?;
-        (self.arguments.overflow == Overflow::DropHead && self.ready.len() > most)
-            .then(|| self.pop())?
+        let drops = self.arguments.overflow == Overflow::DropHead && self.is_over(0, 0);
+        drops.then(|| self.pop())?
     }
 
-    pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.ready.first_key_value().and_then(|(_, entry)| entry.expires)
+    fn next_expiry(&self) -> Option<Instant> {
+        self.ready.head().and_then(|entry| entry.expires)
+    }
+
+    /// Counts the queue's `x-expires` from now on; not while somebody consumes from it.
+    pub(crate) fn touch(&mut self, now: Instant) {
+        let lease = self.arguments.expires.filter(|_| self.consumers.is_empty());
+        self.unused_until = lease.and_then(|lease| now.checked_add(lease));
+    }
+
+    /// Whether the queue was unused for as long as it may be.
+    pub(crate) fn is_abandoned(&self, now: Instant) -> bool {
+        self.unused_until.is_some_and(|until| until <= now)
+    }
+
+    /// When something in the queue, or the queue itself, expires next.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.next_expiry().into_iter().chain(self.unused_until).min()
     }
 
     /// Drops all ready messages; says how many.
     pub(crate) fn purge(&mut self) -> usize {
-        std::mem::take(&mut self.ready).len()
+        self.ready.clear()
+    }
+
+    /// Drops what no disk would hold. A quorum queue stores all that it takes.
+    pub(crate) fn lose_transient(&mut self) {
+        if !self.arguments.quorum {
+            self.ready.retain(Message::is_persistent);
+        }
     }
 }
 

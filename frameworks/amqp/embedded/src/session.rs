@@ -12,15 +12,15 @@ use amq_protocol::{
     },
 };
 use bytes::Bytes;
-use tokio::{io::AsyncRead, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::{io::AsyncRead, sync::watch, time::timeout};
 
 use crate::{
     channel::{ChannelKey, Outbox},
     codec::{BASIC_CLASS, Frame},
     connection::{End, Failure},
+    connections::{Line, Order},
     content::Content,
-    exception::{Exception, ReplyCode},
+    exception::{Exception, ReplyCode, shorten},
     handshake::Terms,
     transport::FrameReader,
     vhost::Vhost,
@@ -44,6 +44,11 @@ pub(crate) struct Session {
     outbox: Outbox,
     terms: Terms,
     channels: HashMap<u16, Phase>,
+    /// Why publishers are held up, while they are.
+    alarm: watch::Receiver<Option<String>>,
+    /// Whether a publish has come while an alarm was raised.
+    held_up: bool,
+    told_blocked: bool,
 }
 
 impl Drop for Session {
@@ -53,31 +58,81 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, vhost: Arc<Vhost>, outbox: Outbox, terms: Terms) -> Self {
-        Self { id, vhost, outbox, terms, channels: HashMap::new() }
+    pub(crate) fn new(
+        id: u64,
+        vhost: Arc<Vhost>,
+        outbox: Outbox,
+        terms: Terms,
+        alarm: watch::Receiver<Option<String>>,
+    ) -> Self {
+        let channels = HashMap::new();
+        let (held_up, told_blocked) = (false, false);
+        Self { id, vhost, outbox, terms, channels, alarm, held_up, told_blocked }
     }
 
     /// Receives frames until the connection ends.
     pub(crate) async fn run<R: AsyncRead + Unpin>(
         &mut self,
         reader: &mut FrameReader<R>,
-        stop: &CancellationToken,
+        line: &mut Line,
     ) -> End {
         let patience = self.terms.heartbeat.map_or(Duration::MAX, |heartbeat| heartbeat * 2);
         loop {
             if let Err(end) = self.receive_all(reader) {
                 return end;
             }
+            let blocked = self.is_blocked();
+            self.tell_blocked(blocked);
             tokio::select! {
                 biased;
-                () = stop.cancelled() => {
+                () = line.stop.cancelled() => {
                     let text = "broker forced connection closure with reason 'shutdown'";
                     return ReplyCode::ConnectionForced.because(text).into();
                 }
-                filled = timeout(patience, reader.fill()) => match filled {
+                Some(order) = line.orders.recv() => if let Err(end) = self.obey(order) {
+                    return end;
+                },
+                Ok(()) = self.alarm.changed() => {}
+                filled = timeout(patience, reader.fill()), if !blocked => match filled {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => return End::Gone,
                 }
+            }
+        }
+    }
+
+    /// Whether nothing is to be read for now. As in RabbitMQ, that is from the first publish on
+    /// that comes during an alarm, and before its content, until the alarm is over.
+    fn is_blocked(&mut self) -> bool {
+        self.held_up = self.held_up && self.alarm.borrow().is_some();
+        self.held_up
+    }
+
+    /// Tells the client when it is blocked, and when it is no longer.
+    fn tell_blocked(&mut self, blocked: bool) {
+        if blocked == self.told_blocked || !self.terms.notify_blocked {
+            return;
+        }
+        self.told_blocked = blocked;
+        let reason = self.alarm.borrow().as_deref().map(shorten).unwrap_or_default();
+        let method = match blocked {
+            true => Connection::Blocked(connection::Blocked { reason }),
+            false => Connection::Unblocked(connection::Unblocked {}),
+        };
+        self.outbox.method(0, AMQPClass::Connection(method));
+    }
+
+    fn obey(&mut self, order: Order) -> Result<(), End> {
+        match order {
+            Order::Close(reason) => Err(ReplyCode::ConnectionForced.because(reason).into()),
+            Order::CloseChannels(reason) => {
+                let open = self.channels.iter().filter(|(_, it)| !matches!(it, Phase::Closing));
+                let open: Vec<u16> = open.map(|(number, _)| *number).collect();
+                let exception = ReplyCode::PreconditionFailed.because(reason);
+                for number in open {
+                    self.fail_channel(number, &exception, 0, 0);
+                }
+                Ok(())
             }
         }
     }
@@ -86,7 +141,9 @@ impl Session {
         &mut self,
         reader: &mut FrameReader<R>,
     ) -> Result<(), End> {
-        while let Some(frame) = reader.take()? {
+        while !self.is_blocked()
+            && let Some(frame) = reader.take()?
+        {
             match frame {
                 Frame::Heartbeat => {}
                 Frame::Method(0, method) => self.control(method)?,
@@ -131,6 +188,7 @@ impl Session {
             }
             (Some(Phase::Open), AMQPClass::Channel(method)) => self.channel(number, method),
             (Some(Phase::Open), AMQPClass::Basic(Basic::Publish(publish))) => {
+                self.held_up = self.alarm.borrow().is_some();
                 self.channels.insert(number, Phase::Publishing(Box::new(Content::new(publish))));
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! A virtual host: its state behind one lock, and the timer of its queues.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{
     sync::Notify,
@@ -14,11 +14,14 @@ use crate::state::State;
 pub(crate) struct Vhost {
     state: Mutex<State>,
     rescheduled: Notify,
+    changed: Arc<Notify>,
 }
 
 impl Vhost {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { state: Mutex::new(State::new(name.to_owned())), rescheduled: Notify::new() }
+    /// `changed` is told of everything that may have changed the state.
+    pub(crate) fn new(name: &str, changed: Arc<Notify>) -> Self {
+        let state = Mutex::new(State::new(name.to_owned()));
+        Self { state, rescheduled: Notify::new(), changed }
     }
 
     /// Runs `operation` and everything that follows from it, undisturbed by others.
@@ -30,10 +33,16 @@ impl Vhost {
         state.settle();
         let after = state.next_timer();
         drop(state);
+        self.changed.notify_waiters();
         if before != after {
             self.rescheduled.notify_one();
         }
         result
+    }
+
+    /// Reads the state.
+    pub(crate) fn look<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Expires messages when their time is over, for ever.

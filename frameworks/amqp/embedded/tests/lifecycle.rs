@@ -22,7 +22,7 @@ async fn only_loopback_addresses_are_taken() {
 #[tokio::test]
 async fn a_port_in_use_is_an_error_that_names_it() {
     let first = EmbeddedBroker::start().await.unwrap();
-    let port = first.local_addr().port();
+    let port = first.local_addr().unwrap().port();
     let error = EmbeddedBroker::builder().port(port).start().await.expect_err("bound twice");
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
     first.stop().await;
@@ -32,7 +32,7 @@ async fn a_port_in_use_is_an_error_that_names_it() {
 #[tokio::test]
 async fn stopping_closes_connections_with_320_and_frees_the_port() {
     let broker = EmbeddedBroker::start().await.unwrap();
-    let address = broker.local_addr();
+    let address = broker.local_addr().unwrap();
     let mut raw = Raw::open(&broker, 0).await;
     let closed = tokio::spawn(async move { raw.closed_with().await });
     within(broker.stop()).await;
@@ -57,7 +57,7 @@ async fn what_is_declared_outlives_its_connection_and_not_the_broker() {
     let channel = again.create_channel().await.unwrap();
     common::publish(&channel, "", "q", "1").await;
     common::confirms(&channel).await;
-    assert_eq!(on.broker.queue_depth("q").unwrap().ready, 1);
+    assert_eq!(on.broker.queue("q").unwrap().ready, 1);
     let another = EmbeddedBroker::start().await.unwrap();
-    assert_eq!(another.queue_depth("q"), None);
+    assert_eq!(another.queue("q"), None);
 }

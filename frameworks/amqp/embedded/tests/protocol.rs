@@ -207,8 +207,8 @@ async fn an_unknown_delivery_tag_closes_the_channel_and_what_follows_on_it_is_di
     raw.method(1, declare("after")).await;
     raw.frame().await;
     raw.frame().await;
-    assert_eq!(broker.queue_depth("discarded"), None);
-    assert!(broker.queue_depth("after").is_some());
+    assert_eq!(broker.queue("discarded"), None);
+    assert!(broker.queue("after").is_some());
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_client_that_closes_is_answered_after_its_messages_are_back() {
             break;
         }
     }
-    assert_eq!(broker.queue_depth("q").unwrap().ready, 1);
+    assert_eq!(broker.queue("q").unwrap().ready, 1);
     assert_eq!(raw.frame().await, None);
 }
 

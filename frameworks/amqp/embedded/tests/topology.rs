@@ -158,7 +158,7 @@ async fn an_exclusive_queue_is_locked_to_its_connection_and_goes_with_it() {
     );
     assert_eq!(code(within(consumed).await), 405);
     within(owner.close(200, "".into())).await.unwrap();
-    assert_eq!(on.broker.queue_depth("mine"), None);
+    assert_eq!(on.broker.queue("mine"), None);
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn auto_delete_takes_the_queue_with_its_last_consumer_and_then_the_exchang
     for (consumer, left) in [(first, true), (second, false)] {
         let cancelled = on.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         within(cancelled).await.unwrap();
-        assert_eq!(on.broker.queue_depth("q").is_some(), left);
+        assert_eq!(on.broker.queue("q").is_some(), left);
     }
     confirms(&on.channel).await;
     let sent = on.channel.basic_publish(
@@ -218,7 +218,7 @@ async fn deleting_with_conditions_keeps_what_is_used_or_not_empty() {
     let risky = on.another_channel().await;
     let if_unused = QueueDeleteOptions { if_unused: true, ..Default::default() };
     assert_eq!(code(within(risky.queue_delete("q".into(), if_unused)).await), 406);
-    assert!(on.broker.queue_depth("q").is_some());
+    assert!(on.broker.queue("q").is_some());
     let missing = on.channel.queue_delete("missing".into(), QueueDeleteOptions::default());
     assert_eq!(within(missing).await.unwrap(), 0);
 }

@@ -57,6 +57,12 @@ impl Frames {
         self.ready -= length;
     }
 
+    /// As [`Frames::pour`], all of it.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn pour_all(&mut self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.bytes.split_to(std::mem::take(&mut self.ready)));
+    }
+
     /// How many further bytes lapin may have, if it is certain.
     fn next(&mut self) -> Option<usize> {
         let waiting = &mut self.bytes[self.ready..];

@@ -44,6 +44,20 @@ pub(crate) fn guard(reading: Reading, writing: Writing) -> Guarded {
     join(Guard { reading, frames: Frames::default() }, writing).compat()
 }
 
+/// What lapin reads of what the broker sends in these pieces.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn passed_on<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let (mut frames, mut all) = (Frames::default(), Vec::new());
+    for piece in pieces {
+        frames.room(piece.len()).extend_from_slice(piece);
+        frames.mend();
+        frames.pour_all(&mut all);
+    }
+    frames.release_all();
+    frames.pour_all(&mut all);
+    all
+}
+
 /// What lapin runs on: this tokio runtime, with guarded sockets.
 pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
     Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))

@@ -131,7 +131,7 @@ async fn a_deleted_queue_is_declared_and_consumed_again(broker: Arc<TestBroker>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_was_restarted_empty_is_set_up_again() {
     let broker = EmbeddedBroker::start().await.expect("a free port");
-    let (address, url) = (broker.local_addr(), broker.url());
+    let (address, url) = (broker.local_addr().expect("a port"), broker.url());
     let probe = Probe::new();
     let routes = |routes: polyport_amqp::AmqpRoutes| {
         routes

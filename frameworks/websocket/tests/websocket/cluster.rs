@@ -163,7 +163,7 @@ async fn what_one_instance_sends_arrives_in_its_order() {
 #[tokio::test]
 async fn an_outage_leaves_the_own_connections_and_ends_by_itself() {
     let broker = EmbeddedBroker::start().await.expect("a free port");
-    let (url, address) = (broker.url(), broker.local_addr());
+    let (url, address) = (broker.url(), broker.local_addr().expect("a port"));
     let pair = Pair::start(&url).await;
     let (mut tom, _) = client(&pair.0, "/ws").await;
     let (mut ann, _) = client(&pair.1, "/ws").await;

@@ -49,7 +49,7 @@ impl State {
             return Err(ReplyCode::NotImplemented.because("recover without requeue"));
         }
         let outstanding = self.channel(key)?.settle_all();
-        self.requeue(outstanding);
+        self.requeue(outstanding, true);
         self.mark_consumed_by(key);
         let ok = basic::AMQPMethod::RecoverOk(basic::RecoverOk {});
         self.reply(key, !answer, AMQPClass::Basic(ok));
@@ -58,7 +58,7 @@ impl State {
 
     fn return_or_bury(&mut self, settled: Vec<Unacked>, requeue: bool) {
         if requeue {
-            return self.requeue(settled);
+            return self.requeue(settled, true);
         }
         for unacked in settled {
             self.release(&unacked);
@@ -66,15 +66,22 @@ impl State {
         }
     }
 
-    /// Puts deliveries back to their places, marked as redelivered.
-    pub(super) fn requeue(&mut self, settled: Vec<Unacked>) {
+    /// Puts deliveries back to their places, marked as redelivered: those that a consumer has
+    /// `refused`, or those of one that is gone.
+    pub(super) fn requeue(&mut self, settled: Vec<Unacked>, refused: bool) {
         for unacked in settled {
-            if let Some(queue) = self.release(&unacked) {
-                let mut entry = unacked.entry;
-                entry.redelivered = true;
-                queue.put(entry);
-                self.mark(&unacked.queue);
+            let Some(queue) = self.release(&unacked) else {
+                continue;
+            };
+            let (name, id, mut entry) = (unacked.queue, unacked.queue_id, unacked.entry);
+            entry.redelivered = true;
+            entry.returns += 1;
+            if queue.gives_up(&entry) {
+                self.bury(&name, id, &entry.message, Reason::DeliveryLimit);
+            } else {
+                queue.put_back(entry, refused);
             }
+            self.mark(&name);
         }
     }
 

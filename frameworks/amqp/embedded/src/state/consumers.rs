@@ -7,7 +7,8 @@ use crate::{
     channel::{ChannelKey, ReplyConsumer},
     exception::{Exception, ReplyCode},
     message::Name,
-    queue::{ConsumerKey, Queue, count},
+    queue::count,
+    receivers::{ConsumerKey, priority},
 };
 
 impl State {
@@ -43,13 +44,19 @@ impl State {
 
     fn attach(&mut self, key: ChannelKey, consume: &basic::Consume) -> Result<(), Exception> {
         let id = self.next_id();
+        let now = self.now;
         let queue = self.accessible(key, &consume.queue)?;
-        if queue.has_exclusive_consumer || (consume.exclusive && !queue.consumers.is_empty()) {
+        let alone = consume.exclusive && !queue.arguments.single_active;
+        // As in RabbitMQ: a classic queue with a single active consumer knows no exclusive ones,
+        // a quorum queue does not mind.
+        let unfit = consume.exclusive && queue.arguments.single_active && !queue.arguments.quorum;
+        if unfit || queue.has_exclusive_consumer || (alone && !queue.consumers.is_empty()) {
             let text = format!("{} in exclusive use", self.label("queue", &consume.queue));
             return Err(ReplyCode::AccessRefused.because(text));
         }
-        queue.has_exclusive_consumer = consume.exclusive;
-        queue.consumers.push_back(ConsumerKey { channel: key, id });
+        queue.has_exclusive_consumer = alone;
+        queue.consumers.join(ConsumerKey { channel: key, id }, priority(&consume.arguments));
+        queue.touch(now);
         let (tag, name) = (consume.consumer_tag.clone(), consume.queue.clone());
         self.channel(key)?.add_consumer(id, tag, name, consume.no_ack);
         Ok(())
@@ -139,21 +146,25 @@ impl State {
         let Some(queue) = self.queues.get_mut(&name) else {
             return;
         };
-        queue.consumers.retain(|other| *other != consumer);
+        queue.consumers.leave(consumer);
         queue.has_exclusive_consumer &= !queue.consumers.is_empty();
+        queue.touch(self.now);
         if queue.auto_delete && queue.consumers.is_empty() {
             self.remove_queue(&name);
+        } else {
+            self.mark(&name);
         }
     }
 
     pub(super) fn get(&mut self, key: ChannelKey, mut get: basic::Get) -> Result<(), Exception> {
         get.queue = self.queue_name(key, get.queue)?;
-        self.accessible(key, &get.queue)?;
+        self.check_gettable(key, &get.queue)?;
         self.bury_expired(&get.queue);
         self.mark(&get.queue);
         let Some(queue) = self.queues.get_mut(&get.queue) else {
             return Ok(());
         };
+        queue.touch(self.now);
         let Some(entry) = queue.pop() else {
             let empty = basic::AMQPMethod::GetEmpty(basic::GetEmpty {});
             self.reply(key, false, AMQPClass::Basic(empty));
@@ -162,8 +173,21 @@ impl State {
         if !get.no_ack {
             queue.unacked += 1;
         }
-        let (id, remaining) = (queue.id, count(Queue::ready(queue)));
-        self.channel(key)?.deliver_got(get, id, entry, remaining);
+        let (id, remaining, message) =
+            (queue.id, count(queue.ready()), queue.outgoing(&entry, true));
+        self.channel(key)?.deliver_got(get, id, (entry, message), remaining);
+        Ok(())
+    }
+
+    fn check_gettable(&mut self, key: ChannelKey, name: &Name) -> Result<(), Exception> {
+        let queue = self.accessible(key, name)?;
+        if queue.arguments.quorum && queue.arguments.single_active {
+            return Err(ReplyCode::ResourceLocked.because(format!(
+                "cannot obtain access to locked {}. basic.get operations are not supported by \
+                 quorum queues with single active consumer",
+                self.label("queue", name)
+            )));
+        }
         Ok(())
     }
 }

@@ -63,7 +63,7 @@ impl State {
         Ok(())
     }
 
-    fn remove_exchange(&mut self, name: &Name) {
+    pub(super) fn remove_exchange(&mut self, name: &Name) {
         if self.exchanges.remove(name).is_some() {
             self.remove_bindings_to(&Destination::Exchange(name.clone()));
         }

@@ -11,10 +11,12 @@ mod consumers;
 mod exchanges;
 mod publish;
 mod queues;
+mod refusals;
+mod restart;
 mod settle;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
 };
 
@@ -28,19 +30,13 @@ use crate::{
     exchange::{Exchange, Kind},
     message::Name,
     queue::Queue,
+    snapshot::QueueState,
 };
+
+pub(crate) use self::refusals::Refusal;
 
 /// The address that stands for direct replies to the channel that consumes from it.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
-
-/// Ready and unacknowledged messages of a queue.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// Messages that wait for a consumer.
-    pub ready: usize,
-    /// Messages that are with a consumer and not acknowledged yet.
-    pub unacked: usize,
-}
 
 /// Exchanges, queues and channels of one virtual host.
 #[derive(Debug)]
@@ -55,6 +51,7 @@ pub(crate) struct State {
     /// Queues to look at before the lock is released.
     dirty: VecDeque<Name>,
     dead: VecDeque<DeadLetter>,
+    refusals: Vec<Refusal>,
     /// When the head of which queue expires.
     timers: BTreeSet<(Instant, Name)>,
     last_id: u64,
@@ -84,6 +81,7 @@ impl State {
             replies: HashMap::new(),
             dirty: VecDeque::new(),
             dead: VecDeque::new(),
+            refusals: Vec::new(),
             timers: BTreeSet::new(),
             last_id: 0,
             randomness: RandomState::new(),
@@ -95,9 +93,13 @@ impl State {
         self.now = Instant::now();
     }
 
-    pub(crate) fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
-        let queue = self.queues.get(queue)?;
-        Some(QueueDepth { ready: queue.ready(), unacked: queue.unacked })
+    pub(crate) fn queue_state(&self, name: &str) -> Option<QueueState> {
+        self.queues.get(name).map(Queue::state)
+    }
+
+    pub(crate) fn queue_states(&self) -> BTreeMap<String, QueueState> {
+        let queues = self.queues.iter();
+        queues.map(|(name, queue)| (name.as_str().to_owned(), queue.state())).collect()
     }
 
     pub(crate) fn open_channel(&mut self, key: ChannelKey, outbox: Outbox, notify_cancel: bool) {
@@ -129,7 +131,7 @@ impl State {
 
     fn drop_channel(&mut self, key: ChannelKey) {
         if let Some(mut channel) = self.channels.remove(&key) {
-            self.requeue(channel.settle_all());
+            self.requeue(channel.settle_all(), false);
         }
     }
 

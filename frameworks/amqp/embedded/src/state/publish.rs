@@ -37,7 +37,8 @@ impl State {
             routing_key: publish.routing_key,
             body,
         });
-        let accepted = match self.distribute(&message) {
+        let may_refuse = self.channel(key)?.wants_confirms();
+        let accepted = match self.distribute(&message, may_refuse) {
             Some(accepted) => accepted,
             None => {
                 self.unroutable(key, publish.mandatory, &message);
@@ -84,12 +85,15 @@ impl State {
 
     /// Sends a message wherever it is routed to; says whether all queues took it, and `None` when
     /// there are none.
-    fn distribute(&mut self, message: &Arc<Message>) -> Option<bool> {
+    fn distribute(&mut self, message: &Arc<Message>, may_refuse: bool) -> Option<bool> {
         if let Some(delivered) = self.reply_directly(message) {
             return delivered.then_some(true);
         }
         let queues = self.route(&message.exchange, &message.routing_key, message.headers());
         let mut accepted = (!queues.is_empty()).then_some(true)?;
+        if may_refuse && self.is_refused(&queues) {
+            return Some(false);
+        }
         for queue in queues {
             accepted &= self.enqueue(&queue, message);
         }
@@ -123,14 +127,22 @@ impl State {
             return self.queues.contains_key(key).then(|| key.clone()).into_iter().collect();
         }
         let (mut queues, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![exchange]);
-        while let Some(exchange) = open.pop().and_then(|name| self.exchanges.get(name)) {
+        let mut seen_exchanges = HashSet::from([exchange]);
+        while let Some(name) = open.pop() {
+            let Some(exchange) = self.exchanges.get(name) else {
+                continue;
+            };
+            let (mut matched, mut next) = (false, Vec::new());
             for destination in exchange.targets(key, headers) {
+                matched = true;
                 match destination {
                     _ if !seen.insert(destination) => {}
                     Destination::Queue(queue) => queues.push(queue.clone()),
-                    Destination::Exchange(next) => open.push(next),
+                    Destination::Exchange(exchange) => next.push(exchange),
                 }
             }
+            next.extend(exchange.alternate.as_ref().filter(|_| !matched));
+            open.extend(next.into_iter().filter(|next| seen_exchanges.insert(next)));
         }
         queues
     }

@@ -8,7 +8,8 @@ use crate::{
     exception::{Exception, ReplyCode},
     exchange::Destination,
     message::Name,
-    queue::{ConsumerKey, Queue, count},
+    queue::{Queue, count},
+    receivers::ConsumerKey,
 };
 
 impl State {
@@ -26,9 +27,12 @@ impl State {
         } else {
             self.find_or_create_queue(key, &mut declare)?;
         }
+        let now = self.now;
         let queue = self.accessible(key, &declare.queue)?;
+        queue.touch(now);
         let (ready, consumers) = (count(queue.ready()), count(queue.consumers.len()));
         self.channel(key)?.last_queue = declare.queue.clone();
+        self.mark(&declare.queue);
         self.declare_ok(key, declare, ready, consumers);
         Ok(())
     }
@@ -120,10 +124,17 @@ impl State {
             self.timers.remove(&(timer, name.clone()));
         }
         self.remove_bindings_to(&Destination::Queue(name.clone()));
-        for consumer in &queue.consumers {
-            self.notify_cancel(*consumer);
+        for consumer in queue.consumers.iter() {
+            self.notify_cancel(consumer);
         }
         queue.purge()
+    }
+
+    /// As a delete from outside; says whether there was such a queue.
+    pub(crate) fn take_away(&mut self, name: &Name) -> bool {
+        let existed = self.queues.contains_key(name);
+        self.remove_queue(name);
+        existed
     }
 
     fn notify_cancel(&mut self, consumer: ConsumerKey) {

@@ -1,15 +1,16 @@
 //! What follows from a change: deliveries, expiry, dead letters and the next timer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::State;
 use crate::{
-    channel::{Channel, ChannelKey},
+    arguments::Overflow,
+    channel::ChannelKey,
     dead_letter::{DeadLetter, Reason},
     message::{Message, Name},
-    queue::{ConsumerKey, Queue},
+    receivers::ConsumerKey,
 };
 
 impl State {
@@ -26,7 +27,7 @@ impl State {
         }
     }
 
-    /// Marks the queues whose head has expired by now.
+    /// Marks the queues whose head, or which themselves, have expired by now.
     pub(crate) fn wake_due(&mut self) {
         while self.timers.first().is_some_and(|(due, _)| *due <= self.now) {
             if let Some((_, name)) = self.timers.pop_first() {
@@ -66,9 +67,13 @@ impl State {
     pub(super) fn enqueue(&mut self, name: &Name, message: &Arc<Message>) -> bool {
         self.bury_expired(name);
         let now = self.now;
-        let Some(queue) = self.queues.get_mut(name).filter(|queue| !queue.refuses()) else {
+        let Some(queue) = self.queues.get_mut(name) else {
             return false;
         };
+        if queue.refuses(message) {
+            self.bury_refused(name, message);
+            return false;
+        }
         let idle = queue.ready() == 0;
         let entry = queue.admit(Arc::clone(message), now);
         queue.put(entry);
@@ -80,6 +85,11 @@ impl State {
     }
 
     fn advance(&mut self, name: &Name) {
+        if self.queues.get(name).is_some_and(|queue| queue.is_abandoned(self.now)) {
+            tracing::debug!(queue = %name, "expired: nobody has used it for as long as x-expires");
+            self.remove_queue(name);
+            return;
+        }
         self.bury_excess(name);
         self.bury_expired(name);
         while self.deliver_next(name) {
@@ -93,13 +103,18 @@ impl State {
         let Some(queue) = self.queues.get_mut(name).filter(|queue| queue.ready() > 0) else {
             return false;
         };
-        let Some(receiver) = next_receiver(queue, &self.channels) else {
+        let has_room = |consumer: ConsumerKey| {
+            let channel = self.channels.get(&consumer.channel);
+            channel.is_some_and(|channel| channel.has_room(consumer.id))
+        };
+        let Some(receiver) = queue.consumers.next(has_room) else {
             return false;
         };
         if let (Some(channel), Some(entry)) =
             (self.channels.get_mut(&receiver.channel), queue.pop())
         {
-            queue.unacked += usize::from(channel.deliver(receiver.id, queue.id, entry));
+            let outgoing = queue.outgoing(&entry, false);
+            queue.unacked += usize::from(channel.deliver(receiver.id, queue.id, entry, outgoing));
         }
         true
     }
@@ -121,6 +136,14 @@ impl State {
             };
             let id = queue.id;
             self.bury(name, id, &entry.message, Reason::MaxLength);
+        }
+    }
+
+    fn bury_refused(&mut self, name: &Name, message: &Message) {
+        let queue = self.queues.get(name);
+        let queue = queue.filter(|it| it.arguments.overflow == Overflow::RejectPublishDlx);
+        if let Some(id) = queue.map(|queue| queue.id) {
+            self.bury(name, id, message, Reason::MaxLength);
         }
     }
 
@@ -150,7 +173,7 @@ impl State {
         let Some(queue) = self.queues.get_mut(name) else {
             return;
         };
-        let next = queue.next_expiry();
+        let next = queue.next_due();
         if next == queue.timer {
             return;
         }
@@ -161,17 +184,4 @@ impl State {
             self.timers.insert((next, name.clone()));
         }
     }
-}
-
-/// The first consumer of the queue with room for a delivery. It goes to the end of the line.
-fn next_receiver(
-    queue: &mut Queue,
-    channels: &HashMap<ChannelKey, Channel>,
-) -> Option<ConsumerKey> {
-    let turn = queue.consumers.iter().position(|consumer| {
-        channels.get(&consumer.channel).is_some_and(|channel| channel.has_room(consumer.id))
-    })?;
-    let receiver = queue.consumers.remove(turn)?;
-    queue.consumers.push_back(receiver);
-    Some(receiver)
 }

@@ -45,13 +45,19 @@ impl Fixture {
 
     /// Ready and unacknowledged messages.
     pub(crate) fn depth(&self, queue: &str) -> (usize, usize) {
-        let depth = self.broker.queue_depth(queue).unwrap();
+        let depth = self.broker.queue(queue).unwrap();
         (depth.ready, depth.unacked)
     }
 }
 
 pub(crate) async fn connect(broker: &EmbeddedBroker) -> Connection {
     within(Connection::connect(&broker.url(), ConnectionProperties::default())).await.unwrap()
+}
+
+/// A connection that its client gives a name to.
+pub(crate) async fn connect_as(broker: &EmbeddedBroker, name: &str) -> Connection {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    within(Connection::connect(&broker.url(), properties)).await.unwrap()
 }
 
 pub(crate) fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {

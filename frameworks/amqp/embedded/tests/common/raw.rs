@@ -6,10 +6,11 @@ use amq_protocol::{
         AMQPClass, BasicProperties, basic, channel,
         connection::{self, AMQPMethod as Connection},
     },
+    types::{AMQPValue, FieldTable},
 };
 use polyport_amqp_embedded::EmbeddedBroker;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -17,8 +18,8 @@ use super::within;
 
 pub(crate) const FRAME_MAX: u32 = 4_096;
 
-pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
     /// The size of the largest frame that has come.
     pub(crate) largest: usize,
@@ -26,17 +27,40 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn dial(broker: &EmbeddedBroker) -> Self {
-        let stream = TcpStream::connect(broker.local_addr()).await.unwrap();
+        let stream = TcpStream::connect(broker.local_addr().unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), largest: 0 }
+        Self::over(stream)
     }
 
     /// An open connection with an open channel 1.
     pub(crate) async fn open(broker: &EmbeddedBroker, heartbeat: u16) -> Self {
-        let mut raw = Self::dial(broker).await;
+        Self::open_with(broker, heartbeat, &[]).await
+    }
+
+    /// The same by a client with capabilities.
+    pub(crate) async fn open_with(
+        broker: &EmbeddedBroker,
+        heartbeat: u16,
+        capabilities: &[&str],
+    ) -> Self {
+        let stream = Self::dial(broker).await.stream;
+        Self::open_over(stream, heartbeat, capabilities).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::new(), largest: 0 }
+    }
+
+    /// The same over any stream.
+    pub(crate) async fn open_over(stream: S, heartbeat: u16, capabilities: &[&str]) -> Self {
+        let mut raw = Self::over(stream);
         raw.bytes(b"AMQP\0\0\x09\x01").await;
         assert!(matches!(raw.control().await, Connection::Start(_)));
-        raw.say(Connection::StartOk(start_ok("PLAIN"))).await;
+        let mut start_ok = start_ok("PLAIN");
+        start_ok.client_properties = properties(capabilities);
+        raw.say(Connection::StartOk(start_ok)).await;
         assert!(matches!(raw.control().await, Connection::Tune(_)));
         raw.say(Connection::TuneOk(tune_ok(FRAME_MAX, heartbeat))).await;
         raw.say(Connection::Open(connection::Open { virtual_host: "/".into() })).await;
@@ -80,6 +104,11 @@ impl Raw {
 
     /// The next frame; `None` at the end of the connection.
     pub(crate) async fn frame(&mut self) -> Option<AMQPFrame> {
+        within(self.read_frame()).await
+    }
+
+    /// The next frame, however long it takes.
+    pub(crate) async fn read_frame(&mut self) -> Option<AMQPFrame> {
         loop {
             if let Ok((rest, frame)) = parse_frame(self.buffer.as_slice()) {
                 let used = self.buffer.len() - rest.len();
@@ -87,7 +116,7 @@ impl Raw {
                 self.buffer.drain(..used);
                 return Some(frame);
             }
-            let read = within(self.stream.read_buf(&mut self.buffer)).await;
+            let read = self.stream.read_buf(&mut self.buffer).await;
             if matches!(read, Ok(0) | Err(_)) {
                 return None;
             }
@@ -142,6 +171,16 @@ pub(crate) fn start_ok(mechanism: &str) -> connection::StartOk {
         locale: "en_US".into(),
         ..Default::default()
     }
+}
+
+fn properties(capabilities: &[&str]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for capability in capabilities {
+        table.insert((*capability).into(), AMQPValue::Boolean(true));
+    }
+    let mut properties = FieldTable::default();
+    properties.insert("capabilities".into(), AMQPValue::FieldTable(table));
+    properties
 }
 
 pub(crate) fn tune_ok(frame_max: u32, heartbeat: u16) -> connection::TuneOk {
