@@ -84,10 +84,14 @@ impl Dialer {
 
     async fn links(&self, consumes: bool) -> Result<Links, (Side, DialError)> {
         let publish = self.dial(Side::Publish).await.map_err(|error| (Side::Publish, error))?;
+        tracing::info!(node = publish.node().address(), "connected to publish");
         let consume = match consumes {
             true => Some(self.dial(Side::Consume).await.map_err(|error| (Side::Consume, error))?),
             false => None,
         };
+        if let Some(link) = &consume {
+            tracing::info!(node = link.node().address(), "connected to consume");
+        }
         Ok(Links { publish, consume })
     }
 }
