@@ -69,6 +69,9 @@ impl Dialer {
     async fn dial(&self, side: Side) -> Result<Link, DialError> {
         let link = self.connect(side).await?;
         self.plan.declare(&link).await?;
+        if side == Side::Consume {
+            self.plan.declare_exclusive(&link).await?;
+        }
         Ok(link)
     }
 }

@@ -22,6 +22,7 @@
 mod adapter;
 mod app;
 mod broker;
+mod commands;
 mod connection;
 mod consumer;
 mod delivery;
@@ -32,6 +33,7 @@ mod guard;
 mod headers;
 mod monitor;
 mod publisher;
+mod redrive;
 mod routes;
 mod settings;
 mod source;
@@ -47,4 +49,7 @@ pub use monitor::AmqpState;
 pub use publisher::{Message, PublishError};
 pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
 pub use settings::{AmqpSettings, BrokerHealth, RetrySettings};
-pub use topology::{Exchange, ExchangeKind, Queue};
+pub use topology::{
+    BindingSettings, DeadLetterSettings, Exchange, ExchangeKind, ExchangeSettings, Overflow, Queue,
+    QueueKind, QueueSettings, TopologyMode,
+};

@@ -1,6 +1,6 @@
 //! The section `amqp` of the configuration.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use garde::Validate;
 use humantime_serde::Serde;
@@ -8,6 +8,8 @@ use polyport_bootstrap::{
     Settings, config::Secret, framework::SettingsSource, wire::EnvelopeStyle,
 };
 use serde::{Deserialize, Deserializer};
+
+use crate::topology::{ExchangeSettings, QueueSettings, TopologyMode};
 
 /// The largest prefetch that is chosen by itself; above it nothing is gained.
 const MAX_PREFETCH: u16 = 250;
@@ -68,6 +70,13 @@ pub struct AmqpSettings {
     pub health: BrokerHealth,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
+    /// What becomes of exchanges, queues and bindings at each connect: `declare`, `passive` (they
+    /// are only looked for) or `none`; default `declare`.
+    pub topology: TopologyMode,
+    /// Exchanges that are declared besides those of modules, by name; default none.
+    pub exchanges: BTreeMap<String, ExchangeSettings>,
+    /// Queues that are declared besides those of modules, by name; default none.
+    pub queues: BTreeMap<String, QueueSettings>,
 }
 
 impl Default for AmqpSettings {
@@ -85,6 +94,9 @@ impl Default for AmqpSettings {
             confirm_window: 128,
             health: BrokerHealth::default(),
             max_message_size: 16 * 1024 * 1024,
+            topology: TopologyMode::default(),
+            exchanges: BTreeMap::new(),
+            queues: BTreeMap::new(),
         }
     }
 }

@@ -4,8 +4,10 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use lapin::ErrorKind;
-use polyport_bootstrap::{Error, Result, Transport, framework::Activity};
+use polyport_bootstrap::{
+    Application, Error, Result, Transport,
+    framework::{Activity, CommandAnswer, CommandCall},
+};
 use tokio::time::timeout;
 use tokio_util::{
     sync::CancellationToken,
@@ -14,7 +16,8 @@ use tokio_util::{
 
 use crate::{
     app::AmqpApp,
-    connection::{CLOSE, Link, LinkError},
+    commands::Commanded,
+    connection::{CLOSE, Link},
     consumer::{CUT, Consumer, Intake, Remains, Shared},
     dialer::Dialer,
     fan_out::{Channels, FanOutTask, Joined},
@@ -22,7 +25,7 @@ use crate::{
     publisher::{Jobs, PublisherTask},
     settings::AmqpSettings,
     source::Source,
-    topology::{DeclareError, Plan},
+    topology::Plan,
 };
 
 /// How long messages that were accepted may still take to be confirmed when the process ends.
@@ -139,9 +142,11 @@ impl Transport for AmqpTransport {
     async fn bind(&mut self) -> Result<()> {
         let dialer = self.dialer().await?;
         let publishing = self.connect(&dialer, Side::Publish).await?;
-        self.parts.plan.declare(&publishing).await.map_err(|error| undeclared(error, &dialer))?;
+        self.parts.plan.declare(&publishing).await.map_err(|error| error.report(&dialer.broker))?;
         if !self.parts.consumers.is_empty() {
             let link = Box::new(self.connect(&dialer, Side::Consume).await?);
+            let declared = self.parts.plan.declare_exclusive(&link).await;
+            declared.map_err(|error| error.report(&dialer.broker))?;
             self.stage = Stage::Bound { dialer: Arc::clone(&dialer), link };
         }
         self.join_fan_outs(&dialer).await?;
@@ -221,6 +226,12 @@ impl Transport for AmqpTransport {
         published
     }
 
+    async fn command(&mut self, call: &CommandCall) -> Result<CommandAnswer> {
+        let Parts { app, section, source, settings, plan, .. } = &self.parts;
+        let title = app.core().title();
+        Commanded { title, section, source, settings, plan }.run(call).await
+    }
+
     fn activity(&self) -> Option<Arc<dyn Activity>> {
         Some(Arc::new(Calls(self.shared().calls.clone())))
     }
@@ -242,18 +253,4 @@ async fn close(remains: Option<Remains>) {
     {
         tracing::debug!(%error, "the consuming connection was cut");
     }
-}
-
-fn undeclared(error: DeclareError, dialer: &Dialer) -> Error {
-    let message =
-        format!("the AMQP broker at {} refuses the {}", dialer.broker.address(), error.what);
-    let contradicts = matches!(
-        &error.error,
-        LinkError::Lapin(cause) if matches!(cause.kind(), ErrorKind::ProtocolError(_))
-    );
-    let report = if contradicts { Error::wiring(message) } else { Error::connection(message) };
-    report.caused_by(error.error).advise(
-        "declare it as it is on the broker, or delete it there; a binding needs its exchange, and \
-         the user the permission to declare",
-    )
 }
