@@ -1,13 +1,13 @@
-//! Parked messages are brought back to the queue that they were parked from.
+//! Parked messages are brought back.
 
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    Channel, Confirmation,
     message::BasicGetMessage,
     options::{
         BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
         QueueDeclareOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use polyport_bootstrap::{Error, Result};
 
@@ -19,117 +19,124 @@ use crate::{
     topology::Steps,
 };
 
-/// What tells of the fault that a message was parked for.
-const EXCEPTION: &str = "x-exception-";
+/// What made a message be parked, or what counted its attempts; it starts anew.
+const FORGOTTEN: [&str; 7] = [
+    headers::ATTEMPT,
+    headers::SEQUENCE,
+    headers::FAULT_KIND,
+    headers::FAULT_REASON,
+    headers::ORIGINAL_QUEUE,
+    "x-exception-message",
+    "x-exception-time",
+];
 
-/// Why one message was not brought back.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    #[error("the broker could not route it: the queue is gone")]
-    Unroutable,
-    #[error("the broker refused it: the queue may be full")]
-    Refused,
-}
-
-/// Moves the messages that are in `<queue>.dead` now back to `queue`, each as a first attempt:
-/// confirmed there before it is taken from here, so that none is lost and one may come twice.
-/// Says how many.
+/// Moves what is in `<queue>.dead` now into `queue`, and says how many messages these were. Each is
+/// acknowledged when the broker has confirmed it in its queue: interrupted, it may be in both.
 ///
 /// # Errors
-/// Returns why it could not go on, with how many were moved by then.
+/// Returns why not all were moved, and how many were.
 pub(crate) async fn redrive(broker: &Broker, settings: &AmqpSettings, queue: &str) -> Result<u64> {
-    let address = broker.address();
-    let link = Link::open(broker, "redrive", settings).await.map_err(|error| {
-        Error::connection(format!("the AMQP broker at {address} cannot be reached"))
-            .caused_by(error)
-            .advise("start the broker, or correct its url in the configuration")
-    })?;
+    let link = Link::open(broker, "redrive", settings).await;
+    let link = link.map_err(|error| error.report(broker, "amqp.url"))?;
     let mut moved = 0;
-    let outcome = move_all(&link, queue, &mut moved).await;
-    // What was moved is moved; whatever the broker makes of the end.
+    let result = move_all(&link, queue, &mut moved).await;
+    // What was got and not acknowledged goes back with the connection.
     let _ = link.close().await;
-    outcome.map(|()| moved).map_err(|trouble| {
-        Error::connection(format!(
-            "queue \"{queue}\" at {address} got {moved} messages back, and then no more"
-        ))
-        .caused_by(trouble)
-        .advise("mend what the broker says, and call again: what is left is still parked")
-    })
+    result.map_err(|trouble| trouble.report(broker, queue, moved))?;
+    tracing::info!(queue, moved, "parked messages are in their queue again");
+    Ok(moved)
 }
 
 async fn move_all(link: &Link, queue: &str, moved: &mut u64) -> Result<(), Trouble> {
-    let channel = link.channel().await?;
-    let outcome = move_on(&channel, queue, moved).await;
-    if matches!(outcome, Err(Trouble::Link(_))) {
-        settled(&channel).await;
-    }
-    outcome
-}
-
-async fn move_on(channel: &Channel, queue: &str, moved: &mut u64) -> Result<(), Trouble> {
     let dead = Steps::of(queue, &[]).dead;
+    count(link, queue).await?;
+    let parked = count(link, &dead).await?;
+    let (queue, dead) = (short(queue)?, short(&dead)?);
+    let channel = link.channel().await?;
     answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let parked = channel.queue_declare(dead.as_str().into(), options, FieldTable::default());
-    // What is parked again meanwhile is not brought back twice.
-    for _ in 0..answered(parked).await?.message_count() {
-        let options = BasicGetOptions { no_ack: false };
-        let got = answered(channel.basic_get(dead.as_str().into(), options)).await?;
+    while *moved < parked.into() {
+        let got = answered(channel.basic_get(dead.clone(), BasicGetOptions::default())).await?;
+        // Somebody else has taken the rest.
         let Some(message) = got else { break };
-        move_one(channel, queue, message).await?;
+        move_one(&channel, &queue, message).await?;
         *moved += 1;
     }
     Ok(())
 }
 
-async fn move_one(channel: &Channel, queue: &str, message: BasicGetMessage) -> Result<(), Trouble> {
+/// How many messages wait in a queue, which has to be there; on a channel of its own, since the broker
+/// closes that where it is not.
+async fn count(link: &Link, queue: &str) -> Result<u32, Trouble> {
+    let channel = link.channel().await?;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    match answered(channel.queue_declare(short(queue)?, options, FieldTable::default())).await {
+        Ok(declared) => {
+            answered(channel.close(200, "OK".into())).await?;
+            Ok(declared.message_count())
+        }
+        Err(error) => {
+            settled(&channel).await;
+            Err(error.into())
+        }
+    }
+}
+
+async fn move_one(
+    channel: &Channel,
+    queue: &ShortString,
+    message: BasicGetMessage,
+) -> Result<(), Trouble> {
     let message = message.delivery;
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let properties = unmarked(message.properties);
+    let headers = remembered(message.properties.headers().as_ref());
+    let properties = message.properties.with_headers(headers).with_delivery_mode(2);
     let published = async {
-        let sent =
-            channel.basic_publish("".into(), queue.into(), options, &message.data, properties);
+        let (exchange, key) = ("".into(), queue.clone());
+        let sent = channel.basic_publish(exchange, key, options, &message.data, properties);
         sent.await?.await
     };
     match answered(published).await? {
         Confirmation::Ack(None) => {}
-        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
-            return Err(Trouble::Unroutable);
-        }
-        Confirmation::Nack(None) | Confirmation::NotRequested => return Err(Trouble::Refused),
+        Confirmation::Ack(Some(_)) => return Err(Trouble::Refused("the queue is gone")),
+        _ => return Err(Trouble::Refused("the queue takes no more")),
     }
     answered(channel.basic_ack(message.delivery_tag, BasicAckOptions::default())).await?;
     Ok(())
 }
 
-/// Without what its earlier attempts have left.
-fn unmarked(properties: BasicProperties) -> BasicProperties {
-    let Some(table) = properties.headers() else { return properties };
-    let mut kept = table.inner().clone();
-    kept.retain(|name, _| {
-        name.as_str() != headers::ATTEMPT && !name.as_str().starts_with(EXCEPTION)
-    });
-    properties.with_headers(kept.into())
+/// What a message takes along: all but what is counted anew.
+fn remembered(table: Option<&FieldTable>) -> FieldTable {
+    let mut all = table.map(|table| table.inner().clone()).unwrap_or_default();
+    all.retain(|name, _| !FORGOTTEN.contains(&name.as_str()));
+    let before = all.get(headers::REDRIVEN).and_then(headers::integer).unwrap_or(0);
+    let times = before.max(0).saturating_add(1);
+    all.insert(headers::REDRIVEN.into(), AMQPValue::LongLongInt(times));
+    all.into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn short(queue: &str) -> Result<ShortString, Trouble> {
+    ShortString::try_new(queue).map_err(|_| Trouble::Refused("its name is too long"))
+}
 
-    #[test]
-    fn only_what_earlier_attempts_have_left_is_taken_off() {
-        let mut table = FieldTable::default();
-        for name in [headers::ATTEMPT, "x-exception-kind", "x-exception-time", "x-tenant"] {
-            table.insert(name.into(), headers::string("x"));
-        }
-        table.insert(headers::ORIGINAL_EXCHANGE.into(), headers::string("im"));
-        let properties = BasicProperties::default().with_message_id("m1".into());
-        let unmarked = unmarked(properties.with_headers(table));
-        let left = unmarked.headers().as_ref().expect("headers").inner().keys();
-        let left: Vec<_> = left.map(|name| name.as_str()).collect();
-        assert_eq!(left, ["x-original-exchange", "x-tenant"]);
-        assert_eq!(unmarked.message_id().as_ref().map(|id| id.as_str()), Some("m1"));
+/// Why not all messages were moved.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+impl Trouble {
+    fn report(self, broker: &Broker, queue: &str, moved: u64) -> Error {
+        let at = broker.address();
+        let text = format!(
+            "not all messages of \"{queue}.dead\" are in queue \"{queue}\" again: {moved} were \
+             moved (broker {at})",
+        );
+        Error::connection(text).caused_by(self).advise(
+            "none is lost; what was not moved is still parked, and one message may be in both \
+             queues: check that both are there, and redrive again",
+        )
     }
 }

@@ -22,6 +22,7 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod commands;
 mod consuming;
 mod guards;
 mod items;
@@ -33,3 +34,4 @@ mod replies;
 mod start;
 mod stop;
 mod support;
+mod topology;
