@@ -10,7 +10,7 @@ use polyport_bootstrap::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Probe, TestBroker, Text, start_error, text};
+use crate::support::{LIMIT, Probe, TestBroker, Text, start_error, text, with_rabbitmq};
 
 on_both_brokers! {
     a_mismatch_names_both_sides,
@@ -300,4 +300,60 @@ async fn what_code_and_configuration_say_of_one_queue_has_to_agree() {
 #[tokio::test]
 async fn an_exchange_that_nobody_declares_is_no_error_before_the_broker_says_so() {
     offline(json!({}), json!({})).check().await.expect("it may be on the broker");
+}
+
+/// Only RabbitMQ keeps dead letters until somebody has them, and only it tells how many it keeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_quorum_queue_is_kept_while_that_is_gone() {
+    let Some(instance) = Instance::of_the_tests() else {
+        return; // A broker that nobody here can ask.
+    };
+    with_rabbitmq(|broker| async move {
+        let queue = broker.name("q");
+        let consumed = queue.clone();
+        let app = broker.app(&Probe::new(), move |routes| {
+            routes.queue(Queue::quorum(&consumed)).consume(&consumed, report)
+        });
+        app.await.expect("starts").close().await.expect("a clean stop");
+        broker.client.delete(&queue).await;
+        let waiting = format!("{queue}.retry.100ms");
+        broker.client.publish("", &waiting, &text("kept")).await;
+        // Its time is over when nothing is ready any more; it is still there, out of reach.
+        let kept = async { while instance.messages(&waiting).await != (1, 0) {} };
+        tokio::time::timeout(LIMIT, kept).await.expect("the broker has let go of it");
+        broker.delete(&queue).await;
+    })
+    .await;
+}
+
+/// The RabbitMQ of the tests, where `scripts/rabbitmq` has started it.
+struct Instance(String);
+
+impl Instance {
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/rabbitmq");
+
+    fn of_the_tests() -> Option<Self> {
+        std::env::var_os("POLYPORT_TEST_AMQP_URL")?;
+        let name = std::env::var("POLYPORT_TEST_RABBITMQ");
+        let name = name.unwrap_or_else(|_| "default".to_owned());
+        let mut status = std::process::Command::new(Self::SCRIPT);
+        let status = status.args(["status", "--name", &name]).output().expect("the script runs");
+        status.status.success().then_some(Self(name))
+    }
+
+    /// How many messages a queue has, and how many of them are ready.
+    async fn messages(&self, queue: &str) -> (u32, u32) {
+        let ask = ["ctl", "--name", &self.0, "--", "-q", "list_queues"];
+        let mut command = tokio::process::Command::new(Self::SCRIPT);
+        let output = command.args(ask).args(["name", "messages", "messages_ready"]).output();
+        let listed = String::from_utf8(output.await.expect("the script runs").stdout);
+        let listed = listed.expect("is text");
+        let line = listed.lines().find(|line| line.starts_with(queue));
+        let numbers = line.into_iter().flat_map(str::split_whitespace).skip(1);
+        let numbers: Vec<u32> = numbers.map(|number| number.parse().expect("a number")).collect();
+        match *numbers {
+            [messages, ready] => (messages, ready),
+            _ => (0, 0),
+        }
+    }
 }
