@@ -131,7 +131,7 @@ fn topology_shows_what_is_declared_and_consumed_and_connects_to_nothing() {
     assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
     let table = text(output.stdout);
     for words in [
-        ["im ", " topic ", " module messages"],
+        ["im ", " topic ", " module message"],
         ["im.messages ", " deliver_message ", " im.messages.dead"],
     ] {
         let is_of =

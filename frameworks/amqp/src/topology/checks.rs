@@ -102,6 +102,8 @@ fn of_binding(binding: &Binding) -> Option<Fault> {
         "is bound with a name or routing key longer than 255 bytes"
     } else if binding.arguments.iter().any(|(name, _)| name.len() > MAX_NAME) {
         "is bound with an argument whose name is longer than 255 bytes"
+    } else if binding.arguments.contradictions().next().is_some() {
+        "is bound with one argument that has two values"
     } else {
         return None;
     };
@@ -263,6 +265,12 @@ mod tests {
         let strategy = |queue: Queue| queue.argument(DEAD_LETTER_STRATEGY, "at-least-once");
         refused(strategy(Queue::new("q").dead_letter("", "x")), "at-least-once");
         refused(strategy(Queue::quorum("q").dead_letter("", "x")), "reject-publish");
+    }
+
+    #[test]
+    fn a_binding_with_an_argument_of_two_values_is_refused() {
+        let arguments = [("tenant", "acme"), ("tenant", "other")];
+        refused(Queue::new("q").bind_with("x", "", arguments), "two values");
     }
 
     #[test]
