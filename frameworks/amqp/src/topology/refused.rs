@@ -155,7 +155,29 @@ impl fmt::Display for Mismatch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_broker_says_is_read_or_left_as_it_is(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    Just("inequivalent arg '".to_owned()),
+                    Just("': received ".to_owned()),
+                    Just(" but current is ".to_owned()),
+                    Just("the value '5' of type 'long'".to_owned()),
+                    "\\PC{0,9}",
+                ],
+                0..9,
+            ),
+        ) {
+            let text = parts.concat();
+            let told = sentence(&text);
+            prop_assert!(told.is_none() || text.contains(" but current is "));
+        }
+    }
 
     fn sentence(text: &str) -> Option<String> {
         Mismatch::read(text).map(|mismatch| mismatch.to_string())
