@@ -316,6 +316,16 @@ impl Bootstrap {
         lifecycle::check(self.plan, BeforeHooks::Run).await.map(drop)
     }
 
+    /// Does what a loaded framework adds to the command line (`--topology` of AMQP, say), for
+    /// programs and tests without one, and gives what would be printed.
+    ///
+    /// # Errors
+    /// Returns why it could not be done, and a usage error where no framework has such a command.
+    pub async fn command(self, name: &str, value: Option<&str>) -> Result<String> {
+        let (argument, value) = command::of_framework(&self.plan.commands(), name, value)?;
+        lifecycle::asked(self.plan, &argument, value).await
+    }
+
     /// Runs the process: sets up the log, starts everything, serves until SIGTERM, SIGINT or a
     /// call of [`Lifecycle::stop`], and stops in order. A second signal ends it at once; SIGHUP
     /// reloads the configuration. Under systemd it says when it is ready and when it stops, and
@@ -330,13 +340,16 @@ impl Bootstrap {
     pub async fn run(mut self) -> Result<()> {
         self.plan.options.owns_process = true;
         self.plan.options.handed_over = systemd::given();
-        match command::given()? {
+        match command::given(&self.plan.commands())? {
             Command::Serve => self.serve().await,
             Command::Timeline => {
                 self.plan.options.timeline = true;
                 self.serve().await
             }
-            Command::Help => command::print(&command::help()),
+            Command::Help => command::print(&command::help(&self.plan.commands())),
+            Command::OfFramework(argument, value) => {
+                command::print(&lifecycle::asked(self.plan, &argument, value).await?)
+            }
             Command::Graph(format) => command::print(&format.show(&self.graph().await?)?),
             Command::Operations(format) => {
                 let catalog = self.catalog().await?;

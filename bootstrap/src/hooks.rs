@@ -193,7 +193,7 @@ pub(crate) async fn guarded(title: String, hook: HookFn, container: Container) -
 }
 
 /// Waits for a task, whose panic is an error like any other, and which ends where this is dropped.
-pub(crate) async fn joined(task: tokio::task::JoinHandle<Result<()>>) -> Result<()> {
+pub(crate) async fn joined<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
     let mut task = AbortOnDrop(task);
     match (&mut task.0).await {
         Ok(result) => result,
@@ -205,9 +205,9 @@ pub(crate) async fn joined(task: tokio::task::JoinHandle<Result<()>>) -> Result<
 }
 
 /// A hook that is no longer waited for must not go on behind the back of the stop that follows.
-pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<Result<()>>);
+pub(crate) struct AbortOnDrop<T = ()>(pub(crate) tokio::task::JoinHandle<Result<T>>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

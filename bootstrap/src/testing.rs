@@ -126,6 +126,15 @@ impl TestBootstrap {
         self.bootstrap.check().await
     }
 
+    /// Does what a framework adds to the command line, as [`Bootstrap::command`] does.
+    ///
+    /// # Errors
+    /// Returns why it could not be done.
+    pub async fn command(self, name: &str, value: Option<&str>) -> Result<String> {
+        Error::all("options of the test do not fit", self.errors)?;
+        self.bootstrap.command(name, value).await
+    }
+
     /// Starts, and gives the phase to watch while that is under way.
     pub fn starting(self) -> (Lifecycle, impl Future<Output = Result<TestApp>> + Send) {
         let lifecycle = Lifecycle::default();

@@ -44,14 +44,20 @@ fn graph_as_data_names_who_uses_a_provider() {
 fn help_lists_what_there_is_and_an_unknown_argument_is_exit_code_64() {
     let help = im("--help");
     assert_eq!(help.status.code(), Some(0));
-    assert!(text(help.stdout).contains("--graph[=mermaid|dot|json]  "));
+    let listed = text(help.stdout);
+    for argument in
+        ["--graph[=mermaid|dot|json]  ", "--topology[=table|json]  ", "--redrive QUEUE  "]
+    {
+        assert!(listed.contains(argument), "{argument}: {listed}");
+    }
     let unknown = im("--grap");
     assert_eq!(unknown.status.code(), Some(64));
     assert_eq!(
         text(unknown.stderr),
         "error: argument \"--grap\" is not known\n  help: there is --check[=offline], \
          --config[=offline], --explain KEY,\n      --graph[=mermaid|dot|json], \
-         --operations[=table|json], --route ROUTE, --timeline,\n      --help\n",
+         --operations[=table|json], --route ROUTE, --timeline,\n      --topology[=table|json], \
+         --redrive QUEUE, --help\n",
     );
     assert!(unknown.stdout.is_empty());
 }
@@ -117,4 +123,30 @@ fn route_says_which_operation_answers_or_why_none_does() {
         let report = text(output.stderr);
         assert!(report.contains(reason), "{report}");
     }
+}
+
+#[test]
+fn topology_shows_what_is_declared_and_consumed_and_connects_to_nothing() {
+    let output = asked(&["--topology"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let table = text(output.stdout);
+    for words in [
+        ["im ", " topic ", " module message"],
+        ["im.messages ", " deliver_message ", " im.messages.dead"],
+    ] {
+        let is_of =
+            |line: &str| line.starts_with(words[0]) && words.iter().all(|w| line.contains(w));
+        assert!(table.lines().any(is_of), "{words:?}: {table}");
+    }
+    let output = asked(&["--topology=json"]);
+    let topology: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    assert!(topology["consumers"].as_array().is_some_and(|all| all.len() > 1), "{topology}");
+}
+
+#[test]
+fn redrive_of_a_queue_that_nobody_consumes_from_is_a_wrong_use() {
+    let output = asked(&["--redrive", "im.massages"]);
+    assert_eq!(output.status.code(), Some(64), "{}", text(output.stdout));
+    let report = text(output.stderr);
+    assert!(report.contains("\"im.massages\"") && report.contains("im.messages"), "{report}");
 }

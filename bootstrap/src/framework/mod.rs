@@ -2,6 +2,7 @@
 //! the configuration is complete.
 
 mod activity;
+mod command;
 mod context;
 mod endpoint;
 mod fan_out;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 pub(crate) use self::context::Shared;
 pub use self::{
     activity::{ActiveFramework, Activity},
+    command::{ArgumentValue, CommandAnswer, CommandArgument, CommandCall},
     context::{FrameworkContext, NoSettings, SettingsSource},
     endpoint::Endpoint,
     fan_out::{FanOut, FanOutReceiver, FanOutSender, FanOuts},
@@ -39,6 +41,10 @@ pub trait Framework: Send + 'static {
     /// What is to be left out of the log unless `log.level` says otherwise, as tracing's filters
     /// are written: libraries that log as errors what the framework deals with and reports itself.
     const LOG_DIRECTIVES: &'static str = "";
+
+    /// What it adds to the command line of a program that loads it; its transport runs them
+    /// ([`Transport::command`]).
+    const COMMANDS: &'static [CommandArgument] = &[];
 
     /// The framework's name: [`DEFAULT_NAME`] unless given one.
     fn name(&self) -> &str;
@@ -131,6 +137,15 @@ pub trait Transport: Send + 'static {
     /// # Errors
     /// Returns an error where something had to be cut.
     async fn close(&mut self) -> Result<()>;
+
+    /// Runs a command of [`Framework::COMMANDS`] in place of serving: after `link`, and then `close`
+    /// is called. Several frameworks that have the command are asked one after the other.
+    ///
+    /// # Errors
+    /// Returns why it could not be done; by default, that there are no commands.
+    async fn command(&mut self, call: &CommandCall) -> Result<CommandAnswer> {
+        Err(Error::other(format!("{} is not known here", call.name)))
+    }
 
     /// What can be asked at any time, from the build on, for the calls in flight.
     fn activity(&self) -> Option<Arc<dyn Activity>> {

@@ -64,25 +64,29 @@ pub(crate) async fn look(plan: Plan, before: BeforeHooks) -> Result<Looked> {
 /// What would be served, from the files and variables alone: no before-hook runs, and nothing is
 /// connected to. What is wrong with the application otherwise is left to [`check`].
 pub(crate) async fn served(plan: Plan) -> Result<Exposures> {
-    let lifecycle = Lifecycle::default();
-    let (mut process, mut pending) = panics::caught(|| {
-        let mut told = register(plan, &lifecycle)?;
-        let container = startup::structure(&mut told, &lifecycle)?;
-        Ok(startup::put_together(told, container, lifecycle.clone()))
-    })?;
+    let (mut process, mut pending) = assembled(plan, &Lifecycle::default())?;
     let built = build_unchecked(&mut process, &mut pending).await;
     let exposures = built.map(|()| process.exposures.clone());
     roll_back(process, exposures).await
 }
 
-async fn build_unchecked(process: &mut Process, pending: &mut Pending) -> Result<()> {
+/// Everything that was told, and its structure; nothing is built yet.
+pub(super) fn assembled(plan: Plan, lifecycle: &Lifecycle) -> Result<(Process, Pending)> {
+    panics::caught(|| {
+        let mut told = register(plan, lifecycle)?;
+        let container = startup::structure(&mut told, lifecycle)?;
+        Ok(startup::put_together(told, container, lifecycle.clone()))
+    })
+}
+
+pub(super) async fn build_unchecked(process: &mut Process, pending: &mut Pending) -> Result<()> {
     process.seal_config()?;
     let configured = startup::configure(process.config.clone(), pending).await?;
     startup::build(process, pending, configured).await?;
     process.exposures.configure(&process.config)
 }
 
-async fn check_all(
+pub(super) async fn check_all(
     process: &mut Process,
     pending: &mut Pending,
     before: BeforeHooks,
@@ -136,7 +140,7 @@ fn graph_of(process: &Process) -> Graph {
     graph::graph(&process.config, &process.modules, container, &exposures, hooks)
 }
 
-async fn roll_back<T>(process: Process, outcome: Result<T>) -> Result<T> {
+pub(super) async fn roll_back<T>(process: Process, outcome: Result<T>) -> Result<T> {
     let further = process.roll_back().await;
     let further = further.into_iter().map(|error| error.context("while disposing of it again"));
     match outcome {

@@ -9,7 +9,8 @@ use crate::{
     config::{Declared, Effect, Settings, checked_in_code},
     container::{Container, ContainerBuilder},
     framework::{
-        Built, Framework, FrameworkContext, IntoFramework, NoSettings, SettingsSource, Transport,
+        Built, CommandArgument, Framework, FrameworkContext, IntoFramework, NoSettings,
+        SettingsSource, Transport,
     },
 };
 
@@ -23,6 +24,9 @@ pub(crate) trait Loaded: Send {
 
     /// What the framework wants to be left out of the log.
     fn log_directives(&self) -> &'static str;
+
+    /// What it adds to the command line.
+    fn commands(&self) -> &'static [CommandArgument];
 
     /// Makes the framework from the complete configuration.
     fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured>;
@@ -47,6 +51,7 @@ pub(crate) struct Member {
     pub(crate) app: Arc<dyn Application>,
     pub(crate) transport: Runner,
     section: String,
+    commands: &'static [CommandArgument],
     supply: Supply,
 }
 
@@ -61,6 +66,11 @@ impl Member {
     /// The section of the configuration that its settings come from.
     pub(crate) fn section(&self) -> &str {
         &self.section
+    }
+
+    /// What it adds to the command line.
+    pub(super) fn commands(&self) -> &'static [CommandArgument] {
+        self.commands
     }
 
     /// Whether it answers from when all are built until everything else is closed.
@@ -107,6 +117,10 @@ impl<L: IntoFramework<M>, M> Loaded for Load<L, M> {
 
     fn log_directives(&self) -> &'static str {
         L::Framework::LOG_DIRECTIVES
+    }
+
+    fn commands(&self) -> &'static [CommandArgument] {
+        L::Framework::COMMANDS
     }
 
     fn configure(self: Box<Self>, config: &Config) -> Box<dyn Configured> {
@@ -202,6 +216,7 @@ impl<F: Framework> Configured for Described<F> {
             app: Arc::new(app),
             transport: Runner::new(transport),
             section,
+            commands: F::COMMANDS,
             supply: Box::new(move |container| {
                 let name = handle.name().to_owned();
                 if TypeId::of::<F::Settings>() != TypeId::of::<NoSettings>() {

@@ -1,5 +1,6 @@
 //! Who is called when, from the first line of configuration to the exit.
 
+mod asked;
 mod banner;
 mod board;
 mod building;
@@ -26,6 +27,7 @@ mod throughout;
 mod timeline;
 mod waterfall;
 
+pub(crate) use asked::asked;
 pub(crate) use check::{BeforeHooks, Looked, check, look, served};
 pub use control::{Lifecycle, Phase};
 pub(crate) use elsewhere::Kept;

@@ -7,6 +7,7 @@ use crate::{
     Config, Error, HandedOver, Result,
     config::{ConfigBuilder, Environment, WillLoad},
     container::ContainerBuilder,
+    framework::CommandArgument,
     hooks::{HookFn, Hooks},
     operation::Pipelines,
     program,
@@ -23,6 +24,19 @@ pub(crate) struct Plan {
     pub(crate) hooks: Hooks,
     pub(crate) pipelines: Pipelines,
     pub(crate) options: Options,
+}
+
+impl Plan {
+    /// What the frameworks add to the command line, in load order, each once.
+    pub(crate) fn commands(&self) -> Vec<CommandArgument> {
+        let mut commands: Vec<CommandArgument> = Vec::new();
+        for command in self.frameworks.iter().flat_map(|framework| framework.commands()) {
+            if commands.iter().all(|known| known.name != command.name) {
+                commands.push(*command);
+            }
+        }
+        commands
+    }
 }
 
 /// What tests and `main` may change about a start.

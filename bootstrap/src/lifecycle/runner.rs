@@ -6,7 +6,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{Error, Result, framework::Transport, hooks::joined};
+use crate::{
+    Error, Result,
+    framework::{CommandAnswer, CommandCall, Transport},
+    hooks::joined,
+};
 
 /// How long a step that was cut may take to end: it does so where it next waits.
 const CUT: Duration = Duration::from_secs(1);
@@ -36,6 +40,12 @@ impl Runner {
     pub(super) async fn take_within(&self, limit: Duration, step: Step) -> Option<Result<()>> {
         // Whoever cannot be called is to be told from whoever is late.
         timeout(limit, self.take_after(CUT.min(limit / 2), step)).await.ok()
+    }
+
+    /// Has the transport run a command that its framework has added to the command line.
+    pub(super) async fn command(&self, call: CommandCall) -> Result<CommandAnswer> {
+        let mut transport = Arc::clone(&self.0).lock_owned().await;
+        joined(tokio::spawn(async move { transport.command(&call).await })).await
     }
 
     async fn take_after(&self, wait: Duration, step: Step) -> Result<()> {

@@ -62,7 +62,7 @@ impl DialError {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Open(error) => error.is_refusal(),
-            Self::Declare(error) => error.error.is_refusal(),
+            Self::Declare(error) => error.is_refusal(),
         }
     }
 
@@ -70,7 +70,7 @@ impl DialError {
     pub(crate) fn report(self, dialer: &Dialer) -> Error {
         match self {
             Self::Open(error) => error.report(&dialer.broker, &dialer.section),
-            Self::Declare(error) => undeclared(error, dialer),
+            Self::Declare(error) => error.report(&dialer.broker),
         }
     }
 }
@@ -93,13 +93,22 @@ impl Dialer {
     /// Connects once, where everything is declared that the broker may not have.
     pub(crate) async fn dial(&self, side: Side) -> Result<Link, DialError> {
         let link = self.connect(side).await?;
-        match self.declare(link.node()).await {
+        match self.declare_for(side, &link).await {
             Ok(()) => Ok(link),
             Err(error) => {
                 close(&link).await;
                 Err(error)
             }
         }
+    }
+
+    /// Declares what whoever uses the link on this side needs.
+    pub(crate) async fn declare_for(&self, side: Side, link: &Link) -> Result<(), DialError> {
+        self.declare(link.node()).await?;
+        if side == Side::Consume {
+            self.plan.declare_exclusive(link).await?;
+        }
+        Ok(())
     }
 
     /// Connects until it succeeds, and declares everything anew: the broker may have lost it.
@@ -120,7 +129,7 @@ impl Dialer {
 
     /// Declares everything, unless that is done since the broker was lost last: over a short-lived
     /// connection to the same node, since the broker closes what a contradiction was declared on.
-    pub(crate) async fn declare(&self, node: &Node) -> Result<(), DialError> {
+    async fn declare(&self, node: &Node) -> Result<(), DialError> {
         let mut done = self.declarations.done.lock().await;
         let wanted = self.declarations.wanted.load(Ordering::Acquire);
         if *done < wanted {
@@ -179,15 +188,4 @@ async fn close(link: &Link) {
     if let Err(error) = link.close().await {
         tracing::debug!(%error, "a connection was cut");
     }
-}
-
-fn undeclared(error: DeclareError, dialer: &Dialer) -> Error {
-    let message =
-        format!("the AMQP broker at {} refuses the {}", dialer.broker.address(), error.what);
-    let contradicts = error.error.is_refusal();
-    let report = if contradicts { Error::wiring(message) } else { Error::connection(message) };
-    report.caused_by(error.error).advise(
-        "declare it as it is on the broker, or delete it there; a binding needs its exchange, and \
-         the user the permission to declare",
-    )
 }

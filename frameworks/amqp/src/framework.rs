@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polyport_bootstrap::{
     DEFAULT_NAME, Error, Framework, Registered, Result,
-    framework::{Built, FanOuts, FrameworkContext, SettingsSource},
+    framework::{Built, CommandArgument, FanOuts, FrameworkContext, SettingsSource},
     operation::Pipeline,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,6 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     adapter::Adapter,
     app::AmqpApp,
+    commands::COMMANDS,
     consumer::{Consumer, Shared},
     fan_out::Channels,
     metrics::{ConnectionMetrics, PublishMetrics},
@@ -91,6 +92,8 @@ impl Framework for AmqpFramework {
     /// messages that were returned.
     const LOG_DIRECTIVES: &'static str = "lapin=off";
 
+    const COMMANDS: &'static [CommandArgument] = COMMANDS;
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -112,6 +115,9 @@ impl Framework for AmqpFramework {
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let registered = context.take::<AmqpRoutes>();
         let plan = plan(&registered, &settings, &self.name, &context)?;
+        for stranger in plan.strangers() {
+            tracing::warn!("{stranger}, and nobody declares it: it must be on the broker");
+        }
 
         let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
         let core = context.core();
@@ -151,7 +157,7 @@ fn plan(
     name: &str,
     context: &FrameworkContext<'_>,
 ) -> Result<Arc<Plan>> {
-    let (plan, mut errors) = Plan::of(registered, &settings.retry.delays);
+    let (plan, mut errors) = Plan::of(registered, settings, context.section_key());
     for module in registered {
         errors.extend(context.exposures().add(module.exposures(name)).err());
     }

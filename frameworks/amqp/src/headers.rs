@@ -7,6 +7,8 @@ use serde_json::Value;
 /// How often this message was handled before, plus one; ours alone, since RabbitMQ 4 ignores a
 /// client's `x-death`.
 pub(crate) const ATTEMPT: &str = "x-polyport-attempt";
+/// How often it was brought back from where it was parked.
+pub(crate) const REDRIVEN: &str = "x-polyport-redriven";
 /// The number by which a returned message is recognised.
 pub(crate) const SEQUENCE: &str = "x-polyport-sequence";
 /// The request id of the call that a message belongs to.

@@ -23,6 +23,7 @@
 mod adapter;
 mod app;
 mod broker;
+mod commands;
 mod connection;
 mod consumer;
 mod delivery;
@@ -38,6 +39,7 @@ mod metrics;
 mod monitor;
 mod publisher;
 mod pulse;
+mod redrive;
 mod refusal;
 mod request;
 mod routes;
@@ -63,4 +65,7 @@ pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
 pub use settings::{AmqpSettings, BrokerHealth, RetrySettings, StartMode};
 pub use state::{AmqpState, Blocked};
 pub use tls::AmqpTlsSettings;
-pub use topology::{Exchange, ExchangeKind, Queue};
+pub use topology::{
+    BindingSettings, DeadLetterSettings, Exchange, ExchangeKind, ExchangeSettings, Overflow, Queue,
+    QueueKind, QueueSettings, TopologyMode,
+};

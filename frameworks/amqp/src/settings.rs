@@ -1,13 +1,18 @@
 //! The section `amqp` of the configuration.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use garde::Validate;
 use humantime_serde::Serde;
 use polyport_bootstrap::{Settings, framework::SettingsSource, wire::EnvelopeStyle};
 use serde::{Deserialize, Deserializer};
 
-use crate::{broker::BrokerUrls, publisher::PublishSettings, tls::AmqpTlsSettings};
+use crate::{
+    broker::BrokerUrls,
+    publisher::PublishSettings,
+    tls::AmqpTlsSettings,
+    topology::{ExchangeSettings, QueueSettings, TopologyMode},
+};
 
 /// The largest prefetch that is chosen by itself; above it nothing is gained.
 const MAX_PREFETCH: u16 = 250;
@@ -88,6 +93,13 @@ pub struct AmqpSettings {
     pub watch_interval: Duration,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
+    /// What becomes of exchanges, queues and bindings at each connect: `declare`, `passive` (they
+    /// are only looked for) or `none`; default `declare`.
+    pub topology: TopologyMode,
+    /// Exchanges that are declared besides those of modules, by name; default none.
+    pub exchanges: BTreeMap<String, ExchangeSettings>,
+    /// Queues that are declared besides those of modules, by name; default none.
+    pub queues: BTreeMap<String, QueueSettings>,
 }
 
 impl Default for AmqpSettings {
@@ -109,6 +121,9 @@ impl Default for AmqpSettings {
             health: BrokerHealth::default(),
             watch_interval: Duration::from_secs(30),
             max_message_size: 16 * 1024 * 1024,
+            topology: TopologyMode::default(),
+            exchanges: BTreeMap::new(),
+            queues: BTreeMap::new(),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use polyport_bootstrap::{Error, Result, Transport, framework::Activity};
+use polyport_bootstrap::{
+    Application, Error, Result, Transport,
+    framework::{Activity, CommandAnswer, CommandCall},
+};
 use tokio::time::timeout;
 use tokio_util::{
     sync::CancellationToken,
@@ -13,6 +16,7 @@ use tokio_util::{
 
 use crate::{
     app::AmqpApp,
+    commands::Commanded,
     connection::{CLOSE, Link},
     consumer::{CUT, Consumer, Intake, Remains, Shared, Started},
     dialer::{Declarations, Dialer},
@@ -279,6 +283,12 @@ impl Transport for AmqpTransport {
         let (published, (), ()) = tokio::join!(self.close_publisher(), close(remains), fan_outs);
         self.parts.source.close().await;
         published
+    }
+
+    async fn command(&mut self, call: &CommandCall) -> Result<CommandAnswer> {
+        let Parts { app, section, source, settings, plan, .. } = &self.parts;
+        let title = app.core().title();
+        Commanded { title, section, source, settings, plan }.run(call).await
     }
 
     fn activity(&self) -> Option<Arc<dyn Activity>> {

@@ -166,7 +166,7 @@ async fn retire(flow: &Flow) {
 
 async fn reopen(consumer: &Consumer, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
     dialer.forget_declarations();
-    dialer.declare(link.node()).await.map_err(|error| error.to_string())?;
+    dialer.declare_for(Side::Consume, link).await.map_err(|error| error.to_string())?;
     consumer.open(link).await.map_err(|error| error.to_string())
 }
 

@@ -1,9 +1,16 @@
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{arguments::Arguments, binding::Binding};
+
+/// The argument that names where an exchange sends what it routes nowhere.
+pub(super) const ALTERNATE: &str = "alternate-exchange";
+
 /// How an exchange routes (AMQP 0-9-1, section 3.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ExchangeKind {
     /// To the queues that are bound with exactly the message's routing key.
     Direct,
@@ -41,17 +48,19 @@ impl ExchangeKind {
 /// ```
 /// use polyport_amqp::Exchange;
 ///
-/// let exchange = Exchange::topic("im").argument("alternate-exchange", "im.unrouted");
+/// let exchange = Exchange::topic("im").bind("company", "im.#").alternate("im.unrouted");
 /// assert_eq!(exchange.name(), "im");
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     pub(crate) name: String,
     pub(crate) kind: ExchangeKind,
     pub(crate) durable: bool,
     pub(crate) auto_delete: bool,
     pub(crate) internal: bool,
-    pub(crate) arguments: BTreeMap<String, Value>,
+    pub(crate) arguments: Arguments,
+    /// Where its messages come from, besides whoever publishes to it.
+    pub(crate) bindings: Vec<Binding>,
 }
 
 impl Exchange {
@@ -63,7 +72,8 @@ impl Exchange {
             durable: true,
             auto_delete: false,
             internal: false,
-            arguments: BTreeMap::new(),
+            arguments: Arguments::default(),
+            bindings: Vec::new(),
         }
     }
 
@@ -114,11 +124,50 @@ impl Exchange {
         self
     }
 
-    /// Adds an argument, such as `alternate-exchange`.
+    /// Sends what it routes nowhere to this exchange instead (`alternate-exchange`, a RabbitMQ
+    /// extension); a message that is routed there is not unroutable.
+    #[must_use]
+    pub fn alternate(self, exchange: impl Into<String>) -> Self {
+        self.argument(ALTERNATE, exchange.into())
+    }
+
+    /// Adds an argument that has no method of its own here. One that is set to two different
+    /// values is an error of the start.
     #[must_use]
     pub fn argument(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.arguments.insert(name.into(), value.into());
+        self.arguments.set(name, value);
         self
+    }
+
+    /// Has another exchange, `source`, route messages with this routing key, or pattern, here (a
+    /// RabbitMQ extension).
+    #[must_use]
+    pub fn bind(self, source: impl Into<String>, routing_key: impl Into<String>) -> Self {
+        self.bind_with(source, routing_key, std::iter::empty::<(String, Value)>())
+    }
+
+    /// As [`bind`](Self::bind), with arguments: what a headers exchange compares (`x-match` and
+    /// the headers).
+    #[must_use]
+    pub fn bind_with<N: Into<String>, V: Into<Value>>(
+        mut self,
+        source: impl Into<String>,
+        routing_key: impl Into<String>,
+        arguments: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.bindings.push(Binding {
+            exchange: source.into(),
+            routing_key: routing_key.into(),
+            arguments: arguments.into_iter().collect(),
+        });
+        self
+    }
+
+    /// Whether both declare the same exchange, whatever their bindings.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        (self.kind, self.durable, self.auto_delete, self.internal)
+            == (other.kind, other.durable, other.auto_delete, other.internal)
+            && self.arguments.values() == other.arguments.values()
     }
 }
 
@@ -127,7 +176,7 @@ impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} exchange \"{}\"", self.kind.as_str(), self.name)?;
         flags(f, self.durable, &[(self.auto_delete, "auto-delete"), (self.internal, "internal")])?;
-        arguments(f, &self.arguments)
+        self.arguments.fmt(f)
     }
 }
 
@@ -138,11 +187,4 @@ pub(super) fn flags(
 ) -> fmt::Result {
     f.write_str(if durable { ", durable" } else { ", transient" })?;
     others.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| write!(f, ", {name}"))
-}
-
-pub(super) fn arguments(
-    f: &mut fmt::Formatter<'_>,
-    arguments: &BTreeMap<String, Value>,
-) -> fmt::Result {
-    arguments.iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
 }

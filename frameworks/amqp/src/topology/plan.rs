@@ -1,66 +1,92 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use polyport_bootstrap::{Error, Registered};
-use serde_json::Value;
 
-use super::{Exchange, Queue, Steps};
-use crate::routes::AmqpRoutes;
-
-/// The longest name that AMQP can carry (a short string), in bytes.
-const MAX_NAME: usize = 255;
-
-/// RabbitMQ's argument by which one consumer of several gets all messages.
-const SINGLE_ACTIVE: &str = "x-single-active-consumer";
-
-/// Who declares what no module does.
-const OURSELVES: &str = "polyport";
+use super::{
+    Exchange, Queue, Steps, TopologyMode, binding, checks,
+    exchange::ALTERNATE,
+    queue::{DEAD_LETTER_EXCHANGE, SINGLE_ACTIVE_CONSUMER},
+    shown::ShownConsumer,
+};
+use crate::{routes::AmqpRoutes, settings::AmqpSettings};
 
 /// Everything that is declared on every connection, without contradictions.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    exchanges: BTreeMap<String, Declared<Exchange>>,
-    queues: BTreeMap<String, Declared<Queue>>,
+    pub(super) mode: TopologyMode,
+    pub(super) exchanges: BTreeMap<String, Declared<Exchange>>,
+    pub(super) queues: BTreeMap<String, Declared<Queue>>,
+    pub(super) consumers: Vec<ShownConsumer>,
 }
 
-/// A declaration and the module that it comes from.
+/// A declaration and where it comes from.
 #[derive(Debug)]
-struct Declared<T> {
-    what: T,
-    module: String,
+pub(super) struct Declared<T> {
+    pub(super) what: T,
+    pub(super) origin: Origin,
+}
+
+/// Where a declaration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Module(String),
+    /// A key of the configuration.
+    Key(String),
+    /// What consumers need and nobody else declares.
+    Consumer(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(name) => write!(f, "module {name}"),
+            Self::Key(key) => write!(f, "configuration {key}"),
+            Self::Consumer(module) => write!(f, "polyport, for a consumer of module {module}"),
+        }
+    }
 }
 
 impl Plan {
-    /// Unites what all modules declare, and adds the queues that consumers need.
+    /// Unites what all modules and the configuration (its section is `section`) declare, and adds
+    /// the queues that consumers need.
     pub(crate) fn of(
         registered: &[Registered<AmqpRoutes>],
-        delays: &[Duration],
+        settings: &AmqpSettings,
+        section: &str,
     ) -> (Self, Vec<Error>) {
-        let (mut plan, mut errors) = (Self::default(), Vec::new());
+        let mut plan = Self { mode: settings.topology, ..Self::default() };
+        let mut errors = Vec::new();
         for Registered { module, routes } in registered {
+            let origin = Origin::Module(module.to_string());
             for exchange in &routes.exchanges {
-                errors.extend(plan.add_exchange(exchange.clone(), module));
+                errors.extend(plan.add_exchange(exchange.clone(), &origin));
             }
             for queue in &routes.queues {
-                errors.extend(plan.add_queue(queue.clone(), module));
+                errors.extend(plan.add_queue(queue.clone(), &origin));
             }
         }
+        errors.extend(plan.add_configured(settings, section));
         for Registered { module, routes } in registered {
             for consumer in &routes.consumers {
-                errors.extend(plan.add_consumed(&consumer.queue, delays, module));
+                let (queue, operation) = (&consumer.queue, consumer.endpoint.info().name());
+                let steps = Steps::of(queue, &settings.retry.delays);
+                plan.consumers.push(ShownConsumer::new(queue, operation, module, steps));
+                errors.extend(plan.add_consumed(queue, settings, module));
             }
         }
+        errors.extend(plan.unused_exclusive());
         (plan, errors)
     }
 
     /// Whether only one consumer at a time gets what is in this queue.
     pub(crate) fn is_single_active(&self, queue: &str) -> bool {
-        let argument = |queue: &Declared<Queue>| queue.what.arguments.get(SINGLE_ACTIVE).cloned();
-        self.queues.get(queue).and_then(argument) == Some(Value::Bool(true))
+        let queue = self.queues.get(queue);
+        queue.is_some_and(|queue| queue.what.arguments.is_true(SINGLE_ACTIVE_CONSUMER))
     }
 
-    /// Whether there is nothing to declare.
+    /// Whether there is nothing to ask the broker for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.exchanges.is_empty() && self.queues.is_empty()
+        self.mode == TopologyMode::None || (self.exchanges.is_empty() && self.queues.is_empty())
     }
 
     pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
@@ -71,99 +97,153 @@ impl Plan {
         self.queues.values().map(|declared| &declared.what)
     }
 
-    fn add_exchange(&mut self, exchange: Exchange, module: &str) -> Option<Error> {
-        if let Some(fault) = fault_of("exchange", &exchange.name, &exchange.arguments) {
-            return Some(fault.context(format!("module {module}")));
+    /// The queues that are consumed from.
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = &str> {
+        self.consumers.iter().map(ShownConsumer::queue)
+    }
+
+    /// Exchanges that are named and that nobody declares: they may be on the broker.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let of_exchanges = self.exchanges().flat_map(|exchange| {
+            let alternate = exchange.arguments.text(ALTERNATE);
+            let alternate = alternate.map(|name| (name, "is the alternate of"));
+            let bound = exchange.bindings.iter().map(|to| (to.exchange.as_str(), "is bound by"));
+            let uses = bound.chain(alternate);
+            uses.map(|(name, how)| (name, how, format!("exchange \"{}\"", exchange.name)))
+        });
+        let of_queues = self.queues().flat_map(|queue| {
+            let dead = queue.arguments.text(DEAD_LETTER_EXCHANGE);
+            let dead = dead.map(|name| (name, "gets the dead letters of"));
+            let bound = queue.bindings.iter().map(|to| (to.exchange.as_str(), "is bound by"));
+            let uses = bound.chain(dead);
+            uses.map(|(name, how)| (name, how, format!("queue \"{}\"", queue.name)))
+        });
+        let unknown = of_exchanges.chain(of_queues).filter(|(name, ..)| !self.knows(name));
+        unknown.map(|(name, how, what)| format!("exchange \"{name}\" {how} {what}")).collect()
+    }
+
+    /// Every broker has the default exchange and those that begin with `amq.`.
+    fn knows(&self, exchange: &str) -> bool {
+        exchange.is_empty() || exchange.starts_with("amq.") || self.exchanges.contains_key(exchange)
+    }
+
+    fn add_configured(&mut self, settings: &AmqpSettings, section: &str) -> Vec<Error> {
+        let mut errors = Vec::new();
+        for (name, exchange) in &settings.exchanges {
+            let origin = Origin::Key(key(section, "exchanges", name));
+            errors.extend(self.add_exchange(exchange.exchange(name), &origin));
         }
-        match self.exchanges.get(&exchange.name) {
-            Some(known) if known.what != exchange => {
-                Some(contradiction(&known.what, &known.module, &exchange, module))
+        for (name, queue) in &settings.queues {
+            let origin = Origin::Key(key(section, "queues", name));
+            errors.extend(self.add_queue(queue.queue(name), &origin));
+        }
+        errors
+    }
+
+    fn add_exchange(&mut self, exchange: Exchange, origin: &Origin) -> Vec<Error> {
+        let faults = checks::of_exchange(&exchange);
+        if !faults.is_empty() {
+            return at(faults, origin);
+        }
+        match self.exchanges.get_mut(&exchange.name) {
+            Some(known) if !known.what.agrees_with(&exchange) => {
+                vec![contradiction(known, &exchange, origin)]
             }
-            Some(_) => None,
+            Some(known) => {
+                binding::unite(&mut known.what.bindings, exchange.bindings);
+                Vec::new()
+            }
             None => {
                 let name = exchange.name.clone();
-                self.exchanges.insert(name, Declared { what: exchange, module: module.to_owned() });
-                None
+                self.exchanges.insert(name, Declared { what: exchange, origin: origin.clone() });
+                Vec::new()
             }
         }
     }
 
-    fn add_queue(&mut self, queue: Queue, module: &str) -> Option<Error> {
-        let fault = fault_of("queue", &queue.name, &queue.arguments)
-            .or_else(|| queue.bindings.iter().find_map(|to| binding_fault(&queue.name, to)));
-        if let Some(fault) = fault {
-            return Some(fault.context(format!("module {module}")));
+    fn add_queue(&mut self, queue: Queue, origin: &Origin) -> Vec<Error> {
+        let faults = checks::of_queue(&queue);
+        if !faults.is_empty() {
+            return at(faults, origin);
         }
         match self.queues.get_mut(&queue.name) {
             Some(known) if !known.what.agrees_with(&queue) => {
-                Some(contradiction(&known.what, &known.module, &queue, module))
+                vec![contradiction(known, &queue, origin)]
             }
             Some(known) => {
-                known.what.bindings.extend(queue.bindings);
-                None
+                binding::unite(&mut known.what.bindings, queue.bindings);
+                Vec::new()
             }
             None => {
-                let module = module.to_owned();
-                self.queues.insert(queue.name.clone(), Declared { what: queue, module });
-                None
+                let name = queue.name.clone();
+                self.queues.insert(name, Declared { what: queue, origin: origin.clone() });
+                Vec::new()
             }
         }
     }
 
-    /// A consumed queue that a module declares stays as it is, and so does its dead-letter queue:
-    /// a quorum queue, say.
-    fn add_consumed(&mut self, queue: &str, delays: &[Duration], module: &str) -> Vec<Error> {
-        let steps = Steps::of(queue, delays);
-        let own = [queue, &steps.dead].into_iter().filter(|name| !self.queues.contains_key(*name));
-        let mut missing: Vec<_> = own.map(Queue::new).collect();
-        missing.extend(delays.iter().map(|delay| Steps::retry_queue(queue, *delay)));
-        let added = missing.into_iter().filter_map(|queue| self.add_queue(queue, OURSELVES));
-        added.map(|error| error.context(format!("consumer of module {module}"))).collect()
+    /// A consumed queue that somebody declares stays as it is, and so does its dead-letter queue.
+    fn add_consumed(&mut self, queue: &str, settings: &AmqpSettings, module: &str) -> Vec<Error> {
+        let origin = Origin::Consumer(module.to_owned());
+        let known = self.queues.get(queue).map(|declared| declared.what.clone());
+        let mut errors = Vec::new();
+        let main = known.unwrap_or_else(|| {
+            errors.extend(self.add_queue(Queue::new(queue), &origin));
+            Queue::new(queue)
+        });
+        let dead = Steps::dead_queue(&main);
+        if !self.queues.contains_key(&dead.name) {
+            errors.extend(self.add_queue(dead, &origin));
+        }
+        for delay in &settings.retry.delays {
+            errors.extend(self.add_queue(Steps::retry_queue(&main, *delay), &origin));
+        }
+        errors
+    }
+
+    /// Nobody but this process can use its exclusive queues.
+    fn unused_exclusive(&self) -> Vec<Error> {
+        let consumed = |name: &str| self.consumed().any(|queue| queue == name);
+        let exclusive = self.queues.values().filter(|declared| declared.what.exclusive);
+        let unused = exclusive.filter(|declared| !consumed(&declared.what.name));
+        let error = |declared: &Declared<Queue>| {
+            let name = &declared.what.name;
+            Error::wiring(format!("queue \"{name}\" is exclusive, and nothing consumes from it"))
+                .advise("consume from it here, since no other process can; or take exclusive out")
+                .context(declared.origin.to_string())
+        };
+        unused.map(error).collect()
     }
 }
 
-fn fault_of(what: &str, name: &str, arguments: &BTreeMap<String, Value>) -> Option<Error> {
-    let fault = if name.is_empty() {
-        format!("{what} without a name")
-    } else if name.len() > MAX_NAME {
-        format!("the name of {what} \"{name}\" is longer than {MAX_NAME} bytes")
-    } else if name.starts_with("amq.") {
-        format!("{what} \"{name}\": names that begin with \"amq.\" belong to the broker")
-    } else if arguments.keys().any(|argument| argument.len() > MAX_NAME) {
-        format!("{what} \"{name}\" has an argument whose name is longer than {MAX_NAME} bytes")
-    } else {
-        return None;
-    };
-    Some(Error::wiring(fault).advise("give it another name"))
+/// The key of a section of settings, as it is written in TOML.
+fn key(section: &str, what: &str, name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let plain = !name.is_empty() && name.chars().all(bare);
+    let name = if plain { name.to_owned() } else { format!("{name:?}") };
+    format!("{section}.{what}.{name}")
 }
 
-fn binding_fault(queue: &str, binding: &super::queue::Binding) -> Option<Error> {
-    let fault = if binding.exchange.is_empty() {
-        "to the default exchange, which routes to every queue by its name and takes no bindings"
-    } else if binding.exchange.len() > MAX_NAME || binding.routing_key.len() > MAX_NAME {
-        "with a name or routing key longer than 255 bytes"
-    } else {
-        return None;
-    };
-    let error = Error::wiring(format!("queue \"{queue}\" is bound {fault}"));
-    Some(error.advise("take the binding out, or correct it"))
+fn at(faults: Vec<Error>, origin: &Origin) -> Vec<Error> {
+    faults.into_iter().map(|fault| fault.context(origin.to_string())).collect()
 }
 
-fn contradiction(
-    known: &impl std::fmt::Display,
-    known_module: &str,
-    other: &impl std::fmt::Display,
-    module: &str,
-) -> Error {
+fn contradiction<T: fmt::Display>(known: &Declared<T>, other: &T, origin: &Origin) -> Error {
     Error::wiring(format!(
-        "declared in two ways: as {known} (module {known_module}), and as {other} (module {module})"
+        "declared in two ways: as {} ({}), and as {other} ({origin})",
+        known.what, known.origin
     ))
-    .advise("a broker accepts only one: declare it in one module, or the same way in both")
+    .advise("a broker accepts only one: declare it in one place, or the same way in both")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::settings::RetrySettings;
 
     fn registered(module: &str, routes: AmqpRoutes) -> Registered<AmqpRoutes> {
         Registered { module: module.into(), routes }
@@ -173,6 +253,19 @@ mod tests {
         Ok(())
     }
 
+    fn delays(seconds: &[u64]) -> AmqpSettings {
+        let delays = seconds.iter().copied().map(Duration::from_secs).collect();
+        AmqpSettings { retry: RetrySettings { delays }, ..Default::default() }
+    }
+
+    fn configured(section: serde_json::Value) -> AmqpSettings {
+        serde_json::from_value(section).expect("fits")
+    }
+
+    fn plan(modules: &[Registered<AmqpRoutes>], seconds: &[u64]) -> (Plan, Vec<Error>) {
+        Plan::of(modules, &delays(seconds), "amqp")
+    }
+
     fn report(errors: Vec<Error>) -> String {
         format!("{:?}", Error::all("all", errors).expect_err("a contradiction"))
     }
@@ -180,8 +273,7 @@ mod tests {
     #[test]
     fn a_consumed_queue_brings_its_steps_along() {
         let routes = AmqpRoutes::default().consume("users.get", operation);
-        let delays = [1, 5].map(Duration::from_secs);
-        let (plan, errors) = Plan::of(&[registered("user", routes)], &delays);
+        let (plan, errors) = plan(&[registered("user", routes)], &[1, 5]);
         assert!(errors.is_empty());
         let names: Vec<_> = plan.queues().map(Queue::name).collect();
         let expected = ["users.get", "users.get.dead", "users.get.retry.1s", "users.get.retry.5s"];
@@ -189,13 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn the_steps_of_a_quorum_queue_are_quorum_queues_wherever_it_is_declared() {
+        let settings = configured(json!({ "queues": { "q": { "type": "quorum" } } }));
+        let routes = AmqpRoutes::default().consume("q", operation);
+        let (plan, errors) = Plan::of(&[registered("m", routes)], &settings, "amqp");
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(plan.queues().count(), 5);
+        assert!(plan.queues().all(Queue::is_quorum));
+    }
+
+    #[test]
     fn equal_declarations_are_one_and_their_bindings_unite() {
-        let one = || AmqpRoutes::default().exchange(Exchange::topic("im"));
+        let one = || AmqpRoutes::default().exchange(Exchange::topic("im").bind("company", "im"));
         let a = registered("a", one().queue(Queue::new("q").bind("im", "a")));
-        let b = registered("b", one().queue(Queue::new("q").bind("im", "b")));
-        let (plan, errors) = Plan::of(&[a, b], &[]);
-        assert!(errors.is_empty());
-        assert_eq!(plan.exchanges().count(), 1);
+        let queue = Queue::new("q").argument("x-queue-type", "classic").bind("im", "b");
+        let b = registered("b", one().queue(queue.bind("im", "a")));
+        let (plan, errors) = plan(&[a, b], &[]);
+        assert!(errors.is_empty(), "{errors:?}");
+        let exchanges: Vec<_> = plan.exchanges().collect();
+        assert_eq!((exchanges.len(), exchanges[0].bindings.len()), (1, 1));
         let queues: Vec<_> = plan.queues().collect();
         assert_eq!((queues.len(), queues[0].bindings.len()), (1, 2));
     }
@@ -204,9 +308,29 @@ mod tests {
     fn contradictions_name_both_modules() {
         let a = registered("chat", AmqpRoutes::default().exchange(Exchange::topic("im")));
         let b = registered("audit", AmqpRoutes::default().exchange(Exchange::fanout("im")));
-        let (_, errors) = Plan::of(&[a, b], &[]);
-        let report = report(errors);
+        let report = report(plan(&[a, b], &[]).1);
         for part in ["module chat", "module audit", "topic exchange \"im\"", "fanout exchange"] {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+    }
+
+    #[test]
+    fn contradictions_between_code_and_configuration_name_module_and_key() {
+        let settings = configured(json!({
+            "exchanges": { "im": { "kind": "fanout" } },
+            "queues": { "im.messages": { "max_length": 5 } },
+        }));
+        let routes =
+            AmqpRoutes::default().exchange(Exchange::topic("im")).queue(Queue::new("im.messages"));
+        let (_, errors) = Plan::of(&[registered("chat", routes)], &settings, "amqp_orders");
+        assert_eq!(errors.len(), 2);
+        let report = report(errors).split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "module chat",
+            "configuration amqp_orders.exchanges.im)",
+            "configuration amqp_orders.queues.\"im.messages\")",
+            "x-max-length=5",
+        ] {
             assert!(report.contains(part), "{part}: {report}");
         }
     }
@@ -215,12 +339,13 @@ mod tests {
     fn a_module_that_redefines_a_step_is_told_so() {
         let routes = AmqpRoutes::default()
             .queue(Queue::new("q.retry.1s"))
-            .queue(Queue::new("q.dead").argument("x-queue-type", "quorum"))
+            .queue(Queue::quorum("q.dead"))
             .consume("q", operation);
-        let (_, errors) = Plan::of(&[registered("m", routes)], &[Duration::from_secs(1)]);
+        let (_, errors) = plan(&[registered("m", routes)], &[1]);
         assert_eq!(errors.len(), 1, "the dead-letter queue may be declared otherwise");
         let report = report(errors);
-        assert!(report.contains("module polyport") && report.contains("x-message-ttl"), "{report}");
+        assert!(report.contains("polyport, for a consumer"), "{report}");
+        assert!(report.contains("x-message-ttl"), "{report}");
     }
 
     #[test]
@@ -232,7 +357,44 @@ mod tests {
             .queue(Queue::new("q").bind("", "q"))
             .queue(Queue::new("q").bind("im", &long))
             .consume(&"y".repeat(253), operation);
-        let (_, errors) = Plan::of(&[registered("m", routes)], &[Duration::from_secs(1)]);
+        let (_, errors) = plan(&[registered("m", routes)], &[1]);
         assert_eq!(errors.len(), 6, "{errors:?}");
+    }
+
+    #[test]
+    fn every_fault_of_every_declaration_is_told_with_its_place() {
+        let settings = configured(json!({
+            "queues": { "a.b": { "type": "quorum", "durable": false, "max_priority": 2 } },
+        }));
+        let routes = AmqpRoutes::default().queue(Queue::new("q").delivery_limit(3));
+        let (_, errors) = Plan::of(&[registered("m", routes)], &settings, "amqp");
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        let report = report(errors);
+        assert!(report.contains("module m") && report.contains("amqp.queues.\"a.b\""), "{report}");
+    }
+
+    #[test]
+    fn an_exclusive_queue_that_nothing_consumes_from_is_refused() {
+        let declared = || AmqpRoutes::default().queue(Queue::new("q").exclusive());
+        let (_, errors) = plan(&[registered("m", declared())], &[]);
+        assert_eq!(errors.len(), 1);
+        let consumed = declared().consume("q", operation);
+        assert!(plan(&[registered("m", consumed)], &[]).1.is_empty());
+    }
+
+    #[test]
+    fn exchanges_that_nobody_declares_are_named_with_who_uses_them() {
+        let routes = AmqpRoutes::default()
+            .exchange(Exchange::topic("im").bind("company", "#").alternate("rest"))
+            .queue(Queue::new("q").bind("im", "a").bind("amq.topic", "b").dead_letter("", "x"))
+            .queue(Queue::new("p").bind("elsewhere", "a").dead_letter("dlx", "x"));
+        let (plan, _) = plan(&[registered("m", routes)], &[]);
+        let expected = [
+            "exchange \"company\" is bound by exchange \"im\"",
+            "exchange \"rest\" is the alternate of exchange \"im\"",
+            "exchange \"elsewhere\" is bound by queue \"p\"",
+            "exchange \"dlx\" gets the dead letters of queue \"p\"",
+        ];
+        assert_eq!(plan.strangers(), expected);
     }
 }

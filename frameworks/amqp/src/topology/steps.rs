@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Queue;
+use super::{Overflow, Queue, queue::DEAD_LETTER_STRATEGY};
 
 /// The names of the queues beside one that is consumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,17 +18,34 @@ pub(crate) struct Steps {
 impl Steps {
     pub(crate) fn of(queue: &str, delays: &[Duration]) -> Self {
         let retries = delays.iter().map(|delay| retry_name(queue, *delay)).collect();
-        Self { dead: format!("{queue}.dead"), retries }
+        Self { dead: dead_name(queue), retries }
     }
 
-    /// The queue where messages wait: their time over, the broker moves them back.
-    pub(crate) fn retry_queue(queue: &str, delay: Duration) -> Queue {
-        let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        Queue::new(retry_name(queue, delay))
-            .argument("x-message-ttl", milliseconds)
-            .argument("x-dead-letter-exchange", "")
-            .argument("x-dead-letter-routing-key", queue)
+    /// The queue where messages of `main` end: as safe as `main` itself.
+    pub(crate) fn dead_queue(main: &Queue) -> Queue {
+        beside(main, dead_name(&main.name))
     }
+
+    /// The queue where messages of `main` wait: their time over, the broker moves them back. A
+    /// quorum queue holds each until `main` has it; a classic one lets go of it first.
+    pub(crate) fn retry_queue(main: &Queue, delay: Duration) -> Queue {
+        let queue = beside(main, retry_name(&main.name, delay))
+            .message_ttl(delay)
+            .dead_letter("", &main.name);
+        if !main.is_quorum() {
+            return queue;
+        }
+        // RabbitMQ takes the strategy only where the queue never drops what is in it.
+        queue.argument(DEAD_LETTER_STRATEGY, "at-least-once").overflow(Overflow::RejectPublish)
+    }
+}
+
+fn beside(main: &Queue, name: String) -> Queue {
+    if main.is_quorum() { Queue::quorum(name) } else { Queue::new(name) }
+}
+
+fn dead_name(queue: &str) -> String {
+    format!("{queue}.dead")
 }
 
 fn retry_name(queue: &str, delay: Duration) -> String {
@@ -45,5 +62,23 @@ mod tests {
         let steps = Steps::of("q", &[1, 5, 90].map(Duration::from_secs));
         assert_eq!(steps.dead, "q.dead");
         assert_eq!(steps.retries, ["q.retry.1s", "q.retry.5s", "q.retry.1m30s"]);
+    }
+
+    #[test]
+    fn what_stands_beside_a_quorum_queue_is_as_safe_as_it() {
+        let main = Queue::quorum("q");
+        let (retry, dead) =
+            (Steps::retry_queue(&main, Duration::from_secs(1)), Steps::dead_queue(&main));
+        assert!(retry.is_quorum() && dead.is_quorum());
+        assert_eq!(retry.arguments.text(DEAD_LETTER_STRATEGY), Some("at-least-once"));
+        assert_eq!(retry.arguments.text("x-overflow"), Some("reject-publish"));
+    }
+
+    #[test]
+    fn what_stands_beside_a_classic_queue_is_classic() {
+        let main = Queue::new("q");
+        let retry = Steps::retry_queue(&main, Duration::from_secs(1));
+        assert!(!retry.is_quorum() && !Steps::dead_queue(&main).is_quorum());
+        assert_eq!(retry.arguments.get(DEAD_LETTER_STRATEGY), None);
     }
 }

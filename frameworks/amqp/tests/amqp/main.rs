@@ -23,6 +23,7 @@ macro_rules! on_both_brokers {
 }
 
 mod blocked;
+mod commands;
 mod connections;
 mod consuming;
 mod delayed;
@@ -42,3 +43,4 @@ mod stop;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod topology;
