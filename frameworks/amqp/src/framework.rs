@@ -12,7 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     adapter::Adapter,
     app::AmqpApp,
-    consumer::{Consumer, Shared},
+    attempts::Place,
+    consumer::{self, Shared, Worker},
     fan_out::Channels,
     monitor::Monitor,
     publisher::Publisher,
@@ -103,7 +104,9 @@ impl Framework for AmqpFramework {
         context.add_pipeline(self.pipeline);
         let section = context.section_key().to_owned();
         let source = Source::of(&settings, context.config().environment(), &section)?;
-        let registered = context.take::<AmqpRoutes>();
+        let mut registered = context.take::<AmqpRoutes>();
+        let unfit = consumer::configure(&mut registered, &settings, &section);
+        Error::all("the consumers cannot be", unfit)?;
         let plan = plan(&registered, &settings, &self.name, &context)?;
 
         let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
@@ -114,7 +117,7 @@ impl Framework for AmqpFramework {
         let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor));
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings);
-        let app = AmqpApp::new(core, publisher, monitor, source.is_embedded());
+        let app = AmqpApp::new(core, publisher, monitor, source.is_embedded(), settings.clone());
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }
@@ -160,11 +163,11 @@ fn shared(
             container: context.container().clone(),
             envelope: settings.envelope.envelope(),
             codecs: context.codecs(),
-            timeout: settings.timeout,
             max_body: settings.max_message_size,
         },
         publisher: publisher.clone(),
         monitor: Arc::clone(monitor),
+        place: Place::here(),
         calls: TaskTracker::new(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -175,11 +178,8 @@ fn consumers(
     registered: &[Registered<AmqpRoutes>],
     shared: &Arc<Shared>,
     settings: &AmqpSettings,
-) -> Vec<Arc<Consumer>> {
+) -> Vec<Arc<Worker>> {
     let consumed = registered.iter().flat_map(|module| &module.routes.consumers);
-    let consumer = |consumed: &crate::routes::Consumed| {
-        let endpoint = consumed.endpoint.clone();
-        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings))
-    };
-    consumed.map(consumer).collect()
+    let worker = |consumed| Arc::new(Worker::new(consumed, Arc::clone(shared), settings));
+    consumed.map(worker).collect()
 }

@@ -21,19 +21,25 @@
 
 mod adapter;
 mod app;
+mod attempts;
 mod broker;
+mod cloud_events;
 mod connection;
 mod consumer;
 mod delivery;
 mod dialer;
+mod dispatch;
 mod fan_out;
 mod framework;
 mod guard;
 mod headers;
 mod monitor;
+mod protobuf;
 mod publisher;
+mod redrive;
 mod routes;
 mod settings;
+mod settlement;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -41,10 +47,16 @@ mod topology;
 mod transport;
 
 pub use app::AmqpApp;
+pub use attempts::Attempt;
+pub use cloud_events::CloudEvent;
+pub use consumer::{AckPolicy, Consumer, OrderKey};
 pub use delivery::Delivery;
+pub use dispatch::Types;
 pub use framework::AmqpFramework;
 pub use monitor::AmqpState;
+pub use protobuf::{Converted, FromProtobuf, Ignored, Protobuf, ProtobufConsumers, ProtobufTypes};
 pub use publisher::{Message, PublishError};
 pub use routes::{AmqpModule, AmqpRoutes, PROTOCOL};
-pub use settings::{AmqpSettings, BrokerHealth, RetrySettings};
+pub use settings::{AmqpSettings, BrokerHealth, ConsumerSettings, RetrySettings};
+pub use settlement::Settlement;
 pub use topology::{Exchange, ExchangeKind, Queue};

@@ -1,7 +1,7 @@
 //! What is known of the connections, for health, logs and application code.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::SystemTime,
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct Monitor {
     sides: watch::Sender<[Option<String>; 2]>,
     state: watch::Sender<AmqpState>,
     frame_max: AtomicU32,
+    /// How many messages were dropped whose handling failed, and that nobody keeps.
+    pub(crate) dropped: AtomicU64,
 }
 
 impl Monitor {
@@ -66,6 +68,7 @@ impl Monitor {
             state: watch::Sender::new(state),
             // AMQP 0-9-1 lets a broker ask for less; RabbitMQ's default until it has spoken.
             frame_max: AtomicU32::new(128 * 1024),
+            dropped: AtomicU64::new(0),
         }
     }
 

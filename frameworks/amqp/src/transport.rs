@@ -15,7 +15,7 @@ use tokio_util::{
 use crate::{
     app::AmqpApp,
     connection::{CLOSE, Link, LinkError},
-    consumer::{CUT, Consumer, Intake, Remains, Shared},
+    consumer::{CUT, Intake, Remains, Shared, Worker},
     dialer::Dialer,
     fan_out::{Channels, FanOutTask, Joined},
     monitor::Side,
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
     pub(crate) settings: AmqpSettings,
     pub(crate) plan: Arc<Plan>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) consumers: Vec<Arc<Consumer>>,
+    pub(crate) consumers: Vec<Arc<Worker>>,
     /// What other frameworks send to the other instances of the application.
     pub(crate) channels: Arc<Channels>,
     /// Taken by the task that publishes.

@@ -6,7 +6,10 @@ use lapin::Channel;
 use polyport_bootstrap::Backoff;
 use tokio::task::JoinSet;
 
-use super::{Consumer, Flow, FlowEnd, Shared};
+use super::{
+    Shared, Worker,
+    flow::{Flow, FlowEnd},
+};
 use crate::{
     connection::{CLOSE, Link, LinkError, settled},
     dialer::Dialer,
@@ -18,7 +21,7 @@ use crate::{
 pub(crate) struct Intake {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) consumers: Vec<Arc<Consumer>>,
+    pub(crate) consumers: Vec<Arc<Worker>>,
 }
 
 /// All consumers on one connection.
@@ -116,7 +119,7 @@ impl Started {
 /// One consumer on one connection: a queue that was deleted, and a channel that the broker
 /// closed, are replaced.
 async fn live(
-    consumer: Arc<Consumer>,
+    consumer: Arc<Worker>,
     dialer: Arc<Dialer>,
     link: Arc<Link>,
     mut flow: Flow,
@@ -127,6 +130,11 @@ async fn live(
             FlowEnd::Stopped => {
                 flow.cancel().await;
                 return LifeEnd::Stopped(Arc::clone(flow.channel()));
+            }
+            FlowEnd::Stale => {
+                flow.cancel().await;
+                let queue = &*consumer.queue;
+                tracing::warn!(queue, "messages waited too long for their turn; they go back");
             }
             FlowEnd::Failed(reason) if link.is_up() => {
                 let queue = &*consumer.queue;
@@ -143,6 +151,7 @@ async fn live(
             Ok(flow) => flow,
             Err(reason) => return LifeEnd::Lost(reason),
         };
+        tracing::info!(queue = &*consumer.queue, "consuming again");
     }
 }
 
@@ -154,7 +163,7 @@ async fn retire(flow: &Flow) {
     }
 }
 
-async fn reopen(consumer: &Consumer, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
+async fn reopen(consumer: &Worker, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
     dialer.plan.declare(link).await.map_err(|error| error.to_string())?;
     consumer.open(link).await.map_err(|error| error.to_string())
 }

@@ -4,11 +4,12 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use polyport_bootstrap::{Fault, operation::RequestId};
+use polyport_bootstrap::Fault;
 
 use super::Incoming;
 use crate::{
     adapter::timestamp,
+    attempts::{self, Place},
     delivery::Delivery,
     headers,
     publisher::{Outgoing, max_headers},
@@ -17,33 +18,36 @@ use crate::{
 /// How much of a fault's message goes along, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
+/// How a message failed, and what it is to remember of that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure<'a> {
+    pub(crate) fault: &'a Fault,
+    pub(crate) place: &'a Place,
+    /// The longest frame that the broker takes.
+    pub(crate) frame_max: usize,
+}
+
 /// The message, on its way to the queue where it waits for its next attempt.
-pub(crate) fn retry(incoming: &Incoming, queue: &str, frame_max: usize) -> Option<Outgoing> {
-    let mut marks = origin(&incoming.delivery);
+pub(crate) fn retry(incoming: &Incoming, queue: &str, failure: Failure<'_>) -> Option<Outgoing> {
+    let mut marks = marks(incoming, failure);
     let next = i64::from(incoming.delivery.attempt()) + 1;
     marks.push((headers::ATTEMPT, AMQPValue::LongLongInt(next)));
-    moved(incoming, queue, marks, frame_max)
+    moved(incoming, queue, marks, failure.frame_max)
 }
 
 /// The message, on its way to the dead letters, with the reason.
-pub(crate) fn park(
-    incoming: &Incoming,
-    queue: &str,
-    fault: &Fault,
-    request_id: &RequestId,
-    frame_max: usize,
-) -> Option<Outgoing> {
-    let delivery = &incoming.delivery;
-    let mut marks = origin(delivery);
+pub(crate) fn park(incoming: &Incoming, queue: &str, failure: Failure<'_>) -> Option<Outgoing> {
+    let (delivery, fault) = (&incoming.delivery, failure.fault);
+    let mut marks = marks(incoming, failure);
     marks.extend([
         (headers::ATTEMPT, AMQPValue::LongLongInt(delivery.attempt().into())),
         (headers::ORIGINAL_QUEUE, headers::string(delivery.queue())),
-        (headers::REQUEST_ID, headers::string(request_id.as_str())),
+        (headers::REQUEST_ID, headers::string(incoming.id.as_str())),
         ("x-exception-message", headers::string(shortened(fault.message()))),
         ("x-exception-time", timestamp()),
     ]);
     marks.extend(marks_of(fault));
-    moved(incoming, queue, marks, frame_max)
+    moved(incoming, queue, marks, failure.frame_max)
 }
 
 /// What says that a message tells of a fault, and of which.
@@ -54,6 +58,17 @@ pub(crate) fn marks_of(fault: &Fault) -> [(&'static str, AMQPValue); 2] {
     ]
 }
 
+/// The way by which it came first, and its attempts.
+fn marks(incoming: &Incoming, failure: Failure<'_>) -> Vec<(&'static str, AMQPValue)> {
+    let (delivery, operation) = (&incoming.delivery, incoming.endpoint.info().name());
+    // The other half is for the message's own headers.
+    let room = max_headers(failure.frame_max) / 2;
+    let history = attempts::history(delivery, operation, failure.fault, failure.place, room);
+    let mut marks = origin(delivery);
+    marks.push((headers::ATTEMPTS, history));
+    marks
+}
+
 fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {
     vec![
         (headers::ORIGINAL_EXCHANGE, headers::string(delivery.exchange())),
@@ -62,7 +77,7 @@ fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {
 }
 
 fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_MESSAGE)]
+    headers::shortened(text, MAX_MESSAGE)
 }
 
 fn moved(
@@ -149,6 +164,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use polyport_bootstrap::operation::Endpoint;
 
     use super::*;
 
@@ -157,7 +173,17 @@ mod tests {
     fn incoming(properties: BasicProperties) -> Incoming {
         let delivery =
             Delivery::new(Arc::from("q"), "im".into(), "message.lobby".into(), false, properties);
-        Incoming { delivery, body: Bytes::from_static(b"{}"), tag: 1 }
+        Incoming::of(delivery, Bytes::from_static(b"{}"), 1, Endpoint::json(operation))
+    }
+
+    async fn operation() -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn retried(incoming: &Incoming, queue: &str) -> Outgoing {
+        let fault = Fault::unavailable("DOWN", "away");
+        let failure = Failure { fault: &fault, place: &Place::here(), frame_max: FRAME };
+        retry(incoming, queue, failure).expect("a message")
     }
 
     fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a AMQPValue> {
@@ -168,18 +194,18 @@ mod tests {
         let queue = Arc::from("q");
         let delivery =
             Delivery::new(queue, "".into(), outgoing.routing_key, false, outgoing.properties);
-        Incoming { delivery, body: outgoing.body, tag: 2 }
+        Incoming::of(delivery, outgoing.body, 2, Endpoint::json(operation))
     }
 
     #[test]
     fn an_attempt_is_counted_and_the_origin_kept() {
         let first = incoming(BasicProperties::default().with_message_id("m1".into()));
-        let second = again(retry(&first, "q.retry.1s", FRAME).expect("a message"));
+        let second = again(retried(&first, "q.retry.1s"));
         assert_eq!(second.delivery.attempt(), 2);
         assert_eq!(second.delivery.exchange(), "im");
         assert_eq!(second.delivery.routing_key(), "message.lobby");
         assert_eq!(second.delivery.message_id(), Some("m1"));
-        let third = again(retry(&second, "q.retry.5s", FRAME).expect("a message"));
+        let third = again(retried(&second, "q.retry.5s"));
         assert_eq!((third.delivery.attempt(), third.delivery.exchange()), (3, "im"));
     }
 
@@ -192,7 +218,7 @@ mod tests {
             .with_expiration("10".into())
             .with_user_id("somebody".into())
             .with_headers(table);
-        let moved = retry(&incoming(properties), "q.retry.1s", FRAME).expect("a message");
+        let moved = retried(&incoming(properties), "q.retry.1s");
         assert!(moved.properties.expiration().is_none() && moved.properties.user_id().is_none());
         assert!(moved.mandatory && header(&moved, "CC").is_none());
         assert_eq!(header(&moved, "x-tenant"), Some(&headers::string("acme")));
@@ -201,8 +227,9 @@ mod tests {
     #[test]
     fn a_parked_message_tells_why() {
         let fault = Fault::not_found("NO_ROOM", "x".repeat(9000));
-        let id = RequestId::from_peer(Some("r1"));
-        let parked = park(&incoming(BasicProperties::default()), "q.dead", &fault, &id, FRAME);
+        let failure = Failure { fault: &fault, place: &Place::here(), frame_max: FRAME };
+        let properties = BasicProperties::default().with_message_id("r1".into());
+        let parked = park(&incoming(properties), "q.dead", failure);
         let parked = parked.expect("a message");
         for (name, value) in [
             ("x-exception-kind", "NOT_FOUND"),
@@ -224,7 +251,7 @@ mod tests {
         let mut table = FieldTable::default();
         table.insert("big".into(), headers::string(&"x".repeat(126_900)));
         let properties = BasicProperties::default().with_headers(table);
-        let moved = retry(&incoming(properties), "q.retry.1s", FRAME).expect("a message");
+        let moved = retried(&incoming(properties), "q.retry.1s");
         moved.check(0, FRAME).expect("fits now");
         assert!(header(&moved, "big").is_none());
         assert_eq!(header(&moved, headers::ATTEMPT), Some(&AMQPValue::LongLongInt(2)));

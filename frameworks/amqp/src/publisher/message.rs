@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::PublishError;
-use crate::headers;
+use crate::{CloudEvent, cloud_events::header_name, headers};
 
 /// The longest name, id or key that AMQP can carry (a short string), in bytes.
 const MAX_SHORT: usize = 255;
@@ -42,6 +42,7 @@ pub struct Message {
     routing_key: String,
     body: Bytes,
     content_type: Option<String>,
+    message_type: Option<String>,
     pub(super) headers: Vec<(String, Value)>,
     message_id: Option<String>,
     correlation_id: Option<String>,
@@ -65,6 +66,7 @@ impl Message {
             routing_key: routing_key.into(),
             body: body.into(),
             content_type: None,
+            message_type: None,
             headers: Vec::new(),
             message_id: None,
             correlation_id: None,
@@ -90,9 +92,31 @@ impl Message {
         Ok(Self::new(exchange, routing_key, body).content_type("application/json"))
     }
 
+    /// A message that is a CloudEvent in binary mode: its data is `value` as JSON, and its id the
+    /// message id.
+    ///
+    /// # Errors
+    /// Returns [`PublishError::NotJson`] where the value cannot be written.
+    pub fn cloud_event<T: Serialize + ?Sized>(
+        exchange: impl Into<String>,
+        routing_key: impl Into<String>,
+        event: CloudEvent,
+        value: &T,
+    ) -> Result<Self, PublishError> {
+        let message = Self::json(exchange, routing_key, value)?.message_id(&event.id);
+        let attributes = event.into_attributes();
+        Ok(attributes.fold(message, |message, (name, value)| message.header(header_name(&name), value)))
+    }
+
     /// Says what the body is: a media type.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Says what the message is, by which consumers tell types apart: `order.created`.
+    pub fn message_type(mut self, name: impl Into<String>) -> Self {
+        self.message_type = Some(name.into());
         self
     }
 
@@ -158,6 +182,9 @@ impl Message {
             .with_delivery_mode(self.mode);
         if let Some(content_type) = &self.content_type {
             properties = properties.with_content_type(short("content type", content_type)?);
+        }
+        if let Some(name) = &self.message_type {
+            properties = properties.with_type(short("type", name)?);
         }
         if let Some(id) = &self.correlation_id {
             properties = properties.with_correlation_id(short("correlation id", id)?);

@@ -4,7 +4,7 @@ use polyport_bootstrap::{Error, Registered};
 use serde_json::Value;
 
 use super::{Exchange, Queue, Steps};
-use crate::routes::AmqpRoutes;
+use crate::{consumer::Consumer, routes::AmqpRoutes};
 
 /// The longest name that AMQP can carry (a short string), in bytes.
 const MAX_NAME: usize = 255;
@@ -42,8 +42,8 @@ impl Plan {
             }
         }
         for Registered { module, routes } in registered {
-            for consumer in &routes.consumers {
-                errors.extend(plan.add_consumed(&consumer.queue, delays, module));
+            for consumed in &routes.consumers {
+                errors.extend(plan.add_consumed(&consumed.consumer, delays, module));
             }
         }
         (plan, errors)
@@ -98,14 +98,52 @@ impl Plan {
 
     /// A consumed queue that a module declares stays as it is, and so does its dead-letter queue:
     /// a quorum queue, say.
-    fn add_consumed(&mut self, queue: &str, delays: &[Duration], module: &str) -> Vec<Error> {
+    fn add_consumed(
+        &mut self,
+        consumer: &Consumer,
+        delays: &[Duration],
+        module: &str,
+    ) -> Vec<Error> {
+        // One for each instance is declared by the connection that it lives on.
+        let Some(queue) = consumer.queue() else { return Vec::new() };
+        let delays = consumer.delays(delays);
         let steps = Steps::of(queue, delays);
-        let own = [queue, &steps.dead].into_iter().filter(|name| !self.queues.contains_key(*name));
-        let mut missing: Vec<_> = own.map(Queue::new).collect();
+        let mut own = Queue::new(queue);
+        if consumer.is_for_one_instance() {
+            own = single_active(own);
+            if let Some(fault) = self.queues.get(queue).and_then(|known| shared_fault(known, &own)) {
+                return vec![fault.context(format!("consumer of module {module}"))];
+            }
+        }
+        let own = [own, Queue::new(&steps.dead)].into_iter();
+        let mut missing: Vec<_> =
+            own.filter(|queue| !self.queues.contains_key(&queue.name)).collect();
         missing.extend(delays.iter().map(|delay| Steps::retry_queue(queue, *delay)));
         let added = missing.into_iter().filter_map(|queue| self.add_queue(queue, OURSELVES));
         added.map(|error| error.context(format!("consumer of module {module}"))).collect()
     }
+}
+
+/// One instance at a time consumes from it: RabbitMQ crashes a classic queue whose single active
+/// consumer is cancelled.
+fn single_active(queue: Queue) -> Queue {
+    queue.argument("x-queue-type", "quorum").argument(SINGLE_ACTIVE, true)
+}
+
+const SINGLE_ACTIVE: &str = "x-single-active-consumer";
+
+/// What is wrong with a queue that a consumer for one instance takes its messages from.
+fn shared_fault(known: &Declared<Queue>, wanted: &Queue) -> Option<Error> {
+    let arguments = &known.what.arguments;
+    if wanted.arguments.iter().all(|(name, value)| arguments.get(name) == Some(value)) {
+        return None;
+    }
+    let (queue, module) = (&known.what, &known.module);
+    let fault = format!("one instance is to consume from {queue} (module {module}), and all would");
+    Some(Error::wiring(fault).advise(format!(
+        "declare it with the arguments x-queue-type=quorum and {SINGLE_ACTIVE}=true, or leave the \
+         declaration to the consumer",
+    )))
 }
 
 fn fault_of(what: &str, name: &str, arguments: &BTreeMap<String, Value>) -> Option<Error> {
