@@ -127,7 +127,7 @@ mod tests {
 
     fn delivery(exchange: &str, history: Option<AMQPValue>) -> Delivery {
         let mut table = FieldTable::default();
-        for history in history {
+        if let Some(history) = history {
             table.insert(headers::ATTEMPTS.into(), history);
         }
         let properties = BasicProperties::default().with_headers(table);
@@ -175,7 +175,11 @@ mod tests {
 
     #[test]
     fn what_is_no_history_is_none() {
-        for strange in [AMQPValue::Void, headers::string("x"), AMQPValue::FieldArray(vec![AMQPValue::Void].into())] {
+        for strange in [
+            AMQPValue::Void,
+            headers::string("x"),
+            AMQPValue::FieldArray(vec![AMQPValue::Void].into()),
+        ] {
             assert!(delivery("", Some(strange)).attempts().is_empty());
         }
     }

@@ -106,8 +106,7 @@ impl Framework for AmqpFramework {
         let source = Source::of(&settings, context.config().environment(), &section)?;
         let mut registered = context.take::<AmqpRoutes>();
         let unfit = consumer::configure(&mut registered, &settings, &section);
-        Error::all("the consumers cannot be", unfit)?;
-        let plan = plan(&registered, &settings, &self.name, &context)?;
+        let plan = plan(&registered, &settings, &self.name, &context, unfit)?;
 
         let consumes = registered.iter().any(|module| !module.routes.consumers.is_empty());
         let core = context.core();
@@ -143,8 +142,10 @@ fn plan(
     settings: &AmqpSettings,
     name: &str,
     context: &FrameworkContext<'_>,
+    unfit: Vec<Error>,
 ) -> Result<Arc<Plan>> {
     let (plan, mut errors) = Plan::of(registered, &settings.retry.delays);
+    errors.extend(unfit);
     for module in registered {
         errors.extend(context.exposures().add(module.exposures(name)).err());
     }

@@ -4,7 +4,9 @@ use garde::Validate;
 use http::HeaderValue;
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Endpoint, IntoReply, NoInput, Operation, OperationInfo, Raw, Reply, ReplyBody, validated},
+    operation::{
+        Endpoint, IntoReply, NoInput, Operation, OperationInfo, Raw, Reply, ReplyBody, validated,
+    },
 };
 use prost::Message;
 

@@ -24,7 +24,9 @@ pub(super) fn attribute<'a>(delivery: &'a Delivery, name: &str) -> Option<&'a st
     let table = delivery.properties().headers().as_ref()?;
     PREFIXES.iter().find_map(|prefix| {
         let of_name = |header: &str| header.strip_prefix(prefix) == Some(name);
-        table.into_iter().find(|(header, _)| of_name(header.as_str()))
+        table
+            .into_iter()
+            .find(|(header, _)| of_name(header.as_str()))
             .and_then(|(_, value)| headers::text(value))
     })
 }

@@ -90,9 +90,7 @@ impl CloudEvent {
     ///
     /// # Errors
     /// Says what is missing.
-    pub(super) fn of_attributes(
-        mut attributes: BTreeMap<String, String>,
-    ) -> Result<Self, String> {
+    pub(super) fn of_attributes(mut attributes: BTreeMap<String, String>) -> Result<Self, String> {
         match attributes.remove("specversion").as_deref() {
             Some(super::VERSION) => {}
             Some(other) => return Err(format!("specversion is {other:?}, and not \"1.0\"")),

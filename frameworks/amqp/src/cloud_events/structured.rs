@@ -50,7 +50,7 @@ pub(crate) fn open(content_type: Option<&str>, body: &Bytes) -> Option<(Opened, 
     };
     Some(match opened {
         Ok((event, content_type, data)) => (Opened { event: Ok(event), content_type }, data),
-        Err(what) => (Opened { event: Err(what), content_type: None }, Bytes::new()),
+        Err(what) => (Opened { event: Err(what), content_type: None }, body.clone()),
     })
 }
 
@@ -104,7 +104,8 @@ fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim_ascii();
     let subtype = essence.rsplit_once('/').map_or("", |(_, subtype)| subtype);
     subtype.eq_ignore_ascii_case("json")
-        || subtype.len() > 5 && subtype.get(subtype.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+        || subtype.len() > 5
+            && subtype.get(subtype.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
 }
 
 fn of_base64(value: &RawValue) -> Result<Bytes, String> {

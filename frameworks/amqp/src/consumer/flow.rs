@@ -101,6 +101,8 @@ impl Worker {
     pub(crate) async fn pump(self: &Arc<Self>, flow: &mut Flow) -> FlowEnd {
         // Held by the flow before, until that has ended.
         let mut waiting = self.waiting.lock().await;
+        // What a lost connection has left here, the broker delivers again.
+        drop(waiting.lanes.clear());
         let end = self.take_turns(&mut waiting, flow).await;
         let left = waiting.lanes.clear();
         if flow.channel.status().connected() {
@@ -153,8 +155,11 @@ impl Worker {
     ) {
         let Some((key, incoming)) = lanes.begin() else { return };
         let key = key.map(|key| (key, self.finished.clone()));
-        let call =
-            Arc::clone(self).handle(incoming, Arc::clone(&flow.channel), Place { key, _slot: slot });
+        let call = Arc::clone(self).handle(
+            incoming,
+            Arc::clone(&flow.channel),
+            Place { key, _slot: slot },
+        );
         self.shared.calls.spawn(call);
     }
 

@@ -8,9 +8,12 @@ use tokio::time::timeout_at;
 use super::{
     AckPolicy, Incoming, Worker,
     flow::Place,
-    settle::{Settle, ack, requeue},
+    settle::{Settle, ack, ack_for_certain, requeue},
 };
-use crate::settlement::{Decided, Settlement};
+use crate::{
+    connection::LinkError,
+    settlement::{Decided, Settlement},
+};
 
 /// How long a message is held before it goes back to its queue, so that it does not spin.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -23,15 +26,17 @@ impl Worker {
         channel: Arc<Channel>,
         place: Place,
     ) {
-        if self.terms.ack == AckPolicy::Before && !ack(&channel, incoming.tag) {
-            return; // It comes again, and must not be handled twice.
-        }
         match self.terms.ack {
             AckPolicy::AfterSuccess => {
                 let settle = self.call(&incoming, None).await;
                 tell(&channel, &incoming, settle);
             }
-            AckPolicy::Before => drop(self.call(&incoming, None).await),
+            AckPolicy::Before => {
+                match ack_for_certain(&channel, incoming.tag, self.terms.prefetch).await {
+                    Ok(()) => drop(self.call(&incoming, None).await),
+                    Err(error) => self.leave(&incoming, &error),
+                }
+            }
             AckPolicy::Manual => {
                 let (settle, decided) = self.call_with_settlement(&incoming).await;
                 drop(place);
@@ -42,6 +47,13 @@ impl Worker {
                 tell(&channel, &incoming, settle);
             }
         }
+    }
+
+    /// A message of which nobody knows whether it is acknowledged must not be handled: it may come
+    /// again.
+    fn leave(&self, incoming: &Incoming, error: &LinkError) {
+        let (queue, message_id) = (&*self.queue, incoming.delivery.message_id());
+        tracing::warn!(queue, message_id, %error, "a message is left alone: it comes again, or is lost");
     }
 
     async fn call_with_settlement(&self, incoming: &Incoming) -> (Settle, Decided) {
@@ -127,7 +139,7 @@ impl Worker {
 
 fn tell(channel: &Channel, incoming: &Incoming, settle: Settle) {
     match settle {
-        Settle::Ack => drop(ack(channel, incoming.tag)),
+        Settle::Ack => ack(channel, incoming.tag),
         Settle::Requeue | Settle::Open => requeue(channel, incoming.tag),
     }
 }

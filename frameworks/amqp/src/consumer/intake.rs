@@ -71,13 +71,21 @@ impl Intake {
             match started.wait().await {
                 Ok(remains) => return Some(remains),
                 Err(_) if stop.is_cancelled() => return None,
-                Err(reason) => self.dialer.lost(Side::Consume, reason),
+                Err(reason) => self.lost(reason),
             }
             started = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
                 started = self.restart(&mut backoff) => started,
             };
+        }
+    }
+
+    fn lost(&self, reason: String) {
+        self.dialer.lost(Side::Consume, reason);
+        let in_flight: usize = self.consumers.iter().map(|consumer| consumer.in_flight()).sum();
+        if in_flight > 0 {
+            tracing::warn!(in_flight, "what was in flight then is delivered again");
         }
     }
 
@@ -137,8 +145,13 @@ async fn live(
                 tracing::warn!(queue, "messages waited too long for their turn; they go back");
             }
             FlowEnd::Failed(reason) if link.is_up() => {
-                let queue = &*consumer.queue;
-                tracing::warn!(queue, reason, "a consumer ended; starting it again");
+                let (queue, in_flight) = (&*consumer.queue, consumer.in_flight());
+                tracing::warn!(
+                    queue,
+                    reason,
+                    in_flight,
+                    "a consumer ended; starting it again, and what is in flight may come again"
+                );
             }
             FlowEnd::Failed(reason) => return LifeEnd::Lost(reason),
         }

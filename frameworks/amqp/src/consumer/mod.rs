@@ -26,11 +26,11 @@ pub(crate) use self::{
     intake::{CUT, Intake, Remains},
     terms::{Terms, configure},
 };
+use self::{lanes::Lanes, order::Keys};
 pub use self::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
 };
-use self::{lanes::Lanes, order::Keys};
 use crate::{
     adapter::Adapter, attempts::Place, cloud_events, delivery::Delivery, dispatch::Dispatch,
     headers, monitor::Monitor, publisher::Publisher, routes::Consumed, topology::Steps,
@@ -125,6 +125,11 @@ impl Worker {
             finished,
             terms,
         }
+    }
+
+    /// How many messages are being handled.
+    fn in_flight(&self) -> usize {
+        usize::from(self.terms.concurrency).saturating_sub(self.slots.available_permits())
     }
 
     fn taken(&self, message: lapin::message::Delivery) -> Incoming {

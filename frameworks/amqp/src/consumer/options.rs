@@ -12,7 +12,8 @@ pub enum AckPolicy {
     /// When the operation has ended: handled at least once. The default.
     #[default]
     AfterSuccess,
-    /// Before the operation begins: handled at most once. A message whose operation fails, or that
+    /// Before the operation begins, which waits until the broker has read that (a round trip for each
+    /// message): handled at most once. A message whose operation fails, or that
     /// is cut off by the end of the process, is lost; that is logged and counted
     /// ([`AmqpApp::dropped_messages`](crate::AmqpApp::dropped_messages)).
     Before,

@@ -127,7 +127,8 @@ impl Worker {
             Ok(Some(Decision::Ack)) => Settle::Ack,
             Ok(Some(Decision::Requeue)) => Settle::Requeue,
             Ok(Some(Decision::Retry)) => {
-                let fault = Fault::unavailable("RETRY", "the operation has asked for another attempt");
+                let fault =
+                    Fault::unavailable("RETRY", "the operation has asked for another attempt");
                 self.retry(incoming, &fault).await
             }
             Ok(Some(Decision::Park(reason))) => {

@@ -69,17 +69,18 @@ pub(crate) fn configure(
     let mut errors = unknown(registered, settings, section);
     let mut seen = BTreeMap::new();
     for Registered { module, routes } in registered {
-        for consumed in &mut routes.consumers {
+        routes.consumers.retain_mut(|consumed| {
             if let Some(own) = settings.consumers.get(consumed.consumer.name()) {
                 consumed.consumer.configure(own);
             }
-            let name = consumed.consumer.name();
-            if let Some(other) = seen.insert(name.to_owned(), module.to_string()) {
-                errors.push(twice(name, &other, module));
-            }
             let found = faults(consumed, settings, section).into_iter();
             errors.extend(found.map(|error| error.context(format!("module {module}"))));
-        }
+            // Told once, it is not to be told again by whoever looks at routes.
+            let name = consumed.consumer.name();
+            let other = seen.insert(name.to_owned(), module.to_string());
+            errors.extend(other.iter().map(|other| twice(name, other, module)));
+            other.is_none()
+        });
     }
     errors
 }
@@ -146,7 +147,8 @@ fn faults(consumed: &Consumed, settings: &AmqpSettings, section: &str) -> Vec<Er
             )),
             (false, AckPolicy::Manual) => errors.push(wrong(
                 &format!("its messages are settled by hand, and operation {operation} cannot"),
-                "take a Settlement as an argument, or leave `.ack(AckPolicy::Manual)` out".to_owned(),
+                "take a Settlement as an argument, or leave `.ack(AckPolicy::Manual)` out"
+                    .to_owned(),
             )),
         }
     }
@@ -162,7 +164,10 @@ fn untimely(consumer: &Consumer, settings: &AmqpSettings, section: &str) -> Opti
     } else if !terms.begin_within.is_zero() {
         return None;
     } else if consumer.queue().is_none() {
-        format!("all attempts of {:?} each, and the delays between them, last too long", terms.timeout)
+        format!(
+            "all attempts of {:?} each, and the delays between them, last too long",
+            terms.timeout
+        )
     } else {
         format!("its operation may take {:?}", terms.timeout)
     };

@@ -105,7 +105,8 @@ impl Message {
     ) -> Result<Self, PublishError> {
         let message = Self::json(exchange, routing_key, value)?.message_id(&event.id);
         let attributes = event.into_attributes();
-        Ok(attributes.fold(message, |message, (name, value)| message.header(header_name(&name), value)))
+        Ok(attributes
+            .fold(message, |message, (name, value)| message.header(header_name(&name), value)))
     }
 
     /// Says what the body is: a media type.

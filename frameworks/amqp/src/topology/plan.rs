@@ -111,7 +111,8 @@ impl Plan {
         let mut own = Queue::new(queue);
         if consumer.is_for_one_instance() {
             own = single_active(own);
-            if let Some(fault) = self.queues.get(queue).and_then(|known| shared_fault(known, &own)) {
+            if let Some(fault) = self.queues.get(queue).and_then(|known| shared_fault(known, &own))
+            {
                 return vec![fault.context(format!("consumer of module {module}"))];
             }
         }
@@ -255,7 +256,7 @@ mod tests {
             .queue(Queue::new(""))
             .queue(Queue::new("q").bind("", "q"))
             .queue(Queue::new("q").bind("im", &long))
-            .consume(&"y".repeat(253), operation);
+            .consume("y".repeat(253), operation);
         let (_, errors) = Plan::of(&[registered("m", routes)], &[Duration::from_secs(1)]);
         assert_eq!(errors.len(), 6, "{errors:?}");
     }

@@ -22,14 +22,25 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod attempts;
+mod cloud_events;
 mod consuming;
 mod guards;
+mod instances;
 mod items;
+mod logs;
+mod options;
+mod ordering;
 mod passing_on;
+mod protobuf;
 mod proxy;
 mod publishing;
 mod recovery;
+mod redrive;
 mod replies;
+mod returning;
+mod settling;
 mod start;
 mod stop;
 mod support;
+mod types;
