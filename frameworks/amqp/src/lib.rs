@@ -2,17 +2,20 @@
 //! a broker that may come and go (RabbitMQ; lapin is the codec).
 //!
 //! A module declares exchanges and queues and consumes from them
-//! ([`AmqpModule`], [`AmqpRoutes`]); operations take their input from the message's JSON, and
-//! [`Delivery`] for what else it carries; [`AmqpApp`] publishes with confirmation.
+//! ([`AmqpModule`], [`AmqpRoutes`], [`Consumer`]); operations take their input from the message's
+//! body (JSON, protobuf, the data of a [`CloudEvent`], or as it is), and [`Delivery`] for what else
+//! it carries; [`AmqpApp`] publishes with confirmation.
 //!
-//! What becomes of a message depends on how its operation ends:
+//! What becomes of a message depends on how its operation ends, unless its consumer has another
+//! [`AckPolicy`] or is [for each instance](Consumer::each_instance):
 //!
 //! | outcome | the message |
 //! |---|---|
 //! | a value | acknowledged; items and bytes that would come bit by bit are not made |
 //! | a value or a fault, and the message has `reply_to` | answered there, and acknowledged |
-//! | a fault that another attempt cannot mend (a body that does not bind, too) | parked in `<queue>.dead`, with the reason in its headers |
-//! | a fault that may pass by itself (`INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`) | comes again after each delay of `amqp.retry.delays`, then parked |
+//! | a fault that another attempt cannot mend (a body that does not bind, an unknown type, too) | parked in `<queue>.dead`, with the reason in its headers |
+//! | a fault that may pass by itself (`INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`) | comes again after each delay of `amqp.retry.delays` ([`Consumer::retry`]), then parked |
+//! | waits too long for its turn (`amqp.ack_timeout`) | goes back to its queue |
 //! | cancelled, or cut at the end of a stop | goes back to its queue; after a second, unless the process stops |
 //!
 //! A message is acknowledged only when that is done: it is handled at least once, and twice where
