@@ -67,7 +67,8 @@ impl Settlement {
     }
 
     /// The message comes again after the next delay, as if its operation had ended in a fault that
-    /// may pass; it is parked after the last.
+    /// may pass; it is parked after the last. From the own queue of an instance it comes again after a
+    /// second.
     pub fn retry(self) {
         self.decide(Decision::Retry);
     }

@@ -159,7 +159,10 @@ impl Transport for AmqpTransport {
         let started = intake.start(*link).await.map_err(|(queue, error)| {
             Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
                 .caused_by(error)
-                .advise("look into the broker's log; an exclusive consumer may hold the queue")
+                .advise(
+                    "look into the broker's log; an exclusive consumer may hold the queue, and the \
+                     exchange of a consumer for each instance has to be declared",
+                )
         })?;
         let running = tokio::spawn(intake.run(started));
         self.stage = Stage::Serving(AbortOnDropHandle::new(running));

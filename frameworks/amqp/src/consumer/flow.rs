@@ -37,15 +37,15 @@ pub(crate) enum FlowEnd {
     Failed(String),
 }
 
-/// The place of a call among those that go on at once. Dropped, it makes room for the next.
+/// A call's turn among those that go on at once. Dropped, it is that of the next.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Turn {
     /// The key that the message holds, and whom to tell when it does no more.
     key: Option<(u64, mpsc::UnboundedSender<u64>)>,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for Turn {
     fn drop(&mut self) {
         if let Some((key, finished)) = &self.key {
             // Nobody is left to be told where the process ends.
@@ -155,11 +155,8 @@ impl Worker {
     ) {
         let Some((key, incoming)) = lanes.begin() else { return };
         let key = key.map(|key| (key, self.finished.clone()));
-        let call = Arc::clone(self).handle(
-            incoming,
-            Arc::clone(&flow.channel),
-            Place { key, _slot: slot },
-        );
+        let call =
+            Arc::clone(self).handle(incoming, Arc::clone(&flow.channel), Turn { key, _slot: slot });
         self.shared.calls.spawn(call);
     }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout_at;
 
 use super::{
     AckPolicy, Incoming, Worker,
-    flow::Place,
+    flow::Turn,
     settle::{Settle, ack, ack_for_certain, requeue},
 };
 use crate::{
@@ -24,7 +24,7 @@ impl Worker {
         self: Arc<Self>,
         incoming: Incoming,
         channel: Arc<Channel>,
-        place: Place,
+        turn: Turn,
     ) {
         match self.terms.ack {
             AckPolicy::AfterSuccess => {
@@ -39,7 +39,7 @@ impl Worker {
             }
             AckPolicy::Manual => {
                 let (settle, decided) = self.call_with_settlement(&incoming).await;
-                drop(place);
+                drop(turn);
                 let settle = match settle {
                     Settle::Open => self.settle_as_decided(&incoming, decided).await,
                     settle => settle,

@@ -61,12 +61,23 @@ pub(crate) fn marks_of(fault: &Fault) -> [(&'static str, AMQPValue); 2] {
 /// The way by which it came first, and its attempts.
 fn marks(incoming: &Incoming, failure: Failure<'_>) -> Vec<(&'static str, AMQPValue)> {
     let (delivery, operation) = (&incoming.delivery, incoming.endpoint.info().name());
-    // The other half is for the message's own headers.
-    let room = max_headers(failure.frame_max) / 2;
+    let room = history_room(delivery, failure.frame_max);
     let history = attempts::history(delivery, operation, failure.fault, failure.place, room);
     let mut marks = origin(delivery);
     marks.push((headers::ATTEMPTS, history));
     marks
+}
+
+/// How many bytes the history may take: at most half of what fits, and what the message's own headers
+/// leave, since those count more.
+fn history_room(delivery: &Delivery, frame_max: usize) -> usize {
+    /// What the other marks may take.
+    const OTHERS: usize = 3 * MAX_MESSAGE;
+    let max = max_headers(frame_max);
+    let table = delivery.properties().headers().as_ref();
+    let before = headers::get(table, headers::ATTEMPTS).map_or(0, headers::sized);
+    let own = table.map_or(0, headers::size).saturating_sub(before);
+    max.saturating_sub(own + OTHERS).min(max / 2)
 }
 
 fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {
@@ -244,6 +255,21 @@ mod tests {
         let message = header(&parked, "x-exception-message").and_then(headers::text);
         assert_eq!(message.map(str::len), Some(MAX_MESSAGE));
         assert!(matches!(header(&parked, "x-exception-time"), Some(AMQPValue::Timestamp(_))));
+    }
+
+    #[test]
+    fn the_history_makes_room_for_the_messages_own_headers() {
+        let mut table = FieldTable::default();
+        table.insert("big".into(), headers::string(&"x".repeat(125_000)));
+        let properties = BasicProperties::default().with_headers(table);
+        let mut current = incoming(properties);
+        for _ in 0..5 {
+            let moved = retried(&current, "q.retry.1s");
+            moved.check(0, FRAME).expect("fits");
+            assert!(header(&moved, "big").is_some());
+            current = again(moved);
+        }
+        assert_eq!((current.delivery.attempt(), current.delivery.attempts().len()), (6, 0));
     }
 
     #[test]

@@ -126,6 +126,10 @@ impl Worker {
         match decision {
             Ok(Some(Decision::Ack)) => Settle::Ack,
             Ok(Some(Decision::Requeue)) => Settle::Requeue,
+            Ok(Some(Decision::Retry)) if matches!(self.source, Source::Own(_)) => {
+                self.pause().await;
+                Settle::Requeue
+            }
             Ok(Some(Decision::Retry)) => {
                 let fault =
                     Fault::unavailable("RETRY", "the operation has asked for another attempt");

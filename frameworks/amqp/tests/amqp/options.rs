@@ -101,6 +101,14 @@ async fn a_name_that_no_consumer_has_is_an_error_that_lists_them() {
 }
 
 #[tokio::test]
+async fn a_misspelt_setting_of_a_consumer_is_an_error() {
+    let routes = with(|routes| routes.consume("users.get", hang));
+    let of = json!({ "users.get": { "concurency": 1 } });
+    let report = start_error(routes.config("amqp.consumers", of)).await;
+    assert!(report.contains("concurency"), "{report}");
+}
+
+#[tokio::test]
 async fn an_operation_that_may_take_longer_than_the_broker_waits_is_refused() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let of = |consumer: Consumer| start_error(with(move |r| r.consume(consumer.clone(), hang)));
