@@ -1,12 +1,6 @@
 //! Messages of one key, one after the other.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use polyport_amqp::{Consumer, Delivery, Exchange, Message, OrderKey, Queue};
 use polyport_bootstrap::{
@@ -33,44 +27,41 @@ async fn wait(
     Ok(())
 }
 
-/// Gives way to others now and then, so that an order that nobody keeps is none.
-async fn stagger(
-    Inject(probe): Inject<Probe>,
-    delivery: Delivery,
-    Input(input): Input<Text>,
-) -> Result<(), Fault> {
-    static CALLS: AtomicUsize = AtomicUsize::new(0);
-    for _ in 0..CALLS.fetch_add(7, Ordering::Relaxed) % 5 {
-        tokio::task::yield_now().await;
-    }
-    probe.report(input, delivery);
-    Ok(())
-}
-
 async fn one_key_is_handled_in_order_while_others_go_on(broker: Arc<TestBroker>) {
+    const KEYS: usize = 5;
+    const EACH: usize = 4;
     let (probe, queue, exchange) = (Probe::new(), broker.name("q"), broker.name("x"));
     let (consumed, bound) = (queue.clone(), exchange.clone());
     let app = broker.app(&probe, move |routes| {
-        let consumer = Consumer::new(&consumed).concurrency(8).in_order_of(OrderKey::RoutingKey);
+        let consumer = Consumer::new(&consumed).concurrency(16).prefetch(100);
         routes
             .exchange(Exchange::topic(&bound).durable(false).auto_delete())
             .queue(Queue::new(&consumed).bind(&bound, "#"))
-            .consume(consumer, stagger)
+            .consume(consumer.in_order_of(OrderKey::RoutingKey), wait)
     });
     let app = app.await.expect("starts");
-    let (keys, each) = (5, 40);
-    for number in 0..keys * each {
-        let key = format!("key.{}", number % keys);
+    for number in 0..KEYS * EACH {
+        let key = format!("key.{}", number % KEYS);
         broker.client.publish(&exchange, &key, &text(&number.to_string())).await;
     }
-    let mut last = BTreeMap::new();
-    for _ in 0..keys * each {
+    broker.client.publish(&exchange, "last", &text("last")).await;
+    let mut first = Vec::new();
+    for _ in 0..=KEYS {
+        first.push(probe.next().await.text);
+    }
+    first.sort_unstable();
+    // The last one shows that all have come.
+    assert_eq!(first, ["0", "1", "2", "3", "4", "last"], "one of each key, though there are slots");
+    assert!(probe.rest().await.is_empty());
+    let mut last: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in KEYS..KEYS * EACH {
+        probe.open(2);
         let seen = probe.next().await;
         let number: usize = seen.text.parse().expect("a number");
         let before = last.insert(seen.delivery.routing_key().to_owned(), number);
-        assert!(before.is_none_or(|before| before < number), "{before:?} before {number}");
+        assert_eq!(before.unwrap_or(number % KEYS) + KEYS, number, "in the order of the queue");
     }
-    assert_eq!(last.len(), keys);
+    probe.open(KEYS);
     app.close().await.expect("a clean stop");
     broker.delete(&queue).await;
 }
