@@ -51,7 +51,10 @@ pub mod prelude {
     #[cfg(feature = "admin")]
     pub use polyport_admin::{AdminApp, AdminFramework};
     #[cfg(feature = "amqp")]
-    pub use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, Queue};
+    pub use polyport_amqp::{
+        AmqpApp, AmqpFramework, AmqpModule as _, Delivery, Exchange, ProtobufConsumers as _,
+        ProtobufTypes as _, Queue,
+    };
     pub use polyport_bootstrap::{
         Application, Bootstrap, Config, Container, Environment, Error, Health, HealthCheck,
         Lifecycle, Module, ModuleBuilder, Preset, Provide, Result, Settings, Tasks, controller,

@@ -65,9 +65,18 @@ impl Endpoint {
         Op::Input: Bind,
         Op::Output: IntoReply,
     {
+        Self::decoding(operation, |context| Op::Input::bind(&Unbound::of(context)))
+    }
+
+    /// As [`json`](Self::json), where `decode` makes the input of the call.
+    pub fn decoding<M, Op>(operation: Op, decode: fn(&Context) -> Result<Op::Input, Fault>) -> Self
+    where
+        M: 'static,
+        Op: Operation<M>,
+        Op::Output: IntoReply,
+    {
         let mut info = operation.info();
         Op::Output::describe(&mut info);
-        let decode = |context: &Context| Op::Input::bind(&Unbound::of(context));
         let encode = |context: &Context, value: Op::Output| value.into_reply(context);
         Self::described(info, operation, decode, encode)
     }

@@ -212,6 +212,12 @@ impl OperationInfo {
         let _ = self.tracked.set(tracked);
     }
 
+    /// Whether it takes this extractor, of those that exist on one protocol only.
+    #[must_use]
+    pub fn takes(&self, extractor: &str) -> bool {
+        self.only_on.iter().any(|(_, own)| *own == extractor)
+    }
+
     /// Why this operation cannot be served on `protocol`, if it cannot.
     #[must_use]
     pub fn refusal_on(&self, protocol: Protocol) -> Option<String> {

@@ -11,7 +11,7 @@ use lapin::{
 use polyport_bootstrap::{
     Container, Fault, FaultKind,
     operation::{
-        BodyFormat, Call, Codecs, Context, Endpoint, Raw, RawInput, ReplyBody, RequestId,
+        BodyFormat, Call, Codecs, Context, Raw, RawInput, ReplyBody, RequestId, UnknownFormat,
         peer_timeout,
     },
     wire::Envelope,
@@ -19,11 +19,13 @@ use polyport_bootstrap::{
 use tokio::time::Instant;
 
 use crate::{
-    consumer::moves,
+    cloud_events::{self, Opened},
+    consumer::{Incoming, moves},
     delivery::Delivery,
     headers,
     publisher::{Outgoing, new_message_id, now},
     routes::PROTOCOL,
+    settlement::Settlement,
 };
 
 const JSON: &str = "application/json";
@@ -35,8 +37,6 @@ pub(crate) struct Adapter {
     pub(crate) envelope: Arc<dyn Envelope>,
     /// The formats in which bodies are understood.
     pub(crate) codecs: Arc<Codecs>,
-    /// How long an operation may take; zero is no limit.
-    pub(crate) timeout: Duration,
     /// The longest body of a reply.
     pub(crate) max_body: usize,
 }
@@ -44,23 +44,35 @@ pub(crate) struct Adapter {
 impl Adapter {
     /// How the body of a message is written; JSON where it does not say.
     fn format(&self, delivery: &Delivery) -> BodyFormat {
-        match delivery.properties().content_type() {
+        if let Some(what) = delivery.opened().and_then(Opened::fault) {
+            let text = format!("the message is no CloudEvent: {what}");
+            return BodyFormat::Unknown(UnknownFormat::malformed(cloud_events::MALFORMED, text));
+        }
+        match delivery.data_content_type() {
             None => BodyFormat::Json,
-            Some(content_type) => self.codecs.format_or_unknown(content_type.as_str().as_bytes()),
+            Some(content_type) => self.codecs.format_or_unknown(content_type.as_bytes()),
         }
     }
 
-    /// The call that a message is.
-    pub(crate) fn context(&self, endpoint: &Endpoint, delivery: &Delivery, body: Bytes) -> Context {
+    /// The call that a message is, which may take as long as `timeout`.
+    pub(crate) fn context(
+        &self,
+        incoming: &Incoming,
+        timeout: Duration,
+        settlement: Option<&Settlement>,
+    ) -> Context {
+        let (delivery, endpoint) = (&incoming.delivery, &incoming.endpoint);
         let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
-        let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
-        call.request_id = RequestId::from_peer(id);
+        call.request_id = incoming.id.clone();
         call.metadata = headers::metadata(delivery.properties().headers().as_ref());
-        let limit = patience(self.timeout, delivery, &call.metadata);
+        let limit = patience(timeout, delivery, &call.metadata);
         call.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let format = self.format(delivery);
-        call.input = RawInput { body, format, ..RawInput::default() };
+        call.input = RawInput { body: incoming.data().clone(), format, ..RawInput::default() };
         call.extensions.insert(delivery.clone());
+        if let Some(settlement) = settlement {
+            call.extensions.insert(settlement.weak());
+        }
         Context::new(call)
     }
 }

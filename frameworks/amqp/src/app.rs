@@ -3,10 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application, Fault};
+use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Fault, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -14,7 +14,9 @@ use crate::{
     broker::Broker,
     monitor::Monitor,
     publisher::{Message, OutboxState, PublishError, Publisher},
+    redrive::redrive,
     request::{Reply, ReplyItems, Requester},
+    settings::AmqpSettings,
     state::AmqpState,
 };
 
@@ -41,6 +43,7 @@ struct Inner {
     monitor: Arc<Monitor>,
     broker: OnceLock<Broker>,
     embedded: bool,
+    settings: AmqpSettings,
 }
 
 impl AmqpApp {
@@ -50,6 +53,7 @@ impl AmqpApp {
         requester: Requester,
         monitor: Arc<Monitor>,
         embedded: bool,
+        settings: AmqpSettings,
     ) -> Self {
         Self(Arc::new(Inner {
             core,
@@ -58,6 +62,7 @@ impl AmqpApp {
             monitor,
             broker: OnceLock::new(),
             embedded,
+            settings,
         }))
     }
 
@@ -205,6 +210,36 @@ impl AmqpApp {
     #[must_use]
     pub fn state_changes(&self) -> watch::Receiver<AmqpState> {
         self.0.monitor.state()
+    }
+
+    /// How many messages were dropped since the start because their operation failed and nobody keeps
+    /// them: of consumers that acknowledge before ([`AckPolicy::Before`](crate::AckPolicy::Before)),
+    /// and of those that are [for each instance](crate::Consumer::each_instance).
+    #[must_use]
+    pub fn dropped_messages(&self) -> u64 {
+        self.0.monitor.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Brings parked messages back: moves what is in `<queue>.dead` now into `queue`, over a
+    /// connection of its own, and says how many these were. Attempts are counted anew; their history
+    /// ([`Delivery::attempts`](crate::Delivery::attempts)) and the exchange and routing key by which
+    /// a message came first are kept.
+    ///
+    /// Each message is published, confirmed and only then taken out of `<queue>.dead`: where that is
+    /// interrupted, one may be in both.
+    ///
+    /// # Cancel safety
+    /// Where the future is dropped, some messages are moved, and none is lost.
+    ///
+    /// # Errors
+    /// Returns why not all were moved, and how many were: the broker cannot be reached, or one of the
+    /// two queues is missing.
+    pub async fn redrive(&self, queue: &str) -> Result<u64> {
+        let broker = self.0.broker.get().ok_or_else(|| {
+            Error::connection("the AMQP framework has not connected yet")
+                .advise("redrive when the process serves: in an operation, say")
+        })?;
+        redrive(broker, &self.0.settings, queue).await
     }
 
     /// Whether the broker is the in-memory one inside this process.

@@ -1,14 +1,28 @@
 //! A message as an operation sees it, beyond its input.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use lapin::{BasicProperties, types::ShortString};
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, ShortString},
+};
 use polyport_bootstrap::{
     Error,
     operation::{Context, Fault, FromContext, InputSlot, NoPayload, OperationInfo},
 };
 
-use crate::{headers, routes::PROTOCOL};
+use crate::{
+    attempts::{self, Attempt},
+    cloud_events::Opened,
+    headers,
+    routes::PROTOCOL,
+};
 
 /// How the message of this call came: an extractor for operations that are served on AMQP only.
 /// A cheap handle.
@@ -38,6 +52,10 @@ struct Inner {
     routing_key: ShortString,
     redelivered: bool,
     properties: BasicProperties,
+    /// The event that the body is as a whole.
+    opened: Option<Box<Opened>>,
+    /// How often it was handled again in place, without a way through the broker.
+    repeated: AtomicU32,
 }
 
 impl Delivery {
@@ -48,10 +66,27 @@ impl Delivery {
         redelivered: bool,
         properties: BasicProperties,
     ) -> Self {
-        Self(Arc::new(Inner { queue, exchange, routing_key, redelivered, properties }))
+        Self(Arc::new(Inner {
+            queue,
+            exchange,
+            routing_key,
+            redelivered,
+            properties,
+            opened: None,
+            repeated: AtomicU32::new(0),
+        }))
     }
 
-    /// The queue that it was taken from.
+    /// The same with the event that its body is, before anybody else has it.
+    pub(crate) fn opened_as(mut self, opened: Opened) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.opened = Some(Box::new(opened));
+        }
+        self
+    }
+
+    /// The queue that it was taken from; of a consumer for each instance the exchange that it was
+    /// registered with.
     #[must_use]
     pub fn queue(&self) -> &str {
         &self.0.queue
@@ -78,10 +113,21 @@ impl Delivery {
     /// Which attempt at handling it this is, from 1; more than 1 after a fault that is retried.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        let counted =
-            if self.may_be_put_aside() { self.header_value(headers::ATTEMPT) } else { None };
-        let attempt = counted.and_then(headers::integer);
-        attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(1).max(1)
+        let attempt = self.count(headers::ATTEMPT).unwrap_or(1).max(1);
+        attempt.saturating_add(self.0.repeated.load(Ordering::Relaxed))
+    }
+
+    /// The attempts before this one that ended in a fault, the oldest first; of very many the last
+    /// ones. A parked message that was redriven still has them.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.history().filter_map(attempts::read).collect()
+    }
+
+    /// How often it was brought back from where it was parked.
+    #[must_use]
+    pub fn redriven(&self) -> u32 {
+        self.count(headers::REDRIVEN).unwrap_or(0)
     }
 
     /// What recognises a duplicate.
@@ -115,11 +161,50 @@ impl Delivery {
         self.header_value(name).and_then(headers::text)
     }
 
+    /// What the message is, as its publisher says: AMQP's property `type`.
+    #[must_use]
+    pub fn message_type(&self) -> Option<&str> {
+        self.0.properties.kind().as_ref().map(ShortString::as_str)
+    }
+
+    /// What the operation's input is said to be: the content type, or that of the data in an event.
+    pub(crate) fn data_content_type(&self) -> Option<&str> {
+        match self.opened() {
+            Some(opened) => opened.content_type(),
+            None => self.content_type(),
+        }
+    }
+
+    pub(crate) fn opened(&self) -> Option<&Opened> {
+        self.0.opened.as_deref()
+    }
+
+    /// Says that it is handled once more, as it is.
+    pub(crate) fn repeat(&self) {
+        self.0.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The attempts before this one, as the header has them.
+    pub(crate) fn history(&self) -> impl Iterator<Item = &AMQPValue> {
+        let known = self.may_be_put_aside().then(|| self.header_value(headers::ATTEMPTS)).flatten();
+        let entries = match known {
+            Some(AMQPValue::FieldArray(entries)) => Some(entries.as_slice()),
+            _ => None,
+        };
+        entries.into_iter().flatten()
+    }
+
     pub(crate) fn properties(&self) -> &BasicProperties {
         &self.0.properties
     }
 
-    fn header_value(&self, name: &str) -> Option<&lapin::types::AMQPValue> {
+    /// A number that we have written ourselves.
+    fn count(&self, name: &str) -> Option<u32> {
+        let counted = self.may_be_put_aside().then(|| self.header_value(name)).flatten();
+        u32::try_from(counted.and_then(headers::integer)?).ok()
+    }
+
+    pub(crate) fn header_value(&self, name: &str) -> Option<&AMQPValue> {
         headers::get(self.0.properties.headers().as_ref(), name)
     }
 
@@ -131,7 +216,8 @@ impl Delivery {
 
     /// Only a message that we put aside ourselves has come another way before.
     fn original(&self, name: &str) -> Option<&str> {
-        if self.attempt() > 1 { self.header(name) } else { None }
+        let is_ours = self.count(headers::ATTEMPT).is_some_and(|attempt| attempt > 1);
+        if is_ours || self.redriven() > 0 { self.header(name) } else { None }
     }
 }
 

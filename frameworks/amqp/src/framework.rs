@@ -12,15 +12,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     adapter::Adapter,
     app::AmqpApp,
+    attempts::Place,
     commands::COMMANDS,
-    consumer::{Consumer, Shared},
+    consumer::{self, Shared, Worker},
     fan_out::Channels,
     metrics::{ConnectionMetrics, PublishMetrics},
     monitor::{Monitor, Voices},
     publisher::Publisher,
     pulse::Pulse,
     request::Requester,
-    routes::AmqpRoutes,
+    routes::{AmqpRoutes, Consumed},
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
     start,
@@ -113,8 +114,9 @@ impl Framework for AmqpFramework {
         start::check_wait(&settings, &section, &startup)?;
         settings.tls = settings.tls.within(context.config().root());
         let source = Source::of(&settings, context.config().environment(), &section)?;
-        let registered = context.take::<AmqpRoutes>();
-        let plan = plan(&registered, &settings, &self.name, &context)?;
+        let mut registered = context.take::<AmqpRoutes>();
+        let unfit = consumer::configure(&mut registered, &settings, &section);
+        let plan = plan(&registered, &settings, &self.name, &context, unfit)?;
         for stranger in plan.strangers() {
             tracing::warn!("{stranger}, and nobody declares it: it must be on the broker");
         }
@@ -130,7 +132,8 @@ impl Framework for AmqpFramework {
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings, &self.name);
         let (requester, requests) = Requester::new(&settings, Arc::clone(&monitor));
-        let app = AmqpApp::new(core, publisher, requester, monitor, source.is_embedded());
+        let embedded = source.is_embedded();
+        let app = AmqpApp::new(core, publisher, requester, monitor, embedded, settings.clone());
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }
@@ -156,8 +159,10 @@ fn plan(
     settings: &AmqpSettings,
     name: &str,
     context: &FrameworkContext<'_>,
+    unfit: Vec<Error>,
 ) -> Result<Arc<Plan>> {
     let (plan, mut errors) = Plan::of(registered, settings, context.section_key());
+    errors.extend(unfit);
     for module in registered {
         errors.extend(context.exposures().add(module.exposures(name)).err());
     }
@@ -176,11 +181,11 @@ fn shared(
             container: context.container().clone(),
             envelope: settings.envelope.envelope(),
             codecs: context.codecs(),
-            timeout: settings.timeout,
             max_body: settings.max_message_size,
         },
         publisher: publisher.clone(),
         monitor: Arc::clone(monitor),
+        place: Place::here(),
         calls: TaskTracker::new(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -192,12 +197,11 @@ fn consumers(
     shared: &Arc<Shared>,
     settings: &AmqpSettings,
     framework: &str,
-) -> Vec<Arc<Consumer>> {
+) -> Vec<Arc<Worker>> {
     let consumed = registered.iter().flat_map(|module| &module.routes.consumers);
-    let consumer = |consumed: &crate::routes::Consumed| {
-        let endpoint = consumed.endpoint.clone();
-        let pulse = Pulse::new(framework, &consumed.queue);
-        Arc::new(Consumer::new(&consumed.queue, endpoint, Arc::clone(shared), settings, pulse))
+    let worker = |consumed: &Consumed| {
+        let pulse = Pulse::new(framework, consumed.consumer.name());
+        Arc::new(Worker::new(consumed, Arc::clone(shared), settings, pulse))
     };
-    consumed.map(consumer).collect()
+    consumed.map(worker).collect()
 }

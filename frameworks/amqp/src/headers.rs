@@ -7,6 +7,8 @@ use serde_json::Value;
 /// How often this message was handled before, plus one; ours alone, since RabbitMQ 4 ignores a
 /// client's `x-death`.
 pub(crate) const ATTEMPT: &str = "x-polyport-attempt";
+/// The history of its attempts.
+pub(crate) const ATTEMPTS: &str = "x-polyport-attempts";
 /// How often it was brought back from where it was parked.
 pub(crate) const REDRIVEN: &str = "x-polyport-redriven";
 /// The number by which a returned message is recognised.
@@ -70,7 +72,9 @@ pub(crate) fn get<'a>(table: Option<&'a FieldTable>, name: &str) -> Option<&'a A
 /// HTTP allows too.
 pub(crate) fn metadata(table: Option<&FieldTable>) -> HeaderMap {
     let mut map = HeaderMap::new();
-    for (name, value) in table.into_iter().flatten() {
+    // Our own number, which every message has that polyport publishes, is of no use to anybody.
+    let others = table.into_iter().flatten().filter(|(name, _)| name.as_str() != SEQUENCE);
+    for (name, value) in others {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         let number = || integer(value).map(|number| Ok(HeaderValue::from(number)));
         let value = text(value).map(|text| HeaderValue::from_bytes(text.as_bytes()));
@@ -99,6 +103,11 @@ pub(crate) fn of_reply(headers: Option<&HeaderMap>) -> FieldTable {
 /// A string as AMQP tables hold it.
 pub(crate) fn string(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.as_bytes().into())
+}
+
+/// The beginning of a text, no longer than `bytes`.
+pub(crate) fn shortened(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// What JSON says, as AMQP tables hold it.
@@ -134,7 +143,8 @@ pub(crate) fn size(table: &FieldTable) -> usize {
     4 + table.into_iter().map(|(name, value)| 1 + name.as_str().len() + sized(value)).sum::<usize>()
 }
 
-fn sized(value: &AMQPValue) -> usize {
+/// How many bytes a value takes on the wire.
+pub(crate) fn sized(value: &AMQPValue) -> usize {
     1 + match value {
         AMQPValue::Void => 0,
         AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,

@@ -126,6 +126,7 @@ pub(crate) struct ConsumeMetrics {
     pub(crate) requeued: Counter,
     pub(crate) retried: Counter,
     pub(crate) parked: Counter,
+    pub(crate) dropped: Counter,
     silent: Gauge,
 }
 
@@ -143,6 +144,7 @@ impl ConsumeMetrics {
             requeued: outcome("requeued"),
             retried: counter!("polyport_amqp_retried_total", &labels()),
             parked: counter!("polyport_amqp_parked_total", &labels()),
+            dropped: counter!("polyport_amqp_dropped_total", &labels()),
             silent: gauge!("polyport_amqp_silent", &labels()),
         }
     }

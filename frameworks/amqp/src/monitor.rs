@@ -1,6 +1,6 @@
 //! What is known of the connections, for health, logs and application code.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use polyport_bootstrap::{Health, Indicator};
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub(crate) struct Monitor {
     frame_max: AtomicU32,
     /// Whether each side was connected once.
     was_up: [AtomicBool; 2],
+    /// How many messages were dropped whose handling failed, and that nobody keeps.
+    pub(crate) dropped: AtomicU64,
 }
 
 /// What health is told by.
@@ -78,6 +80,7 @@ impl Monitor {
             // AMQP 0-9-1 lets a broker ask for less; RabbitMQ's default until it has spoken.
             frame_max: AtomicU32::new(128 * 1024),
             was_up: Default::default(),
+            dropped: AtomicU64::new(0),
         }
     }
 

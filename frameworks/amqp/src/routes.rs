@@ -5,7 +5,11 @@ use polyport_bootstrap::{
     operation::{Bind, Endpoint, IntoReply, Operation, Protocol},
 };
 
-use crate::topology::{Exchange, Queue};
+use crate::{
+    consumer::Consumer,
+    dispatch::{Dispatch, Types},
+    topology::{Exchange, Queue},
+};
 
 /// The protocol of operations that consume from queues: AMQP 0-9-1.
 pub const PROTOCOL: Protocol = Protocol::new("amqp");
@@ -36,11 +40,13 @@ pub struct AmqpRoutes {
     pub(crate) consumers: Vec<Consumed>,
 }
 
-/// An operation and the queue that it consumes from.
+/// A consumer, and what handles its messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Consumed {
-    pub(crate) queue: String,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) consumer: Consumer,
+    pub(crate) dispatch: Dispatch,
+    /// Types that two operations are registered for.
+    pub(crate) twice: Vec<String>,
 }
 
 impl AmqpRoutes {
@@ -58,11 +64,15 @@ impl AmqpRoutes {
         self
     }
 
-    /// Has `operation` handle the messages of a queue. A queue that nobody declares is declared
-    /// durable; beside it stand `<queue>.dead`, where messages end that cannot be handled, and
-    /// one `<queue>.retry.<delay>` for each delay of the settings.
+    /// Has `operation` handle the messages of a queue: of one by its name, or as a [`Consumer`] says.
+    /// A queue that nobody declares is declared durable; beside it stand `<queue>.dead`, where
+    /// messages end that cannot be handled, and one `<queue>.retry.<delay>` for each delay between
+    /// attempts.
     ///
-    /// The message's body is the input, as JSON. One with `reply_to` is answered with the
+    /// The message's body is the input: JSON, where its content type does not say otherwise, or the
+    /// data of a [`CloudEvent`](crate::CloudEvent). An operation that takes
+    /// [`Body`](polyport_bootstrap::operation::Body) gets it as it is, of whatever content type. One
+    /// with `reply_to` is answered with the
     /// operation's value, or its fault, in the configured envelope; the value's headers are headers
     /// of the reply, and bytes are sent as they are, with their content type.
     ///
@@ -72,14 +82,54 @@ impl AmqpRoutes {
     /// them. They have to end within the call's deadline, since the message is held that long.
     /// Without `reply_to` nobody would read them: no item is made then.
     #[must_use]
-    pub fn consume<M: 'static, Op>(mut self, queue: &str, operation: Op) -> Self
+    pub fn consume<M: 'static, Op>(self, consumer: impl Into<Consumer>, operation: Op) -> Self
     where
         Op: Operation<M>,
         Op::Input: Bind,
         Op::Output: IntoReply,
     {
-        let endpoint = Endpoint::json(operation);
-        self.consumers.push(Consumed { queue: queue.to_owned(), endpoint });
+        self.add(consumer.into(), Dispatch::One(Endpoint::json(operation)))
+    }
+
+    /// Has several operations handle the messages of a queue, by their type: AMQP's property `type`,
+    /// or else that of the CloudEvent that a message is. A message of an unknown type, or without
+    /// one, is parked at once, unless there is an operation for all others
+    /// ([`Types::otherwise`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use polyport_amqp::AmqpModule;
+    /// use polyport_bootstrap::{Fault, ModuleBuilder};
+    ///
+    /// async fn created() -> Result<(), Fault> {
+    ///     Ok(())
+    /// }
+    ///
+    /// async fn cancelled() -> Result<(), Fault> {
+    ///     Ok(())
+    /// }
+    ///
+    /// fn configure(m: &mut ModuleBuilder<'_>) {
+    ///     m.amqp(|q| {
+    ///         q.consume_types("orders", |t| {
+    ///             t.on("order.created", created).on("order.cancelled", cancelled)
+    ///         })
+    ///     });
+    /// }
+    /// ```
+    #[must_use]
+    pub fn consume_types(
+        mut self,
+        consumer: impl Into<Consumer>,
+        types: impl FnOnce(Types) -> Types,
+    ) -> Self {
+        let (dispatch, twice) = types(Types::default()).into_dispatch();
+        self.consumers.push(Consumed { consumer: consumer.into(), dispatch, twice });
+        self
+    }
+
+    pub(crate) fn add(mut self, consumer: Consumer, dispatch: Dispatch) -> Self {
+        self.consumers.push(Consumed { consumer, dispatch, twice: Vec::new() });
         self
     }
 }
@@ -89,8 +139,8 @@ impl RouteSet for AmqpRoutes {
     const PROTOCOL: Protocol = PROTOCOL;
 
     fn routes(&self) -> Vec<(String, Endpoint)> {
-        let route = |consumed: &Consumed| (consumed.queue.clone(), consumed.endpoint.clone());
-        self.consumers.iter().map(route).collect()
+        let routes = |consumed: &Consumed| consumed.dispatch.routes(consumed.consumer.name());
+        self.consumers.iter().flat_map(routes).collect()
     }
 }
 

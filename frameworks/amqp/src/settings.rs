@@ -66,15 +66,25 @@ pub struct AmqpSettings {
     /// least 10 and at most 250.
     #[garde(range(min = 1))]
     pub prefetch: Option<u16>,
-    /// How long an operation may take; `0s` is no limit. Default 30 s. A message may ask for less,
-    /// by the header `x-request-timeout-ms`, and with `reply_to` by its expiration.
+    /// How long an operation may take. Default 30 s. A message may ask for less, by the header
+    /// `x-request-timeout-ms`, and with `reply_to` by its expiration.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// How long the broker lets a message be unanswered before it closes the channel: RabbitMQ's
+    /// `consumer_timeout`. Default 30 min, as RabbitMQ has it. Operations have to end well before,
+    /// and a message that waits too long for its turn goes back to its queue.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(leaves_time))]
+    pub ack_timeout: Duration,
     /// What stands around a reply; default `plain`.
     pub envelope: EnvelopeStyle,
     /// What happens to messages whose handling failed and may succeed later.
     #[garde(dive)]
     pub retry: RetrySettings,
+    /// What is otherwise for single consumers, by the queue that they consume from (or the exchange
+    /// of those that are for each instance). It comes before what the code says.
+    #[garde(dive)]
+    pub consumers: BTreeMap<String, ConsumerSettings>,
     /// How messages are published.
     #[garde(dive)]
     pub publish: PublishSettings,
@@ -114,8 +124,10 @@ impl Default for AmqpSettings {
             concurrency: 16,
             prefetch: None,
             timeout: Duration::from_secs(30),
+            ack_timeout: Duration::from_secs(30 * 60),
             envelope: EnvelopeStyle::default(),
             retry: RetrySettings::default(),
+            consumers: BTreeMap::new(),
             publish: PublishSettings::default(),
             request_timeout: Duration::from_secs(10),
             health: BrokerHealth::default(),
@@ -198,6 +210,27 @@ impl Default for RetrySettings {
     fn default() -> Self {
         Self { delays: [1, 5, 30].map(Duration::from_secs).to_vec() }
     }
+}
+
+/// The section `amqp.consumers."<queue>"`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Validate)]
+#[serde(default)]
+#[garde(allow_unvalidated)]
+pub struct ConsumerSettings {
+    /// How many messages are handled at once.
+    #[garde(range(min = 1))]
+    pub concurrency: Option<u16>,
+    /// How many messages the broker sends ahead.
+    #[garde(range(min = 1))]
+    pub prefetch: Option<u16>,
+    /// How long the operation may take.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Option<Duration>,
+    /// What happens to messages whose handling failed and may succeed later.
+    #[garde(dive)]
+    pub retry: Option<RetrySettings>,
+    /// Whether one instance of the application consumes at a time.
+    pub one_instance: Option<bool>,
 }
 
 fn read_delays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {

@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
-    AmqpApp, AmqpSettings, Message,
+    AmqpApp, AmqpSettings, Attempt, Message, attempts,
     broker::Broker,
     connection::Link,
     headers,
@@ -382,6 +382,18 @@ impl TestMessage {
             _ => None,
         };
         headers::text(value).map(str::to_owned).or_else(number).or_else(boolean)
+    }
+
+    /// The attempts at handling it that have failed, as a consumer of its queue sees them.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        let history = headers::get(self.properties.headers().as_ref(), headers::ATTEMPTS);
+        match history {
+            Some(AMQPValue::FieldArray(entries)) => {
+                entries.as_slice().iter().filter_map(attempts::read).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether the broker keeps it over a restart.

@@ -18,7 +18,7 @@ use crate::{
     app::AmqpApp,
     commands::Commanded,
     connection::{CLOSE, Link},
-    consumer::{CUT, Consumer, Intake, Remains, Shared, Started},
+    consumer::{CUT, Intake, Remains, Shared, Started, Worker},
     dialer::{Declarations, Dialer},
     fan_out::{Channels, FanOutTask, Joined},
     monitor::Side,
@@ -53,7 +53,7 @@ pub(crate) struct Parts {
     pub(crate) settings: AmqpSettings,
     pub(crate) plan: Arc<Plan>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) consumers: Vec<Arc<Consumer>>,
+    pub(crate) consumers: Vec<Arc<Worker>>,
     /// What other frameworks send to the other instances of the application.
     pub(crate) channels: Arc<Channels>,
     /// Taken by the tasks that publish and request.
@@ -172,7 +172,10 @@ impl AmqpTransport {
         let address = intake.dialer.broker.address();
         Err(Error::connection(format!("cannot consume from queue \"{queue}\" at {address}"))
             .caused_by(error)
-            .advise("look into the broker's log; an exclusive consumer may hold the queue"))
+            .advise(
+                "look into the broker's log; an exclusive consumer may hold the queue, and the \
+                 exchange of a consumer for each instance has to be declared",
+            ))
     }
 
     /// Sends what waits for the other instances. What is lost was never promised.

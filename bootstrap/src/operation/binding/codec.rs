@@ -75,11 +75,23 @@ pub enum BodyFormat {
 
 /// What is said of a body that nobody reads.
 #[derive(Debug, Clone)]
-pub struct UnknownFormat(Box<str>);
+pub struct UnknownFormat {
+    reason: &'static str,
+    message: Box<str>,
+}
 
 impl UnknownFormat {
+    /// A body that is malformed as a whole: what stands around the input in it, say.
+    #[must_use]
+    pub fn malformed(reason: &'static str, message: impl Into<Box<str>>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
     pub(super) fn fault(&self) -> Fault {
-        unsupported(self.0.clone().into_string())
+        match self.reason {
+            UNSUPPORTED => unsupported(self.message.clone().into_string()),
+            reason => Fault::invalid_argument(reason, self.message.clone().into_string()),
+        }
     }
 }
 
@@ -222,7 +234,10 @@ impl Codecs {
     #[must_use]
     pub fn format_or_unknown(&self, content_type: &[u8]) -> BodyFormat {
         let format = self.format(content_type);
-        format.unwrap_or_else(|fault| BodyFormat::Unknown(UnknownFormat(fault.message().into())))
+        format.unwrap_or_else(|fault| {
+            let message = fault.message().into();
+            BodyFormat::Unknown(UnknownFormat { reason: UNSUPPORTED, message })
+        })
     }
 
     fn unknown(&self) -> Fault {
@@ -252,8 +267,11 @@ fn has_json_suffix(essence: &[u8]) -> bool {
     essence[start..].eq_ignore_ascii_case(b"+json") && essence.contains(&b'/')
 }
 
+/// The reason of a body of a content type that nobody reads.
+const UNSUPPORTED: &str = "UNSUPPORTED_MEDIA_TYPE";
+
 fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
-    Fault::invalid_argument("UNSUPPORTED_MEDIA_TYPE", message).with_status(415)
+    Fault::invalid_argument(UNSUPPORTED, message).with_status(415)
 }
 
 fn taken(what: &str) -> Error {

@@ -3,13 +3,13 @@
 use http::HeaderMap;
 use polyport_bootstrap::{
     Error, Fault,
-    operation::{Context, Items, Reply, ReplyBody, RequestId, Value},
+    operation::{Context, Items, Reply, ReplyBody, Value},
 };
 
-use super::{Consumer, Incoming, handle::Settle};
+use super::{Incoming, Worker, settle::Settle};
 use crate::{adapter::Answer, headers, publisher::PublishError};
 
-impl Consumer {
+impl Worker {
     pub(super) async fn answer_reply(
         &self,
         incoming: &Incoming,
@@ -25,19 +25,14 @@ impl Consumer {
             Err(fault) => Err(fault),
         };
         match answer {
-            Ok(answer) => self.answer(incoming, &context.request_id, answer).await,
-            Err(fault) => self.answer_fault(incoming, &context.request_id, &fault).await,
+            Ok(answer) => self.answer(incoming, answer).await,
+            Err(fault) => self.answer_fault(incoming, &fault).await,
         }
     }
 
-    pub(super) async fn answer_fault(
-        &self,
-        incoming: &Incoming,
-        id: &RequestId,
-        fault: &Fault,
-    ) -> Settle {
-        let answer = Answer::of_fault(&*self.shared.adapter.envelope, id, fault);
-        self.answer(incoming, id, answer).await
+    pub(super) async fn answer_fault(&self, incoming: &Incoming, fault: &Fault) -> Settle {
+        let answer = Answer::of_fault(&*self.shared.adapter.envelope, &incoming.id, fault);
+        self.answer(incoming, answer).await
     }
 
     /// Sends each item as a reply of its own when it is there, and then the end, or the fault that
@@ -49,7 +44,7 @@ impl Consumer {
         headers: Option<&HeaderMap>,
         mut items: Items<Value>,
     ) -> Settle {
-        let id = &context.request_id;
+        let id = &incoming.id;
         for number in 1.. {
             let item = items.next_of(context, context.deadline).await;
             let answer = item.map(|item| {
@@ -63,9 +58,9 @@ impl Consumer {
                 }
                 None => (Answer::end_of_items(), true),
             };
-            let sent = self.send(incoming, id, answer.numbered(number, is_last)).await;
+            let sent = self.send(incoming, answer.numbered(number, is_last)).await;
             if is_last || sent.is_err() {
-                return self.settled(id, sent);
+                return self.settled(incoming, sent);
             }
         }
         Settle::Ack
@@ -82,25 +77,21 @@ impl Consumer {
     }
 
     /// Replies, and acknowledges the request. A reply that is too large becomes a fault.
-    async fn answer(&self, incoming: &Incoming, id: &RequestId, answer: Answer) -> Settle {
-        let mut sent = self.send(incoming, id, answer).await;
+    async fn answer(&self, incoming: &Incoming, answer: Answer) -> Settle {
+        let id = &incoming.id;
+        let mut sent = self.send(incoming, answer).await;
         if let Err(error @ PublishError::TooLarge { .. }) = sent {
             let fault = Fault::internal(Error::other("the reply was not sent").caused_by(error));
             let source = fault.source_text();
             tracing::error!(queue = &*self.queue, request_id = id.as_str(), source, "call failed");
             let answer = Answer::of_fault(&*self.shared.adapter.envelope, id, &fault);
-            sent = self.send(incoming, id, answer).await;
+            sent = self.send(incoming, answer).await;
         }
-        self.settled(id, sent)
+        self.settled(incoming, sent)
     }
 
-    async fn send(
-        &self,
-        incoming: &Incoming,
-        id: &RequestId,
-        answer: Answer,
-    ) -> Result<(), PublishError> {
-        match answer.reply(&incoming.delivery, id) {
+    async fn send(&self, incoming: &Incoming, answer: Answer) -> Result<(), PublishError> {
+        match answer.reply(&incoming.delivery, &incoming.id) {
             Some(reply) => self.shared.publisher.publish(reply).await,
             None => Ok(()),
         }
@@ -108,13 +99,13 @@ impl Consumer {
 
     /// Where the broker is the trouble, the request is handled again when that is over; a reply that
     /// can never be sent is given up.
-    fn settled(&self, id: &RequestId, sent: Result<(), PublishError>) -> Settle {
+    fn settled(&self, incoming: &Incoming, sent: Result<(), PublishError>) -> Settle {
         match sent {
             Ok(()) => Settle::Ack,
             Err(PublishError::NotConnected { .. }) => Settle::Requeue,
             Err(error) => {
-                let queue = &*self.queue;
-                tracing::error!(queue, request_id = id.as_str(), %error, "a reply was not sent");
+                let (queue, request_id) = (&*self.queue, incoming.id.as_str());
+                tracing::error!(queue, request_id, %error, "a reply was not sent");
                 Settle::Ack
             }
         }

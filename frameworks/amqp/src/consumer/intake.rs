@@ -6,7 +6,10 @@ use lapin::Channel;
 use polyport_bootstrap::Backoff;
 use tokio::task::JoinSet;
 
-use super::{Consumer, Flow, FlowEnd, Shared};
+use super::{
+    Shared, Worker,
+    flow::{Flow, FlowEnd},
+};
 use crate::{
     connection::{CLOSE, Link, LinkError, settled},
     dialer::Dialer,
@@ -18,7 +21,7 @@ use crate::{
 pub(crate) struct Intake {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) consumers: Vec<Arc<Consumer>>,
+    pub(crate) consumers: Vec<Arc<Worker>>,
 }
 
 /// All consumers on one connection.
@@ -76,8 +79,16 @@ impl Intake {
             match started.wait().await {
                 Ok(remains) => return Some(remains),
                 Err(_) if stop.is_cancelled() => return None,
-                Err(reason) => self.dialer.lost(Side::Consume, reason),
+                Err(reason) => self.lost(reason),
             }
+        }
+    }
+
+    fn lost(&self, reason: String) {
+        self.dialer.lost(Side::Consume, reason);
+        let in_flight: usize = self.consumers.iter().map(|consumer| consumer.in_flight()).sum();
+        if in_flight > 0 {
+            tracing::warn!(in_flight, "what was in flight then is delivered again");
         }
     }
 
@@ -119,7 +130,7 @@ impl Started {
 /// One consumer on one connection: a queue that was deleted, and a channel that the broker
 /// closed, are replaced.
 async fn live(
-    consumer: Arc<Consumer>,
+    consumer: Arc<Worker>,
     dialer: Arc<Dialer>,
     link: Arc<Link>,
     mut flow: Flow,
@@ -138,9 +149,19 @@ async fn live(
                 flow.cancel().await;
                 return LifeEnd::Stopped(Arc::clone(flow.channel()));
             }
-            FlowEnd::Failed(reason) if link.is_up() => {
+            FlowEnd::Stale => {
+                flow.cancel().await;
                 let queue = &*consumer.queue;
-                tracing::warn!(queue, reason, "a consumer ended; starting it again");
+                tracing::warn!(queue, "messages waited too long for their turn; they go back");
+            }
+            FlowEnd::Failed(reason) if link.is_up() => {
+                let (queue, in_flight) = (&*consumer.queue, consumer.in_flight());
+                tracing::warn!(
+                    queue,
+                    reason,
+                    in_flight,
+                    "a consumer ended; starting it again, and what is in flight may come again"
+                );
             }
             FlowEnd::Failed(reason) => return LifeEnd::Lost(reason),
         }
@@ -153,6 +174,7 @@ async fn live(
             Ok(flow) => flow,
             Err(reason) => return LifeEnd::Lost(reason),
         };
+        tracing::info!(queue = &*consumer.queue, "consuming again");
     }
 }
 
@@ -164,7 +186,7 @@ async fn retire(flow: &Flow) {
     }
 }
 
-async fn reopen(consumer: &Consumer, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
+async fn reopen(consumer: &Worker, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
     dialer.forget_declarations();
     dialer.declare_for(Side::Consume, link).await.map_err(|error| error.to_string())?;
     consumer.open(link).await.map_err(|error| error.to_string())

@@ -1,33 +1,39 @@
-//! Consumers: one operation on one queue, over as many connections as it takes.
+//! Consumers: the messages of one queue, over as many connections as it takes.
 
 mod answers;
+mod flow;
 mod handle;
 mod intake;
+mod lanes;
 pub(crate) mod moves;
+mod options;
+mod order;
+mod outcome;
+mod settle;
+mod terms;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
-use lapin::{
-    Channel,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    },
-    types::FieldTable,
+use polyport_bootstrap::operation::{Endpoint, RequestId};
+use tokio::{
+    sync::{Mutex, Semaphore, mpsc},
+    time::Instant,
 };
-use polyport_bootstrap::operation::Endpoint;
-use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::intake::{CUT, Intake, Remains, Started};
+pub(crate) use self::{
+    intake::{CUT, Intake, Remains, Started},
+    terms::{Terms, configure},
+};
+use self::{lanes::Lanes, order::Keys};
+pub use self::{
+    options::{AckPolicy, Consumer},
+    order::OrderKey,
+};
 use crate::{
-    adapter::Adapter,
-    connection::{CLOSE, Link, LinkError, answered, describe},
-    delivery::Delivery,
-    monitor::Monitor,
-    publisher::Publisher,
-    pulse::Pulse,
+    adapter::Adapter, attempts::Place, cloud_events, delivery::Delivery, dispatch::Dispatch,
+    headers, monitor::Monitor, publisher::Publisher, pulse::Pulse, routes::Consumed,
     topology::Steps,
 };
 
@@ -37,7 +43,8 @@ pub(crate) struct Shared {
     pub(crate) adapter: Adapter,
     pub(crate) publisher: Publisher,
     pub(crate) monitor: Arc<Monitor>,
-    /// The calls in flight.
+    pub(crate) place: Place,
+    /// The calls in flight, and the messages that are to be settled by hand.
     pub(crate) calls: TaskTracker,
     /// Asks for nothing new to be taken.
     pub(crate) stop: CancellationToken,
@@ -45,155 +52,123 @@ pub(crate) struct Shared {
     pub(crate) cut: CancellationToken,
 }
 
-/// One operation on one queue.
+/// What works on the messages of one consumer.
 #[derive(Debug)]
-pub(crate) struct Consumer {
+pub(crate) struct Worker {
+    /// The queue; of a consumer for each instance the exchange.
     pub(crate) queue: Arc<str>,
-    endpoint: Endpoint,
+    source: Source,
+    dispatch: Dispatch,
     steps: Steps,
+    terms: Terms,
+    keys: Option<Keys>,
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
-    prefetch: u16,
+    waiting: Mutex<Waiting>,
+    /// Tells that the message of a key has been handled.
+    finished: mpsc::UnboundedSender<u64>,
     pub(crate) pulse: Pulse,
+}
+
+/// Where the messages come from.
+#[derive(Debug)]
+enum Source {
+    /// The queue of the worker's name.
+    Queue,
+    /// A queue of this connection's own, bound by these routing keys to the exchange of that name.
+    Own(Vec<String>),
+}
+
+/// What was taken and is not begun. Keys stay held over connections: a message that comes again waits
+/// until it is handled no more.
+#[derive(Debug)]
+struct Waiting {
+    lanes: Lanes<Incoming>,
+    finished: mpsc::UnboundedReceiver<u64>,
 }
 
 /// A message that was taken from a queue.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) delivery: Delivery,
+    /// The body as it came.
     pub(crate) body: Bytes,
+    /// What is in it, where it is an event as a whole.
+    data: Option<Bytes>,
     pub(crate) tag: u64,
+    /// What its call is known by.
+    pub(crate) id: RequestId,
+    /// What handles it.
+    pub(crate) endpoint: Endpoint,
+    taken: Instant,
 }
 
-/// A consumer on one channel.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    channel: Arc<Channel>,
-    stream: lapin::Consumer,
-}
-
-/// Why a flow is over.
-pub(crate) enum FlowEnd {
-    Stopped,
-    Failed(String),
-}
-
-impl Consumer {
+impl Worker {
     pub(crate) fn new(
-        queue: &str,
-        endpoint: Endpoint,
+        consumed: &Consumed,
         shared: Arc<Shared>,
         settings: &crate::AmqpSettings,
         pulse: Pulse,
     ) -> Self {
+        let (consumer, dispatch) = (&consumed.consumer, consumed.dispatch.clone());
+        let terms = Terms::of(consumer, settings);
+        let (finished, receiver) = mpsc::unbounded_channel();
         Self {
-            queue: Arc::from(queue),
-            endpoint,
-            steps: Steps::of(queue, &settings.retry.delays),
+            queue: Arc::from(consumer.name()),
+            source: match consumer.queue() {
+                Some(_) => Source::Queue,
+                None => Source::Own(consumer.own_bindings()),
+            },
+            dispatch,
+            steps: Steps::of(consumer.name(), &terms.delays),
+            keys: terms.order.clone().map(Keys::by),
             shared,
-            slots: Arc::new(Semaphore::new(settings.concurrency.into())),
-            prefetch: settings.prefetch(),
+            slots: Arc::new(Semaphore::new(terms.concurrency.into())),
+            waiting: Mutex::new(Waiting { lanes: Lanes::default(), finished: receiver }),
+            finished,
+            terms,
             pulse,
         }
     }
 
-    /// Begins to consume, on a channel of its own: an error there concerns nobody else.
-    pub(crate) async fn open(&self, link: &Link) -> Result<Flow, LinkError> {
-        let channel = link.channel().await?;
-        answered(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
-        let stream = answered(channel.basic_consume(
-            (&*self.queue).into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        ))
-        .await?;
-        Ok(Flow { channel: Arc::new(channel), stream })
+    /// How many messages are being handled.
+    fn in_flight(&self) -> usize {
+        usize::from(self.terms.concurrency).saturating_sub(self.slots.available_permits())
     }
 
-    /// Hands messages to the operation, as many at once as there are slots. Messages for which
-    /// there is none wait with lapin, which holds no more of them than the prefetch.
-    pub(crate) async fn pump(self: &Arc<Self>, flow: &mut Flow) -> FlowEnd {
-        let stop = &self.shared.stop;
-        loop {
-            let slot = tokio::select! {
-                biased;
-                () = stop.cancelled() => return FlowEnd::Stopped,
-                slot = Arc::clone(&self.slots).acquire_owned() => slot,
-            };
-            let next = tokio::select! {
-                biased;
-                () = stop.cancelled() => return FlowEnd::Stopped,
-                next = flow.stream.next() => next,
-            };
-            match (next, slot) {
-                (Some(Ok(message)), Ok(slot)) => {
-                    let incoming = Incoming::new(&self.queue, message);
-                    let call = Arc::clone(self).handle(incoming, Arc::clone(&flow.channel), slot);
-                    self.shared.calls.spawn(call);
-                }
-                (Some(Err(error)), _) => return FlowEnd::Failed(describe(&error)),
-                (None, _) => return FlowEnd::Failed("cancelled by the broker".to_owned()),
-                (_, Err(_)) => return FlowEnd::Stopped,
-            }
-        }
-    }
-}
-
-impl Flow {
-    pub(crate) fn channel(&self) -> &Arc<Channel> {
-        &self.channel
-    }
-
-    /// Closes the channel: what was delivered over it and not acknowledged goes back.
-    pub(crate) async fn close(&self) -> Result<(), LinkError> {
-        answered(self.channel.close(200, "OK".into())).await
-    }
-
-    /// Takes nothing new, and gives back what has come and was not begun.
-    pub(crate) async fn cancel(&mut self) {
-        let cancelling =
-            self.channel.basic_cancel(self.stream.tag(), BasicCancelOptions::default());
-        if timeout(CLOSE, cancelling).await.is_err() {
-            return;
-        }
-        while let Ok(Some(Ok(message))) =
-            timeout(Duration::from_millis(500), self.stream.next()).await
-        {
-            requeue(&self.channel, message.delivery_tag);
-        }
-    }
-}
-
-impl Incoming {
-    fn new(queue: &Arc<str>, message: lapin::message::Delivery) -> Self {
+    fn taken(&self, message: lapin::message::Delivery) -> Incoming {
+        let (queue, body) = (Arc::clone(&self.queue), Bytes::from(message.data));
+        let content_type = message.properties.content_type().as_ref().map(|name| name.as_str());
+        let opened = cloud_events::open(content_type, &body);
         let delivery = Delivery::new(
-            Arc::clone(queue),
+            queue,
             message.exchange,
             message.routing_key,
             message.redelivered,
             message.properties,
         );
-        Self { delivery, body: message.data.into(), tag: message.delivery_tag }
+        let (delivery, data) = match opened {
+            None => (delivery, None),
+            Some((opened, data)) => (delivery.opened_as(opened), Some(data)),
+        };
+        let endpoint = self.dispatch.to(&delivery).clone();
+        Incoming { data, ..Incoming::of(delivery, body, message.delivery_tag, endpoint) }
     }
 }
 
-/// Acknowledges without waiting: the frame is queued at the first poll. Should the channel be
-/// gone, the broker delivers the message again.
-fn ack(channel: &Channel, tag: u64) {
-    let sent = channel.basic_ack(tag, BasicAckOptions::default()).now_or_never();
-    note(sent, "an acknowledgement came too late; the message will come again");
-}
+impl Incoming {
+    pub(crate) fn of(delivery: Delivery, body: Bytes, tag: u64, endpoint: Endpoint) -> Self {
+        let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
+        let id = RequestId::from_peer(id);
+        Self { delivery, body, data: None, tag, id, endpoint, taken: Instant::now() }
+    }
 
-/// Puts a message back, without waiting.
-fn requeue(channel: &Channel, tag: u64) {
-    let options = BasicNackOptions { multiple: false, requeue: true };
-    let sent = channel.basic_nack(tag, options).now_or_never();
-    note(sent, "a message could not be given back; the broker does so by itself");
-}
+    /// What the operation's input is made of.
+    pub(crate) fn data(&self) -> &Bytes {
+        self.data.as_ref().unwrap_or(&self.body)
+    }
 
-fn note(sent: Option<lapin::Result<()>>, what: &'static str) {
-    if let Some(Err(error)) = sent {
-        tracing::debug!(error = describe(&error), "{what}");
+    fn waited(&self) -> Duration {
+        self.taken.elapsed()
     }
 }

@@ -4,11 +4,12 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use polyport_bootstrap::{Fault, operation::RequestId};
+use polyport_bootstrap::Fault;
 
 use super::Incoming;
 use crate::{
     adapter::timestamp,
+    attempts::{self, Place},
     delivery::Delivery,
     headers,
     publisher::{Outgoing, max_headers},
@@ -17,33 +18,36 @@ use crate::{
 /// How much of a fault's message goes along, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
+/// How a message failed, and what it is to remember of that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure<'a> {
+    pub(crate) fault: &'a Fault,
+    pub(crate) place: &'a Place,
+    /// The longest frame that the broker takes.
+    pub(crate) frame_max: usize,
+}
+
 /// The message, on its way to the queue where it waits for its next attempt.
-pub(crate) fn retry(incoming: &Incoming, queue: &str, frame_max: usize) -> Option<Outgoing> {
-    let mut marks = origin(&incoming.delivery);
+pub(crate) fn retry(incoming: &Incoming, queue: &str, failure: Failure<'_>) -> Option<Outgoing> {
+    let mut marks = marks(incoming, failure);
     let next = i64::from(incoming.delivery.attempt()) + 1;
     marks.push((headers::ATTEMPT, AMQPValue::LongLongInt(next)));
-    moved(incoming, queue, marks, frame_max)
+    moved(incoming, queue, marks, failure.frame_max)
 }
 
 /// The message, on its way to the dead letters, with the reason.
-pub(crate) fn park(
-    incoming: &Incoming,
-    queue: &str,
-    fault: &Fault,
-    request_id: &RequestId,
-    frame_max: usize,
-) -> Option<Outgoing> {
-    let delivery = &incoming.delivery;
-    let mut marks = origin(delivery);
+pub(crate) fn park(incoming: &Incoming, queue: &str, failure: Failure<'_>) -> Option<Outgoing> {
+    let (delivery, fault) = (&incoming.delivery, failure.fault);
+    let mut marks = marks(incoming, failure);
     marks.extend([
         (headers::ATTEMPT, AMQPValue::LongLongInt(delivery.attempt().into())),
         (headers::ORIGINAL_QUEUE, headers::string(delivery.queue())),
-        (headers::REQUEST_ID, headers::string(request_id.as_str())),
+        (headers::REQUEST_ID, headers::string(incoming.id.as_str())),
         ("x-exception-message", headers::string(shortened(fault.message()))),
         ("x-exception-time", timestamp()),
     ]);
     marks.extend(marks_of(fault));
-    moved(incoming, queue, marks, frame_max)
+    moved(incoming, queue, marks, failure.frame_max)
 }
 
 /// What says that a message tells of a fault, and of which.
@@ -54,6 +58,28 @@ pub(crate) fn marks_of(fault: &Fault) -> [(&'static str, AMQPValue); 2] {
     ]
 }
 
+/// The way by which it came first, and its attempts.
+fn marks(incoming: &Incoming, failure: Failure<'_>) -> Vec<(&'static str, AMQPValue)> {
+    let (delivery, operation) = (&incoming.delivery, incoming.endpoint.info().name());
+    let room = history_room(delivery, failure.frame_max);
+    let history = attempts::history(delivery, operation, failure.fault, failure.place, room);
+    let mut marks = origin(delivery);
+    marks.push((headers::ATTEMPTS, history));
+    marks
+}
+
+/// How many bytes the history may take: at most half of what fits, and what the message's own headers
+/// leave, since those count more.
+fn history_room(delivery: &Delivery, frame_max: usize) -> usize {
+    /// What the other marks may take.
+    const OTHERS: usize = 3 * MAX_MESSAGE;
+    let max = max_headers(frame_max);
+    let table = delivery.properties().headers().as_ref();
+    let before = headers::get(table, headers::ATTEMPTS).map_or(0, headers::sized);
+    let own = table.map_or(0, headers::size).saturating_sub(before);
+    max.saturating_sub(own + OTHERS).min(max / 2)
+}
+
 fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {
     vec![
         (headers::ORIGINAL_EXCHANGE, headers::string(delivery.exchange())),
@@ -62,7 +88,7 @@ fn origin(delivery: &Delivery) -> Vec<(&'static str, AMQPValue)> {
 }
 
 fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_MESSAGE)]
+    headers::shortened(text, MAX_MESSAGE)
 }
 
 fn moved(
@@ -149,6 +175,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use polyport_bootstrap::operation::Endpoint;
 
     use super::*;
 
@@ -157,7 +184,17 @@ mod tests {
     fn incoming(properties: BasicProperties) -> Incoming {
         let delivery =
             Delivery::new(Arc::from("q"), "im".into(), "message.lobby".into(), false, properties);
-        Incoming { delivery, body: Bytes::from_static(b"{}"), tag: 1 }
+        Incoming::of(delivery, Bytes::from_static(b"{}"), 1, Endpoint::json(operation))
+    }
+
+    async fn operation() -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn retried(incoming: &Incoming, queue: &str) -> Outgoing {
+        let fault = Fault::unavailable("DOWN", "away");
+        let failure = Failure { fault: &fault, place: &Place::here(), frame_max: FRAME };
+        retry(incoming, queue, failure).expect("a message")
     }
 
     fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a AMQPValue> {
@@ -168,18 +205,18 @@ mod tests {
         let queue = Arc::from("q");
         let delivery =
             Delivery::new(queue, "".into(), outgoing.routing_key, false, outgoing.properties);
-        Incoming { delivery, body: outgoing.body, tag: 2 }
+        Incoming::of(delivery, outgoing.body, 2, Endpoint::json(operation))
     }
 
     #[test]
     fn an_attempt_is_counted_and_the_origin_kept() {
         let first = incoming(BasicProperties::default().with_message_id("m1".into()));
-        let second = again(retry(&first, "q.retry.1s", FRAME).expect("a message"));
+        let second = again(retried(&first, "q.retry.1s"));
         assert_eq!(second.delivery.attempt(), 2);
         assert_eq!(second.delivery.exchange(), "im");
         assert_eq!(second.delivery.routing_key(), "message.lobby");
         assert_eq!(second.delivery.message_id(), Some("m1"));
-        let third = again(retry(&second, "q.retry.5s", FRAME).expect("a message"));
+        let third = again(retried(&second, "q.retry.5s"));
         assert_eq!((third.delivery.attempt(), third.delivery.exchange()), (3, "im"));
     }
 
@@ -192,7 +229,7 @@ mod tests {
             .with_expiration("10".into())
             .with_user_id("somebody".into())
             .with_headers(table);
-        let moved = retry(&incoming(properties), "q.retry.1s", FRAME).expect("a message");
+        let moved = retried(&incoming(properties), "q.retry.1s");
         assert!(moved.properties.expiration().is_none() && moved.properties.user_id().is_none());
         assert!(moved.mandatory && header(&moved, "CC").is_none());
         assert_eq!(header(&moved, "x-tenant"), Some(&headers::string("acme")));
@@ -201,8 +238,9 @@ mod tests {
     #[test]
     fn a_parked_message_tells_why() {
         let fault = Fault::not_found("NO_ROOM", "x".repeat(9000));
-        let id = RequestId::from_peer(Some("r1"));
-        let parked = park(&incoming(BasicProperties::default()), "q.dead", &fault, &id, FRAME);
+        let failure = Failure { fault: &fault, place: &Place::here(), frame_max: FRAME };
+        let properties = BasicProperties::default().with_message_id("r1".into());
+        let parked = park(&incoming(properties), "q.dead", failure);
         let parked = parked.expect("a message");
         for (name, value) in [
             ("x-exception-kind", "NOT_FOUND"),
@@ -220,11 +258,26 @@ mod tests {
     }
 
     #[test]
+    fn the_history_makes_room_for_the_messages_own_headers() {
+        let mut table = FieldTable::default();
+        table.insert("big".into(), headers::string(&"x".repeat(125_000)));
+        let properties = BasicProperties::default().with_headers(table);
+        let mut current = incoming(properties);
+        for _ in 0..5 {
+            let moved = retried(&current, "q.retry.1s");
+            moved.check(0, FRAME).expect("fits");
+            assert!(header(&moved, "big").is_some());
+            current = again(moved);
+        }
+        assert_eq!((current.delivery.attempt(), current.delivery.attempts().len()), (6, 0));
+    }
+
+    #[test]
     fn headers_that_leave_no_room_for_ours_are_dropped() {
         let mut table = FieldTable::default();
         table.insert("big".into(), headers::string(&"x".repeat(126_900)));
         let properties = BasicProperties::default().with_headers(table);
-        let moved = retry(&incoming(properties), "q.retry.1s", FRAME).expect("a message");
+        let moved = retried(&incoming(properties), "q.retry.1s");
         moved.check(0, FRAME).expect("fits now");
         assert!(header(&moved, "big").is_none());
         assert_eq!(header(&moved, headers::ATTEMPT), Some(&AMQPValue::LongLongInt(2)));

@@ -10,7 +10,7 @@ use super::{
     PublishError, PublishMode,
     outgoing::{Outgoing, header_table, new_message_id, now, short},
 };
-use crate::{headers, request::REPLY_TO};
+use crate::{CloudEvent, cloud_events::header_name, headers, request::REPLY_TO};
 
 /// AMQP's delivery modes (0-9-1, section 1.2): the broker writes persistent messages to disk.
 const TRANSIENT: u8 = 1;
@@ -106,6 +106,23 @@ impl Message {
         Self::new(exchange, routing_key, value.encode_to_vec())
             .content_type("application/protobuf")
             .message_type(M::full_name())
+    }
+
+    /// A message that is a CloudEvent in binary mode: its data is `value` as JSON, and its id the
+    /// message id.
+    ///
+    /// # Errors
+    /// Returns [`PublishError::NotJson`] where the value cannot be written.
+    pub fn cloud_event<T: Serialize + ?Sized>(
+        exchange: impl Into<String>,
+        routing_key: impl Into<String>,
+        event: CloudEvent,
+        value: &T,
+    ) -> Result<Self, PublishError> {
+        let message = Self::json(exchange, routing_key, value)?.message_id(&event.id);
+        let attributes = event.into_attributes();
+        Ok(attributes
+            .fold(message, |message, (name, value)| message.header(header_name(&name), value)))
     }
 
     /// Says what the body is: a media type.

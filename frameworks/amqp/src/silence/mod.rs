@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::ear::{Depth, Ear, Silent};
 use crate::{
     connection::{CLOSE, Link, answered, settled},
-    consumer::Consumer,
+    consumer::Worker,
     dialer::{ADMIN, Dialer},
 };
 
@@ -25,13 +25,13 @@ pub(crate) struct SilenceWatch {
 
 #[derive(Debug)]
 struct Watched {
-    consumer: Arc<Consumer>,
+    consumer: Arc<Worker>,
     ear: Ear,
 }
 
 impl SilenceWatch {
-    pub(crate) fn new(dialer: Arc<Dialer>, consumers: &[Arc<Consumer>]) -> Self {
-        let watched = |consumer: &Arc<Consumer>| Watched {
+    pub(crate) fn new(dialer: Arc<Dialer>, consumers: &[Arc<Worker>]) -> Self {
+        let watched = |consumer: &Arc<Worker>| Watched {
             consumer: Arc::clone(consumer),
             ear: Ear::default(),
         };

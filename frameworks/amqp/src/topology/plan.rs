@@ -3,12 +3,10 @@ use std::{collections::BTreeMap, fmt};
 use polyport_bootstrap::{Error, Registered};
 
 use super::{
-    Exchange, Queue, Steps, TopologyMode, binding, checks,
-    exchange::ALTERNATE,
-    queue::{DEAD_LETTER_EXCHANGE, SINGLE_ACTIVE_CONSUMER},
-    shown::ShownConsumer,
+    Exchange, Queue, Steps, TopologyMode, binding, checks, exchange::ALTERNATE,
+    queue::DEAD_LETTER_EXCHANGE, shown::ShownConsumer,
 };
-use crate::{routes::AmqpRoutes, settings::AmqpSettings};
+use crate::{consumer::Consumer, routes::AmqpRoutes, settings::AmqpSettings};
 
 /// Everything that is declared on every connection, without contradictions.
 #[derive(Debug, Default)]
@@ -67,11 +65,14 @@ impl Plan {
         }
         errors.extend(plan.add_configured(settings, section));
         for Registered { module, routes } in registered {
-            for consumer in &routes.consumers {
-                let (queue, operation) = (&consumer.queue, consumer.endpoint.info().name());
-                let steps = Steps::of(queue, &settings.retry.delays);
-                plan.consumers.push(ShownConsumer::new(queue, operation, module, steps));
-                errors.extend(plan.add_consumed(queue, settings, module));
+            for consumed in &routes.consumers {
+                let (consumer, delays) = (&consumed.consumer, &settings.retry.delays);
+                let steps = Steps::of(consumer.name(), consumer.delays(delays));
+                for operation in consumed.dispatch.operations() {
+                    let (name, steps) = (operation.info().name(), steps.clone());
+                    plan.consumers.push(ShownConsumer::new(consumer.name(), name, module, steps));
+                }
+                errors.extend(plan.add_consumed(consumer, settings, module));
             }
         }
         errors.extend(plan.unused_exclusive());
@@ -80,8 +81,7 @@ impl Plan {
 
     /// Whether only one consumer at a time gets what is in this queue.
     pub(crate) fn is_single_active(&self, queue: &str) -> bool {
-        let queue = self.queues.get(queue);
-        queue.is_some_and(|queue| queue.what.arguments.is_true(SINGLE_ACTIVE_CONSUMER))
+        self.queues.get(queue).is_some_and(|queue| queue.what.is_single_active())
     }
 
     /// Whether there is nothing to ask the broker for.
@@ -183,19 +183,35 @@ impl Plan {
     }
 
     /// A consumed queue that somebody declares stays as it is, and so does its dead-letter queue.
-    fn add_consumed(&mut self, queue: &str, settings: &AmqpSettings, module: &str) -> Vec<Error> {
+    fn add_consumed(
+        &mut self,
+        consumer: &Consumer,
+        settings: &AmqpSettings,
+        module: &str,
+    ) -> Vec<Error> {
+        // One for each instance is declared by the connection that it lives on.
+        let Some(queue) = consumer.queue() else { return Vec::new() };
         let origin = Origin::Consumer(module.to_owned());
-        let known = self.queues.get(queue).map(|declared| declared.what.clone());
+        let wanted = match consumer.is_for_one_instance() {
+            true => Queue::quorum(queue).single_active_consumer(),
+            false => Queue::new(queue),
+        };
         let mut errors = Vec::new();
-        let main = known.unwrap_or_else(|| {
-            errors.extend(self.add_queue(Queue::new(queue), &origin));
-            Queue::new(queue)
-        });
+        let main = match self.queues.get(queue) {
+            Some(known) if consumer.is_for_one_instance() && !known.what.is_single_active() => {
+                return vec![shared(known).context(origin.to_string())];
+            }
+            Some(known) => known.what.clone(),
+            None => {
+                errors.extend(self.add_queue(wanted.clone(), &origin));
+                wanted
+            }
+        };
         let dead = Steps::dead_queue(&main);
         if !self.queues.contains_key(&dead.name) {
             errors.extend(self.add_queue(dead, &origin));
         }
-        for delay in &settings.retry.delays {
+        for delay in consumer.delays(&settings.retry.delays) {
             errors.extend(self.add_queue(Steps::retry_queue(&main, *delay), &origin));
         }
         errors
@@ -214,6 +230,16 @@ impl Plan {
         };
         unused.map(error).collect()
     }
+}
+
+/// What is wrong with a queue that a consumer for one instance takes its messages from.
+fn shared(known: &Declared<Queue>) -> Error {
+    let (queue, origin) = (&known.what, &known.origin);
+    let fault = format!("one instance is to consume from {queue} ({origin}), and all would");
+    Error::wiring(fault).advise(
+        "declare it by Queue::quorum(…).single_active_consumer(), or leave the declaration to the \
+         consumer",
+    )
 }
 
 /// The key of a section of settings, as it is written in TOML.
@@ -356,7 +382,7 @@ mod tests {
             .queue(Queue::new(""))
             .queue(Queue::new("q").bind("", "q"))
             .queue(Queue::new("q").bind("im", &long))
-            .consume(&"y".repeat(253), operation);
+            .consume("y".repeat(253), operation);
         let (_, errors) = plan(&[registered("m", routes)], &[1]);
         assert_eq!(errors.len(), 6, "{errors:?}");
     }

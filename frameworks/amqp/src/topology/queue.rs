@@ -226,6 +226,11 @@ impl Queue {
         self
     }
 
+    /// Whether only one consumer at a time gets what is in it.
+    pub(crate) fn is_single_active(&self) -> bool {
+        self.is_quorum() && self.arguments.is_true(SINGLE_ACTIVE_CONSUMER)
+    }
+
     pub(crate) fn is_quorum(&self) -> bool {
         self.kind() == "quorum"
     }

@@ -22,21 +22,31 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod attempts;
 mod blocked;
+mod cloud_events;
 mod commands;
 mod connections;
 mod consuming;
 mod delayed;
 mod frames;
 mod guards;
+mod instances;
 mod items;
+mod logs;
+mod options;
+mod ordering;
 mod outbox;
 mod passing_on;
+mod protobuf;
 mod proxy;
 mod publishing;
 mod recovery;
+mod redrive;
 mod replies;
 mod requests;
+mod returning;
+mod settling;
 mod silence;
 mod start;
 mod stop;
@@ -44,3 +54,4 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;
+mod types;

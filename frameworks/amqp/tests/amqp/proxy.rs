@@ -9,9 +9,9 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{broadcast, watch},
     time::timeout,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
     frozen: watch::Sender<bool>,
+    inject: broadcast::Sender<Vec<u8>>,
     refuses: Arc<AtomicBool>,
     refused: watch::Receiver<u32>,
     connections: Arc<AtomicUsize>,
@@ -41,18 +42,22 @@ impl Proxy {
         let (frozen, freezes) = watch::channel(false);
         let (refuses, connections) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (refusals, refused) = watch::channel(0);
-        let open = Arc::new(());
+        let (open, inject) = (Arc::new(()), broadcast::Sender::new(4));
         let door = Door {
             listener,
             refuses: Arc::clone(&refuses),
             refusals,
             connections: Arc::clone(&connections),
             open: Arc::clone(&open),
-            cuts,
-            freezes,
+            way: Way { address, cuts, freezes, inject: inject.clone() },
         };
-        tokio::spawn(door.accept(address));
-        Self { port, cut, frozen, refuses, refused, connections, open }
+        tokio::spawn(door.accept());
+        Self { port, cut, frozen, inject, refuses, refused, connections, open }
+    }
+
+    /// Says something to the broker in the name of every client that is connected.
+    pub(crate) fn inject(&self, frame: Vec<u8>) {
+        self.inject.send(frame).expect("a client is connected");
     }
 
     /// Closes every connection; new ones are taken.
@@ -101,21 +106,28 @@ struct Door {
     refusals: watch::Sender<u32>,
     connections: Arc<AtomicUsize>,
     open: Arc<()>,
+    way: Way,
+}
+
+/// How a connection goes on to the broker.
+#[derive(Clone)]
+struct Way {
+    address: String,
     cuts: watch::Receiver<u32>,
     freezes: watch::Receiver<bool>,
+    inject: broadcast::Sender<Vec<u8>>,
 }
 
 impl Door {
-    async fn accept(self, address: String) {
+    async fn accept(self) {
         while let Ok((client, _)) = self.listener.accept().await {
             if self.refuses.load(Ordering::SeqCst) {
                 self.refusals.send_modify(|refused| *refused += 1);
             } else {
                 self.connections.fetch_add(1, Ordering::SeqCst);
-                let (address, open) = (address.clone(), Arc::clone(&self.open));
-                let (cuts, freezes) = (self.cuts.clone(), self.freezes.clone());
+                let (way, open) = (self.way.clone(), Arc::clone(&self.open));
                 tokio::spawn(async move {
-                    pass(client, address, cuts, freezes).await;
+                    pass(client, way).await;
                     drop(open);
                 });
             }
@@ -123,19 +135,15 @@ impl Door {
     }
 }
 
-async fn pass(
-    mut client: TcpStream,
-    address: String,
-    mut cuts: watch::Receiver<u32>,
-    mut freezes: watch::Receiver<bool>,
-) {
+async fn pass(mut client: TcpStream, way: Way) {
+    let Way { address, mut cuts, mut freezes, inject } = way;
     cuts.mark_unchanged();
     let Ok(mut broker) = TcpStream::connect(address).await else { return };
-    let (mut from_client, to_client) = client.split();
-    let (from_broker, mut to_broker) = broker.split();
+    let (from_client, to_client) = client.split();
+    let (from_broker, to_broker) = broker.split();
     let mut passing = pin!(async {
         tokio::select! {
-            _ = copy(&mut from_client, &mut to_broker) => {}
+            _ = relay(from_client, to_broker, inject.subscribe()) => {}
             _ = garble(from_broker, to_client) => {}
         }
     });
@@ -145,6 +153,23 @@ async fn pass(
             () = &mut passing, if !frozen => return,
             _ = freezes.changed() => {}
             _ = cuts.changed() => return,
+        }
+    }
+}
+
+async fn relay(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut injected: broadcast::Receiver<Vec<u8>>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        tokio::select! {
+            length = from.read(&mut buffer) => match length? {
+                0 => return Ok(()),
+                length => to.write_all(&buffer[..length]).await?,
+            },
+            Ok(frame) = injected.recv() => to.write_all(&frame).await?,
         }
     }
 }

@@ -141,7 +141,13 @@ async fn what_does_not_fit_together_is_one_report() {
     });
     let bootstrap = Bootstrap::new().load(AmqpFramework::new()).module(chat).module(audit);
     let report = start_error(create_bootstrap(bootstrap)).await;
-    for part in ["topic exchange \"im\"", "AMQP users.get is served twice", "chat", "audit"] {
+    for part in [
+        "topic exchange \"im\"",
+        "\"users.get\" is consumed twice",
+        "consume_types",
+        "chat",
+        "audit",
+    ] {
         assert!(report.contains(part), "{part}: {report}");
     }
 }

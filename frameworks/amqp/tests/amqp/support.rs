@@ -3,13 +3,13 @@
 use std::{
     env,
     future::Future,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use garde::Validate;
 use polyport_amqp::{
-    AmqpFramework, AmqpModule, AmqpRoutes, Delivery,
+    AmqpFramework, AmqpModule, AmqpRoutes, Delivery, Settlement,
     testing::{AmqpClient, TestMessage},
 };
 use polyport_amqp_embedded::EmbeddedBroker;
@@ -150,12 +150,22 @@ pub(crate) struct Probe {
     seen: mpsc::UnboundedSender<Seen>,
     reports: Mutex<mpsc::UnboundedReceiver<Seen>>,
     gate: Semaphore,
+    /// Settlements that an operation keeps.
+    pub(crate) kept: Mutex<Vec<Settlement>>,
+    /// Whether the trouble that an operation has is over.
+    pub(crate) mended: AtomicBool,
 }
 
 impl Probe {
     pub(crate) fn new() -> Arc<Self> {
         let (seen, reports) = mpsc::unbounded_channel();
-        Arc::new(Self { seen, reports: Mutex::new(reports), gate: Semaphore::new(0) })
+        Arc::new(Self {
+            seen,
+            reports: Mutex::new(reports),
+            gate: Semaphore::new(0),
+            kept: Mutex::default(),
+            mended: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn report(&self, text: Text, delivery: Delivery) {
