@@ -135,6 +135,7 @@ async fn while_it_is_down_clients_are_refused_and_afterwards_the_address_is_the_
 #[tokio::test]
 async fn a_message_that_expires_meanwhile_is_dead_lettered() {
     let on = Fixture::new().await;
+    confirms(&on.channel).await;
     queue(&on.channel, "dead", []).await;
     let arguments = table([
         ("x-message-ttl", AMQPValue::LongInt(50)),
