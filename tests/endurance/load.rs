@@ -127,7 +127,7 @@ fn bootstrap(ledger: &Arc<Ledger>, queues: &'static [&'static str]) -> Bootstrap
                 QUORUM => Queue::quorum(queue),
                 queue => Queue::new(queue),
             };
-            queues.iter().fold(q, |q, queue| q.queue(declared(queue)).consume(queue, note))
+            queues.iter().fold(q, |q, queue| q.queue(declared(queue)).consume(*queue, note))
         });
         Ok(())
     });

@@ -73,7 +73,7 @@ impl Instances {
         let before = self.cut.len();
         let events = ended.said.lines().filter_map(|line| serde_json::from_str(line).ok());
         let cut = events.filter_map(|event: Value| {
-            let is_cut = event["message"].as_str()?.contains("cut at the end of the stop");
+            let is_cut = event["message"].as_str()?.contains("cut off by the stop");
             is_cut.then(|| event["message_id"].as_str().unwrap_or_default().to_owned())
         });
         self.cut.extend(cut);
