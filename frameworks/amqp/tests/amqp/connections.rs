@@ -115,7 +115,7 @@ async fn a_process_that_starts_without_the_broker_is_joined_by_it(broker: Arc<Te
     let app = broker
         .app(&probe, move |routes| routes.queue(Queue::new(&declared)).consume(&consumed, report));
     let app = app.config("amqp.start", "degraded").config("amqp.health", "degraded");
-    let app = app.config("amqp.publish_timeout", "20s").await.expect("starts");
+    let app = app.config("amqp.publish.timeout", "20s").await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     let health = app.container().get::<Health>().await.expect("provided");
     let readiness = health.readiness();

@@ -133,5 +133,5 @@ async fn a_queue_that_all_would_consume_from_is_not_for_one_instance() {
     });
     let report = start_error(polyport_bootstrap::testing::create_bootstrap(bootstrap)).await;
     assert!(report.contains("one instance is to consume from queue \"jobs\""), "{report}");
-    assert!(report.contains("x-single-active-consumer"), "{report}");
+    assert!(report.contains("single_active_consumer()"), "{report}");
 }

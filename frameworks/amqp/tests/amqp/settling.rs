@@ -173,7 +173,7 @@ async fn a_settlement_that_is_open_for_too_long_goes_back(broker: Arc<TestBroker
     let app = broker.app(&probe, move |routes| {
         routes.consume(manual(&consumed).timeout(std::time::Duration::from_millis(100)), keep)
     });
-    let app = app.config("amqp.publish_timeout", "1s").config("amqp.ack_timeout", "2500ms");
+    let app = app.config("amqp.publish.timeout", "1s").config("amqp.ack_timeout", "2500ms");
     let app = app.await.expect("starts");
     broker.client.publish("", &queue, &text("open")).await;
     assert!(!probe.next().await.delivery.redelivered());
