@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{Error, Result, framework::Transport, hooks::joined};
+use crate::{Error, Result, framework::Transport, hooks::joined, witness};
 
 /// How long a step that was cut may take to end: it does so where it next waits.
 const CUT: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ impl Runner {
     async fn take_after(&self, wait: Duration, step: Step) -> Result<()> {
         let free = timeout(wait, Arc::clone(&self.0).lock_owned()).await;
         let mut transport = free.map_err(|_| still_blocked())?;
-        joined(tokio::spawn(async move { step(&mut **transport).await })).await
+        joined(witness::spawn(async move { step(&mut **transport).await })).await
     }
 }
 
