@@ -1,6 +1,6 @@
 //! `#[polyport::test]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
     Error, FnArg, Ident, ItemFn, LitBool, LitInt, LitStr, Path, Result, Signature, Token, Type,
@@ -54,7 +54,8 @@ struct Options {
 impl Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.is_empty() {
-            return Err(input.error(
+            return Err(Error::new(
+                Span::call_site(),
                 "say what is tested: `#[polyport::test(my_app::bootstrap)]`, a function that \
                  returns a `Bootstrap` or a `TestBootstrap`",
             ));
