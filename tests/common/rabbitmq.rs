@@ -66,7 +66,8 @@ impl Owned {
         let node = format!("polyport-{}@localhost", self.name);
         let data = self.files().join("data").join(&node).join("quorum").join(&node);
         let mut check = tokio::time::interval(Duration::from_millis(50));
-        let is_in = |bytes: Vec<u8>| bytes.windows(queue.len()).any(|part| part == queue.as_bytes());
+        let is_in =
+            |bytes: Vec<u8>| bytes.windows(queue.len()).any(|part| part == queue.as_bytes());
         while !std::fs::read(data.join("names.dets")).is_ok_and(is_in) {
             check.tick().await;
         }

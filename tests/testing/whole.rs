@@ -33,10 +33,7 @@ impl From<Greeting> for HelloReply {
     }
 }
 
-async fn hello(
-    Inject(name): Inject<Name>,
-    Input(hello): Input<Hello>,
-) -> Result<Greeting, Fault> {
+async fn hello(Inject(name): Inject<Name>, Input(hello): Input<Hello>) -> Result<Greeting, Fault> {
     tracing::info!(app = name.0, "said hello");
     Ok(Greeting(format!("{} greets {}", name.0, hello.name)))
 }
@@ -73,7 +70,9 @@ fn named(name: &str) -> Bootstrap {
             m.provide_value(Arc::clone(&name))
                 .http(|r| r.post("/hello", hello).post("/announce", announce))
                 .websocket(|g| g.on("hello", hello))
-                .grpc(|s| s.unary::<HelloRequest, HelloReply>("helloworld.Greeter/SayHello", hello));
+                .grpc(|s| {
+                    s.unary::<HelloRequest, HelloReply>("helloworld.Greeter/SayHello", hello)
+                });
             Ok(())
         }))
 }
@@ -90,7 +89,8 @@ async fn live(number: usize) {
     let reply = app.http().post("/hello").json(&json!({ "name": "Tom" })).await;
     assert_eq!(reply.json::<String>(), greeting);
     let mut socket = app.websocket("/ws").await;
-    assert_eq!(socket.call("hello", &json!({ "name": "Tom" })).await, greeting);
+    let reply = socket.call("hello", &json!({ "name": "Tom" })).await;
+    assert_eq!(reply["data"], greeting);
     let mut client = GreeterClient::new(app.grpc().await);
     let reply = client.say_hello(HelloRequest { name: "Tom".into() }).await.expect("is answered");
     assert_eq!(reply.into_inner().message, greeting);
@@ -100,7 +100,7 @@ async fn live(number: usize) {
     let lines = recorder.logs().into_iter().filter_map(|line| line.text);
     let said: Vec<_> = lines.filter(|text| text.starts_with("said hello")).collect();
     assert_eq!(said, vec![format!("said hello app={name}"); 3], "{recorder}");
-    assert_eq!(recorder.of(RecordedKind::Called).len(), 3, "{recorder}");
+    assert_eq!(recorder.of(RecordedKind::Called).len(), 4, "and the connect: {recorder}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,7 @@ async fn a_push_that_a_call_causes_later_is_there_when_all_is_settled(app: &Test
     let sent = app.recorder().by_route(RecordedKind::Sent, "news");
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].json().expect("is a frame")["data"]["of"], "Tom");
-    assert_eq!(socket.expect_event("news").await["of"], "Tom");
+    assert_eq!(socket.expect_event("news").await["data"]["of"], "Tom");
 }
 
 #[polyport::test(bootstrap)]

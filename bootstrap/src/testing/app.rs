@@ -52,7 +52,6 @@ impl TestApp {
     ///
     /// # Panics
     /// Panics where nothing is served by that name.
-    #[must_use]
     pub fn operation(&self, asked: &str) -> OperationCall {
         OperationCall::find(&self.0.running, asked)
     }
