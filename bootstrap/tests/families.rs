@@ -88,6 +88,7 @@ async fn every_entry_is_an_instance_with_the_defaults_below_it() {
     assert_eq!(repo.pool.0, "localhost:3307");
     let all: Vec<&str> = repo.all.iter().map(|pool| pool.0.as_str()).collect();
     assert_eq!(all, ["localhost:3307", "localhost:3306", "far:3306"]);
+    drop(repo);
     app.close().await.unwrap();
     assert_eq!(log.entries().len(), 6, "each is disposed of");
 }

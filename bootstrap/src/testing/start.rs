@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use crate::{
     Error, Result,
     lifecycle::{self, Lifecycle, Plan, RunningBootstrap},
-    panics,
+    panics, program,
 };
 
 /// How long the roll-back of a start that is given up is waited for.
@@ -23,10 +23,12 @@ const HEARS: Duration = Duration::from_secs(1);
 
 /// Starts in a task of its own; where this is dropped, what has started is rolled back.
 pub(super) async fn start(
-    plan: Plan,
+    mut plan: Plan,
     lifecycle: Lifecycle,
     limit: Duration,
 ) -> Result<RunningBootstrap> {
+    // The task that starts it does not know whose `main` this is.
+    plan.options.name = plan.options.name.take().or_else(program::name);
     let (witness, own) = (plan.options.witness.clone(), lifecycle.clone());
     let starting = async move { lifecycle::start(plan, own).await };
     let mut task = AbortOnDrop(tokio::spawn(witness.around(starting)));
