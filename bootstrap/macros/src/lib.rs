@@ -295,45 +295,7 @@ pub fn provide(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes an `async fn` a test of the whole application that a function returns: it is started
-/// before the test, as `create_bootstrap` does, and closed after it. The test fails where the
-/// application does not start, or does not end cleanly; what happened in it is then shown.
-///
-/// The function returns a `Bootstrap`, or a `TestBootstrap` with what is to be replaced. The test
-/// takes `TestApp` or `&TestApp`, and returns nothing or a `Result<(), E>`.
-///
-/// | argument | meaning |
-/// |---|---|
-/// | `in_memory` | neither port nor broker is needed |
-/// | `worker_threads = 4` | how many threads the runtime has; default 2 |
-/// | `start_paused = true` | the clock stands still, and jumps to the next timer when nothing else is to be done; the runtime has one thread then |
-/// | `flavor = "current_thread"` | the runtime has one thread |
-/// | `crate = path` | where to find polyport, if not at `::polyport` |
-///
-/// # Examples
-/// ```
-/// # extern crate polyport_bootstrap as polyport;
-/// use polyport::{Bootstrap, Fault, testing::{TestApp, TestBootstrap, create_bootstrap}};
-///
-/// # mod my_app { pub fn bootstrap() -> polyport::Bootstrap { polyport::Bootstrap::new() } }
-/// /// The application with small pages.
-/// fn small_pages() -> TestBootstrap {
-///     create_bootstrap(my_app::bootstrap()).config("users.page_size", 2)
-/// }
-///
-/// #[polyport::test(small_pages)]
-/// async fn a_page_has_two_users(app: &TestApp) -> Result<(), Fault> {
-///     let page: Vec<String> = app.operation("users.list").call(()).await?;
-///     assert_eq!(page.len(), 2);
-///     Ok(())
-/// }
-///
-/// #[polyport::test(my_app::bootstrap, start_paused = true)]
-/// async fn nothing_happens_in_an_hour(app: TestApp) {
-///     tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
-///     assert!(app.recorder().faults().is_empty());
-/// }
-/// ```
+#[doc = include_str!("test.md")]
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
