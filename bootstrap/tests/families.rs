@@ -137,6 +137,7 @@ async fn a_test_can_replace_one_of_them_and_it_is_never_built() {
     let repo = app.container().get::<Repo>().await.unwrap();
     assert_eq!((&repo.pool, repo.all.len()), (&fake, 2));
     assert_eq!(log.entries(), ["db2 built"]);
+    drop(repo);
     app.close().await.unwrap();
     assert_eq!(log.entries(), ["db2 built", "localhost:3306 disposed"]);
 }
