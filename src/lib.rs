@@ -109,3 +109,8 @@ mod websocket_guide {}
 #[cfg(all(doctest, feature = "grpc"))]
 #[doc = include_str!("../docs/grpc.md")]
 mod grpc_guide {}
+
+/// The examples of the guide are compiled.
+#[cfg(all(doctest, feature = "http", feature = "testing"))]
+#[doc = include_str!("../docs/testing.md")]
+mod testing_guide {}

@@ -2,8 +2,10 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// Who needed no further try for that long has succeeded meanwhile, and begins anew.
 const RESET: Duration = Duration::from_secs(30);

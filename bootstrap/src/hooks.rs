@@ -8,7 +8,7 @@ use crate::{
     Error, ErrorKind, HealthCheck, Result,
     container::{Container, Root},
     declared::{Declared, Hook},
-    panics,
+    panics, witness,
 };
 
 /// A moment in the life of the process at which hooks run.
@@ -188,7 +188,7 @@ impl Hooks {
 
 /// Runs a hook in a task of its own, so that a panic is an error like any other.
 pub(crate) async fn guarded(title: String, hook: HookFn, container: Container) -> Result<()> {
-    let outcome = joined(tokio::spawn(async move { hook(container).await })).await;
+    let outcome = joined(witness::spawn(async move { hook(container).await })).await;
     outcome.map_err(|error| error.or_kind(ErrorKind::Hook).context(title))
 }
 

@@ -33,6 +33,7 @@ mod systemd;
 mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod witness;
 
 pub use application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps};
 pub use backoff::Backoff;
@@ -55,6 +56,8 @@ pub use lifecycle::{
 };
 pub use module::{Controller, Module, ModuleBuilder, Registered, RouteSet, exposures, module};
 pub use operation::{App, Context, Fault, FaultKind};
+#[cfg(any(test, feature = "testing"))]
+pub use polyport_macros::test;
 pub use polyport_macros::{Provide, Settings, controller, main, operation, provide};
 pub use polyport_wire as wire;
 pub use preset::Preset;
@@ -69,6 +72,8 @@ pub use tasks::{
 pub mod __private {
     pub use serde;
 
+    #[cfg(any(test, feature = "testing"))]
+    pub use crate::testing::{TestRuntime, run_test};
     pub use crate::{
         operation::{InputField, InputFields, InputSource, Rules, bind_fields},
         runtime::{run_main, run_main_alone},

@@ -170,6 +170,7 @@ async fn a_module_extends_calls_by_a_value_that_is_computed_once_and_only_when_a
     assert!(context.value::<Again>().is_some(), "one may ask for another");
     context.set(Tenant("left by a guard".to_owned()));
     assert_eq!(context.value::<Tenant>().unwrap().0, "left by a guard");
+    drop(context);
     soon(app.close()).await.unwrap();
 }
 
@@ -209,5 +210,6 @@ async fn a_call_passes_its_trace_baggage_request_id_and_time_on() {
     let (_, first) = prepared(&app, "unasked", |_| {});
     assert!(first.caller_trace().is_none() && first.baggage().is_empty());
     assert_eq!(first.trace(), first.trace(), "one span for the whole call");
+    drop((context, first));
     soon(app.close()).await.unwrap();
 }

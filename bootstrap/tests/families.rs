@@ -88,6 +88,7 @@ async fn every_entry_is_an_instance_with_the_defaults_below_it() {
     assert_eq!(repo.pool.0, "localhost:3307");
     let all: Vec<&str> = repo.all.iter().map(|pool| pool.0.as_str()).collect();
     assert_eq!(all, ["localhost:3307", "localhost:3306", "far:3306"]);
+    drop(repo);
     app.close().await.unwrap();
     assert_eq!(log.entries().len(), 6, "each is disposed of");
 }
@@ -136,6 +137,7 @@ async fn a_test_can_replace_one_of_them_and_it_is_never_built() {
     let repo = app.container().get::<Repo>().await.unwrap();
     assert_eq!((&repo.pool, repo.all.len()), (&fake, 2));
     assert_eq!(log.entries(), ["db2 built"]);
+    drop(repo);
     app.close().await.unwrap();
     assert_eq!(log.entries(), ["db2 built", "localhost:3306 disposed"]);
 }

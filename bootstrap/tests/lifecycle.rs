@@ -291,6 +291,7 @@ async fn handles_and_configuration_are_injected() {
     assert_eq!((handles.main.kind(), handles.main.name()), ("fake", "second"));
     assert_eq!(handles.answer, 42);
     assert_eq!(*app.container().get::<String>().await.expect("is provided"), "default");
+    drop(handles);
     app.close().await.expect("stops cleanly");
 }
 

@@ -122,6 +122,7 @@ async fn every_call_has_its_own_values_and_disposes_of_them_after_the_answer() {
     assert_ne!(first, second);
     let commits = [format!("commit {first}"), format!("commit {second}")];
     assert_eq!(log.entries(), ["saved", &commits[0], "saved", &commits[1]]);
+    drop((one, two));
     app.close().await.unwrap();
 }
 
@@ -171,6 +172,7 @@ async fn a_call_that_fails_panics_or_is_dropped_ends_its_values_too() {
     })
     .await
     .expect("is disposed of behind the dropped call");
+    drop((context, gate));
     app.close().await.unwrap();
 }
 

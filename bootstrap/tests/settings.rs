@@ -177,6 +177,7 @@ async fn constructors_hooks_and_tests_read_the_section_of_their_type() {
     assert_eq!(pager.settings.get().page_size, 7);
     assert_eq!(seen.entries(), ["hello"], "what is not set comes from Default");
     assert_eq!(format!("{:?}", pager.settings), "Settings<settings::Users>");
+    drop(pager);
     app.close().await.unwrap();
 }
 
@@ -205,6 +206,7 @@ async fn a_subscriber_is_told_of_a_commit() {
     let told = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
     assert_eq!(told, 30);
     assert_eq!(changed[0].to_string(), "users.page_size: unset → 30 (defaults of the test)");
+    drop(settings);
     app.close().await.unwrap();
 }
 

@@ -9,6 +9,7 @@ mod operation;
 mod options;
 mod provide;
 mod settings;
+mod test;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, Item, ItemFn, ItemImpl, parse_macro_input};
@@ -292,6 +293,13 @@ pub fn provide(arguments: TokenStream, item: TokenStream) -> TokenStream {
     provide::expand_constructor(arguments.into(), item)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+#[doc = include_str!("test.md")]
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(item as ItemFn);
+    test::expand(arguments.into(), function).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes an `async fn main` the process's: it gets a runtime, and an error that it returns is

@@ -19,7 +19,7 @@ use super::{
     report,
     table::{Origin, Slot},
 };
-use crate::{Error, ErrorKind, Result, panics};
+use crate::{Error, ErrorKind, Result, panics, witness};
 
 /// How long a constructor took, without what it waited for.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Container {
             *running(container.table().slot(index)) = None;
             outcome
         };
-        let task = tokio::spawn(build.in_current_span());
+        let task = witness::spawn(build.in_current_span());
         let abort = task.abort_handle();
         let outcome = async move {
             let stopped = |_| Err(Failure::at(index, Error::other("its construction was stopped")));
@@ -133,6 +133,10 @@ impl Container {
         let value = attempt.await.unwrap_or_else(|panic| Err(panics::error(&*panic)));
         let value = value.map_err(|error| Failure::at(index, error.or_kind(ErrorKind::Hook)))?;
         let timed = matches!(slot.origin, Origin::Constructor(_));
+        #[cfg(any(test, feature = "testing"))]
+        if timed {
+            self.watch(slot, &value);
+        }
         self.keep(index, value.into_handle(), timed.then(|| started.elapsed()));
         Ok(())
     }

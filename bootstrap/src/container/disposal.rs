@@ -11,7 +11,7 @@ use super::{
     construction::{Built, Running, running},
     order,
 };
-use crate::{Error, ErrorKind, panics, share::Share};
+use crate::{Error, ErrorKind, panics, share::Share, witness};
 
 impl Container {
     /// Disposes of every value that exists, so that nobody outlives what it uses, lazily or not;
@@ -124,7 +124,7 @@ async fn within(
     deadline: Duration,
     work: impl Future<Output = Result<(), Error>> + Send + 'static,
 ) -> Result<(), Error> {
-    let mut task = tokio::spawn(work.in_current_span());
+    let mut task = witness::spawn(work.in_current_span());
     match timeout(deadline, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(stopped)) => Err(match stopped.try_into_panic() {

@@ -31,6 +31,29 @@ impl Erased {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl Erased {
+    /// Sees how many hold the value, and does not hold it itself.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        match &self.0 {
+            Kind::Own(value) => Some(Watch(Arc::downgrade(value))),
+            Kind::Handle(_) => None,
+        }
+    }
+}
+
+/// A value that was built, in the eyes of somebody who does not hold it.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone)]
+pub(super) struct Watch(std::sync::Weak<dyn Shared>);
+
+#[cfg(any(test, feature = "testing"))]
+impl Watch {
+    pub(super) fn holders(&self) -> usize {
+        self.0.strong_count()
+    }
+}
+
 impl From<&Handle> for Erased {
     fn from(handle: &Handle) -> Self {
         Self(Kind::Handle(Arc::clone(handle)))

@@ -39,6 +39,9 @@ pub(super) struct Inner {
     pub(super) closed: AtomicBool,
     pub(super) disposal: tokio::sync::Mutex<()>,
     build_deadline: Mutex<Option<Duration>>,
+    /// What was built, for tests to see who holds it on.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) watched: Mutex<Vec<super::HeldSingleton>>,
 }
 
 impl Container {
@@ -53,6 +56,8 @@ impl Container {
             closed: AtomicBool::new(false),
             disposal: tokio::sync::Mutex::new(()),
             build_deadline: Mutex::default(),
+            #[cfg(any(test, feature = "testing"))]
+            watched: Mutex::default(),
         };
         Self(Arc::new(inner), None)
     }
@@ -218,6 +223,12 @@ impl WeakContainer {
     #[must_use]
     pub fn upgrade(&self) -> Option<Container> {
         Some(Container(self.0.upgrade()?, None))
+    }
+
+    /// How many handles keep the container alive.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn holders(&self) -> usize {
+        self.0.strong_count()
     }
 }
 

@@ -20,6 +20,8 @@ mod factory;
 mod family;
 mod graph;
 mod handle;
+#[cfg(any(test, feature = "testing"))]
+mod held;
 mod injectable;
 mod key;
 mod lazy;
@@ -45,6 +47,8 @@ pub(crate) use elsewhere::{Elsewhere, Offer};
 pub use factory::Factory;
 pub(crate) use family::Members;
 pub use handle::{Container, WeakContainer};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use held::HeldSingleton;
 pub use injectable::{Injectable, InjectableNamed};
 #[doc(hidden)]
 pub use injectable::{client_dependencies, resolve_client};

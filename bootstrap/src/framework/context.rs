@@ -8,7 +8,7 @@ use std::{
 use garde::Validate;
 use serde::Deserialize;
 
-use super::AppCore;
+use super::{AppCore, Witness};
 use crate::{
     Config, HandedOver, Health,
     application::title,
@@ -87,6 +87,12 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn handed_over(&self) -> &HandedOver {
         self.handed_over
+    }
+
+    /// Whoever watches over this bootstrap, in a test.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness::here()
     }
 
     /// The core of this framework's handle.

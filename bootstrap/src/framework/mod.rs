@@ -22,6 +22,7 @@ pub use self::{
     load::{AsItIs, FromConfig, IntoFramework},
 };
 pub use crate::application::{AppCore, AppHandle, Application, DEFAULT_NAME, FromApps, reachable};
+pub use crate::witness::{Leftover, Mark, Recorded, RecordedKind, Witness, at_home};
 use crate::{Error, Result, config::SettingsSection};
 
 /// The description of a server for one protocol: what [`Bootstrap::load`](crate::Bootstrap::load)

@@ -7,7 +7,7 @@ use crate::{
     Result,
     container::{Container, WeakContainer},
     hooks::AbortOnDrop,
-    panics,
+    panics, witness,
 };
 
 /// A component that is asked again and again how it is; [`Health`](super::Health) keeps the last
@@ -104,7 +104,7 @@ impl HealthCheck {
         let run = Arc::clone(&self.run);
         // In a task of its own: a check that blocks its thread must not keep its deadline from us.
         let answer = panics::caught_async(async move { run(container).await });
-        let mut asked = AbortOnDrop(tokio::spawn(answer));
+        let mut asked = AbortOnDrop(witness::spawn(answer));
         match timeout(self.deadline, &mut asked.0).await {
             Ok(Ok(answer)) => tell(answer.err().map(|error| error.to_string())),
             Ok(Err(stopped)) => tell(Some(stopped.to_string())),

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::{sync::oneshot, task::AbortHandle, time::sleep};
 
 use super::{Health, HealthCheck};
-use crate::container::WeakContainer;
+use crate::{container::WeakContainer, witness};
 
 /// The checks of one [`Health`], each in a task of its own, so that none holds up another.
 #[derive(Default)]
@@ -77,7 +77,7 @@ fn spawn(
 ) -> (AbortHandle, oneshot::Receiver<()>) {
     let (first, answered) = oneshot::channel();
     let health = health.clone();
-    let task = tokio::spawn(async move {
+    let task = witness::spawn(async move {
         let answer = |trouble| {
             health.set(index, trouble);
             let _ = first.send(());

@@ -7,7 +7,7 @@ use crate::{
     Config, Error, HandedOver, Result,
     config::{ConfigBuilder, Environment, WillLoad},
     container::ContainerBuilder,
-    framework::CommandArgument,
+    framework::{CommandArgument, Witness},
     hooks::{HookFn, Hooks},
     operation::Pipelines,
     program,
@@ -62,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) handed_over: HandedOver,
     /// The timeline of the start is printed.
     pub(crate) timeline: bool,
+    /// Whoever watches over it.
+    pub(crate) witness: Witness,
 }
 
 /// Replaces a provider.

@@ -85,11 +85,22 @@ fn read(
     frameworks: &[Box<dyn Loaded>],
 ) -> Result<(Config, Option<Arc<Log>>)> {
     let config = load_config(options, presets)?;
+    #[cfg(any(test, feature = "testing"))]
+    record_log(&config, &options.witness);
     let log = match options.owns_process {
         true => Some(Arc::new(set_up_log(&config, frameworks))),
         false => None,
     };
     Ok((config, log))
+}
+
+/// The log of a test is recorded as the section `log` says.
+#[cfg(any(test, feature = "testing"))]
+fn record_log(config: &Config, witness: &crate::framework::Witness) {
+    if let Some(ledger) = witness.ledger() {
+        let settings: LogSettings = config.peek_or_default(LogSettings::KEY).unwrap_or_default();
+        ledger.recorder().set_level(&settings.level);
+    }
 }
 
 /// Lets every module that is on say what it brings.
@@ -98,7 +109,8 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
         frameworks, modules, config_will_load, before, hooks, mut pipelines, options, ..
     } = plan;
     pipelines.ship(middleware::shipped());
-    let (health, tasks) = (Health::default(), Tasks::new(lifecycle.clone(), config.clone()));
+    let (health, tasks) =
+        (Health::default(), Tasks::new(lifecycle.clone(), config.clone(), options.witness.clone()));
     let mut providers = kernel_providers(&config, &health, lifecycle);
     providers.provide_value(Arc::new(tasks.clone()));
     let reloader = Reloader::new(&config, log.as_ref());
@@ -120,7 +132,7 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
         providers,
         hooks: Hooks::default(),
         registrations,
-        exposures: Exposures::within(pipelines),
+        exposures: Exposures::within(pipelines, options.witness.clone()),
         frameworks,
         before,
         free_ports: options.free_ports,

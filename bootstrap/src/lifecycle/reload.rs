@@ -9,6 +9,7 @@ use crate::{
     Config, Error, Result,
     config::{ChangedKey, ConfigSettings, Effect, Settings, SettingsSection as _, Watch},
     logging::Log,
+    witness,
 };
 
 /// Reloads the configuration of a running process: everything is read again (files, remote
@@ -117,7 +118,7 @@ impl Reloader {
         let own =
             config.declare::<ConfigSettings>("polyport", ConfigSettings::KEY, Effect::Live)?;
         let (reloader, lifecycle, settings) = (self.clone(), lifecycle.clone(), own.settings()?);
-        tokio::spawn(async move {
+        witness::spawn(async move {
             tokio::select! {
                 () = lifecycle.stop_requested() => {}
                 never = reloader.watch(settings) => match never {},

@@ -10,6 +10,7 @@ use crate::{
     Error, Result,
     framework::{CommandAnswer, CommandCall, Transport},
     hooks::joined,
+    witness,
 };
 
 /// How long a step that was cut may take to end: it does so where it next waits.
@@ -51,7 +52,7 @@ impl Runner {
     async fn take_after(&self, wait: Duration, step: Step) -> Result<()> {
         let free = timeout(wait, Arc::clone(&self.0).lock_owned()).await;
         let mut transport = free.map_err(|_| still_blocked())?;
-        joined(tokio::spawn(async move { step(&mut **transport).await })).await
+        joined(witness::spawn(async move { step(&mut **transport).await })).await
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Lifecycle, Stage};
 use crate::{
     Error, Result,
     container::{Container, Key},
+    framework::Witness,
     panics,
 };
 
@@ -59,23 +60,35 @@ pub(super) fn interrupted(lifecycle: &Lifecycle) -> Error {
 
 fn late(lifecycle: &Lifecycle, container: Option<&Container>, limit: Duration) -> Error {
     let stage = lifecycle.stage().unwrap_or(Stage::Configuration);
-    let building = container.map(Container::under_construction).unwrap_or_default();
-    let running = lifecycle.timeline().running(stage).into_iter();
+    let place = whereabouts(lifecycle, container);
     lifecycle.timeline().late(stage);
-    let waiting: Vec<_> = running.chain(building.iter().map(Key::to_string)).collect();
-    let culprit = match waiting.as_slice() {
-        [] => String::new(),
-        waiting => format!(", waiting for {}", waiting.join(", ")),
-    };
     let advice = match stage {
         Stage::Configuration | Stage::Modules => {
             "reading the configuration and Module::configure must not wait".to_owned()
         }
         stage => format!("raise startup.{stage}, or look at what it waits for"),
     };
-    Error::deadline(format!("not finished after {limit:?}"))
-        .context(format!("stage {stage}{culprit}"))
-        .advise(advice)
+    Error::deadline(format!("not finished after {limit:?}")).context(place).advise(advice)
+}
+
+/// Where a start is, and what it waits for there.
+fn whereabouts(lifecycle: &Lifecycle, container: Option<&Container>) -> String {
+    let stage = lifecycle.stage().unwrap_or(Stage::Configuration);
+    let building = container.map(Container::under_construction).unwrap_or_default();
+    let running = lifecycle.timeline().running(stage).into_iter();
+    let waiting: Vec<_> = running.chain(building.iter().map(Key::to_string)).collect();
+    match waiting.as_slice() {
+        [] => format!("stage {stage}"),
+        waiting => format!("stage {stage}, waiting for {}", waiting.join(", ")),
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Lifecycle {
+    /// Where the start is, and what it waits for there.
+    pub(crate) fn whereabouts(&self) -> String {
+        whereabouts(self, None)
+    }
 }
 
 /// Runs code that does not wait on a thread of its own, so that not even code that blocks keeps a
@@ -83,7 +96,8 @@ fn late(lifecycle: &Lifecycle, container: Option<&Container>, limit: Duration) -
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let log = dispatcher::get_default(Clone::clone);
+    let (log, witness) = (dispatcher::get_default(Clone::clone), Witness::here());
+    let work = move || witness.around_now(work);
     let work = move || match log.is::<NoSubscriber>() {
         // The work itself may set up the log.
         true => panics::caught(work),

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     Config, Result,
     container::Container,
+    framework::at_home,
     hooks::{HookFn, HookPoint},
     module::Registrations,
     program,
@@ -97,7 +98,7 @@ impl RollBackOnDrop {
 impl Drop for RollBackOnDrop {
     fn drop(&mut self) {
         if let (Some(process), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(process.roll_back());
+            runtime.spawn(at_home(process.roll_back()));
         }
     }
 }

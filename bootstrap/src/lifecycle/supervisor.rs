@@ -14,6 +14,7 @@ use crate::{
     framework::{ActiveFramework, BoundAddress},
     graph::{self, Graph, GraphModule},
     operation::Exposures,
+    witness,
 };
 
 /// A process that serves. Dropping it asks for an ordered stop, which then goes on in the
@@ -48,7 +49,7 @@ impl RunningBootstrap {
         let modules = Arc::clone(&process.modules);
         let hooks = process.hooks.declared().into();
         let (lifecycle, reloader) = (process.lifecycle.clone(), process.reloader.clone());
-        let task = tokio::spawn(serve_until_stopped(process));
+        let task = witness::spawn(serve_until_stopped(process));
         let stopped = lifecycle.clone();
         let outcome = task
             .map(move |joined| {

@@ -77,6 +77,7 @@ impl Endpoint {
     {
         let mut info = operation.info();
         Op::Output::describe(&mut info);
+        info.take_json();
         let encode = |context: &Context, value: Op::Output| value.into_reply(context);
         Self::described(info, operation, decode, encode)
     }
@@ -309,8 +310,12 @@ async fn answered<T>(
         .catch_unwind()
         .await
         .unwrap_or_else(|panic| Err(Fault::panicked(&*panic)));
-    if let Err(fault) = &result {
-        log(context, fault);
+    match &result {
+        #[cfg(any(test, feature = "testing"))]
+        Ok(_) => super::told::answered(context),
+        #[cfg(not(any(test, feature = "testing")))]
+        Ok(_) => {}
+        Err(fault) => log(context, fault),
     }
     end.reached().await;
     result
@@ -331,6 +336,8 @@ async fn within_deadline<T>(
 }
 
 pub(super) fn log(context: &Context, fault: &Fault) {
+    #[cfg(any(test, feature = "testing"))]
+    super::told::faulted(context, fault);
     let (operation, protocol) = (context.operation.name(), context.protocol.as_str());
     let request_id = context.request_id.as_str();
     let source = fault.source_text();

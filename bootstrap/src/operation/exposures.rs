@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Config, Error, Result,
     container::{Container, Root, WeakContainer},
+    framework::Witness,
 };
 
 /// Every way in which the operations of one bootstrap can be called. A cheap handle.
@@ -33,8 +34,9 @@ type Find = fn(&[&str], &str) -> Result<usize, String>;
 
 impl Exposures {
     /// None yet, among what stands around all operations.
-    pub(crate) fn within(pipelines: Pipelines) -> Self {
-        Self(Arc::new(Mutex::new(State { pipelines, ..State::default() })))
+    pub(crate) fn within(pipelines: Pipelines, witness: Witness) -> Self {
+        let in_flight = InFlight::watched_by(witness);
+        Self(Arc::new(Mutex::new(State { pipelines, in_flight, ..State::default() })))
     }
 
     /// Adds what stands around the operations of one framework.

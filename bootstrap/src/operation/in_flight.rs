@@ -17,6 +17,9 @@ use std::{
 };
 
 use super::{ActiveOperation, Exposure};
+#[cfg(any(test, feature = "testing"))]
+use crate::framework::Leftover;
+use crate::framework::{Mark, Witness};
 
 /// How many parts the register is in; a thread uses one of them.
 const SHARDS: usize = 16;
@@ -39,6 +42,7 @@ struct State {
     /// Whether anybody wants to know when the last call ended.
     watched: AtomicBool,
     last_end: AtomicU64,
+    witness: Witness,
 }
 
 /// What the number of an operation stands for.
@@ -75,6 +79,7 @@ impl Default for State {
             names: RwLock::default(),
             watched: AtomicBool::new(false),
             last_end: AtomicU64::new(0),
+            witness: Witness::default(),
         }
     }
 }
@@ -86,6 +91,11 @@ impl fmt::Debug for InFlight {
 }
 
 impl InFlight {
+    /// A register that also tells a test of the calls.
+    pub(super) fn watched_by(witness: Witness) -> Self {
+        Self(Arc::new(State { witness, ..State::default() }))
+    }
+
     /// Lets the calls of an operation by one route be counted.
     pub(super) fn track(&self, exposure: &Exposure) {
         let mut names = self.0.names.write().unwrap_or_else(PoisonError::into_inner);
@@ -172,6 +182,38 @@ impl ActiveOperation {
     }
 }
 
+/// What a test is told of the operation.
+#[cfg(any(test, feature = "testing"))]
+impl Tracked {
+    pub(super) fn witness(&self) -> &Witness {
+        &self.in_flight.0.witness
+    }
+
+    /// The kind of the framework, and the route.
+    pub(super) fn place(&self) -> (&'static str, String) {
+        let names = self.in_flight.0.names.read().unwrap_or_else(PoisonError::into_inner);
+        let name = &names[self.number as usize - 1];
+        (name.protocol, name.route.clone())
+    }
+
+    fn title(&self) -> String {
+        let names = self.in_flight.0.names.read().unwrap_or_else(PoisonError::into_inner);
+        let Name { protocol, operation, route, .. } = &names[self.number as usize - 1];
+        format!("{operation} ({} {route})", protocol.to_uppercase())
+    }
+
+    fn mark(&self) -> Mark {
+        self.witness().mark(Leftover::Call, || self.title())
+    }
+}
+
+#[cfg(not(any(test, feature = "testing")))]
+impl Tracked {
+    fn mark(&self) -> Mark {
+        Mark::default()
+    }
+}
+
 /// Where the calls of one operation by one route are counted.
 #[derive(Debug, Clone)]
 pub(super) struct Tracked {
@@ -188,7 +230,7 @@ impl Tracked {
         loop {
             if let Some(slot) = piece.take() {
                 piece.slots[slot].store(word, Relaxed);
-                return Flight { in_flight: &self.in_flight, piece, slot };
+                return Flight { in_flight: &self.in_flight, piece, slot, _mark: self.mark() };
             }
             piece = piece.next.get_or_init(Box::default);
         }
@@ -216,6 +258,7 @@ pub struct Flight<'a> {
     in_flight: &'a InFlight,
     piece: &'a Piece,
     slot: usize,
+    _mark: Mark,
 }
 
 impl Flight<'_> {

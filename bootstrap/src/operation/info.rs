@@ -52,6 +52,7 @@ pub enum OperationKind {
 pub struct OperationInfo {
     kind: OperationKind,
     streams_body: bool,
+    takes_json: bool,
     name: Cow<'static, str>,
     dependencies: Vec<Dependency>,
     only_on: Vec<(Protocol, &'static str)>,
@@ -78,6 +79,7 @@ impl OperationInfo {
         Self {
             kind: OperationKind::default(),
             streams_body: false,
+            takes_json: false,
             name: name.into(),
             dependencies: Vec::new(),
             only_on: Vec::new(),
@@ -115,6 +117,16 @@ impl OperationInfo {
     /// Says that it reads the body of its calls by itself.
     pub fn stream_body(&mut self) {
         self.streams_body = true;
+    }
+
+    /// Whether its input is bound from JSON, where that is what a call brings.
+    #[must_use]
+    pub fn takes_json(&self) -> bool {
+        self.takes_json
+    }
+
+    pub(super) fn take_json(&mut self) {
+        self.takes_json = true;
     }
 
     /// The attribute of this type that it was declared with; of several the one that was declared
@@ -206,6 +218,12 @@ impl OperationInfo {
     /// [`Flight::read`] says so when it is.
     pub fn enter_reading(&self) -> Option<Flight<'_>> {
         Some(self.tracked.get()?.enter(true))
+    }
+
+    /// Where its calls are counted, once it is served.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn tracked(&self) -> Option<&Tracked> {
+        self.tracked.get()
     }
 
     pub(super) fn track(&self, tracked: Tracked) {

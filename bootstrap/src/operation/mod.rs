@@ -25,6 +25,8 @@ mod reply;
 mod schema;
 mod scope;
 mod timeout;
+#[cfg(any(test, feature = "testing"))]
+mod told;
 pub mod trace;
 mod traced;
 

@@ -25,8 +25,10 @@ use self::{
     run::{Options, Task, Work},
 };
 use crate::{
-    Config, Context, Error, Lifecycle, Result, config::SettingsSection as _,
+    Config, Context, Error, Lifecycle, Result,
+    config::SettingsSection as _,
     container::WeakContainer,
+    framework::{Leftover, Mark, Witness},
 };
 
 /// Begins background tasks that the process knows of: each has a name, none is forgotten at a
@@ -68,6 +70,7 @@ pub struct Tasks(Arc<State>);
 struct State {
     lifecycle: Lifecycle,
     config: Config,
+    witness: Witness,
     stopping: CancellationToken,
     register: Register,
     /// Where contexts of tasks take values from, once there is one.
@@ -82,10 +85,11 @@ impl fmt::Debug for Tasks {
 
 impl Tasks {
     /// The tasks of the process that lives this life, with this configuration.
-    pub(crate) fn new(lifecycle: Lifecycle, config: Config) -> Self {
+    pub(crate) fn new(lifecycle: Lifecycle, config: Config, witness: Witness) -> Self {
         Self(Arc::new(State {
             lifecycle,
             config,
+            witness,
             stopping: CancellationToken::new(),
             register: Register::default(),
             container: OnceLock::new(),
@@ -178,11 +182,21 @@ impl Tasks {
             return TaskHandle::new(name, None);
         };
         let span = tracing::info_span!("task", task = &*name);
-        let task =
-            Task { tasks: self.clone(), id, name: Arc::clone(&name), options, backoff: None };
-        let abort = tokio::spawn(task.run(work).instrument(span)).abort_handle();
+        let (own, _mark) = (Arc::clone(&name), self.mark(&name));
+        let task = Task { tasks: self.clone(), id, name: own, options, backoff: None, _mark };
+        let running = self.0.witness.around(task.run(work).instrument(span));
+        let abort = tokio::spawn(running).abort_handle();
         self.0.register.begun(id, abort.clone());
         TaskHandle::new(name, Some(abort))
+    }
+
+    /// A test waits for what a call, or a task of one, has begun. What a hook has begun may go on
+    /// as long as the process does.
+    fn mark(&self, name: &str) -> Mark {
+        match Context::current() {
+            Some(_) => self.0.witness.mark(Leftover::Task, || name.to_owned()),
+            None => Mark::default(),
+        }
     }
 
     fn refuse(&self, name: &str) {

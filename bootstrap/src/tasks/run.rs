@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::{BackoffSettings, OnTaskFailure, Tasks};
-use crate::{Backoff, Error, ErrorKind, Result, panics};
+use crate::{Backoff, Error, ErrorKind, Result, framework::Mark, panics};
 
 /// What a task does.
 pub(super) enum Work {
@@ -55,6 +55,8 @@ pub(super) struct Task {
     pub(super) name: Arc<str>,
     pub(super) options: Options,
     pub(super) backoff: Option<Backoff>,
+    /// Of a task that a test waits for.
+    pub(super) _mark: Mark,
 }
 
 impl Drop for Task {
@@ -73,6 +75,7 @@ impl Task {
             let Err(error) = outcome else { return };
             let title = format!("task {}", self.name);
             let error = error.or_kind(ErrorKind::Hook).context(title);
+            self.tasks.0.witness.failed(|| error.clone());
             if !self.goes_on(error, matches!(work, Work::Again(_))).await {
                 return;
             }

@@ -25,7 +25,7 @@ fn with(on_failure: &str) -> (Tasks, Lifecycle) {
     let config = ConfigBuilder::new(Environment::unittest(), "no/such/folder")
         .override_value("tasks.on_failure", on_failure);
     let lifecycle = Lifecycle::default();
-    (Tasks::new(lifecycle.clone(), config.build().expect("fits")), lifecycle)
+    (Tasks::new(lifecycle.clone(), config.build().expect("fits"), Default::default()), lifecycle)
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {

@@ -5,7 +5,7 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use polyport_bootstrap::{
-    Application as _, Bootstrap, Context, Fault, ModuleBuilder,
+    Application as _, Bootstrap, Context, Fault, ModuleBuilder, RunningBootstrap,
     operation::{
         Aspect, Bind, Call, Endpoint, Exposure, Guard, Interceptor, IntoReply, Invocation, Next,
         Operation, Protocol, Reply,
@@ -59,7 +59,7 @@ impl FakeApp {
     }
 }
 
-fn app_of(app: &TestApp) -> Arc<FakeApp> {
+fn app_of(app: &RunningBootstrap) -> Arc<FakeApp> {
     app.container().try_get().expect("the fake framework is there")
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn stages(app: &TestApp, route: &str) -> Vec<String> {
 
 /// The context of a call to this route, and what answers it.
 pub(crate) fn prepared(
-    app: &TestApp,
+    app: &RunningBootstrap,
     route: &str,
     change: impl FnOnce(&mut Call),
 ) -> (Endpoint, Context) {

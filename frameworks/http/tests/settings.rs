@@ -36,6 +36,7 @@ async fn everybody_can_take_the_settings_of_each_framework() {
         let app = test.config("http_admin.body_limit", 6).await.expect("it starts");
         let limits = app.container().get::<Limits>().await.expect("it is provided");
         assert_eq!((limits.http.get().body_limit, limits.admin.get().body_limit), (5, 6));
+        drop(limits);
         app.close().await.expect("it stops");
     })
     .await;
@@ -58,6 +59,7 @@ async fn settings_given_in_code_or_in_another_section_are_the_ones_to_take() {
         let app = app.expect("it starts");
         let limits: Arc<Limits> = app.container().get().await.expect("it is provided");
         assert_eq!((limits.http.get().body_limit, limits.admin.get().body_limit), (7, 8));
+        drop(limits);
         app.close().await.expect("it stops");
     })
     .await;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use polyport_bootstrap::framework::{Leftover, Witness};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -23,7 +24,8 @@ pub(crate) async fn accept_until(
     listening: Listening,
     connections: &std::sync::Arc<Connections>,
 ) {
-    let Listening { acceptor, has_successor, .. } = listening;
+    let Listening { acceptor, has_successor, address } = listening;
+    let _open = Witness::here().mark(Leftover::Listener, || address.to_string());
     let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use polyport_bootstrap::SocketAddress;
+use polyport_bootstrap::{SocketAddress, framework::at_home};
 use tokio::{task::AbortHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ impl Server {
         let tasks = Arc::clone(&connections.tasks);
         let (connections, stop) = (Arc::new(connections), CancellationToken::new());
         let (stopped, intake) = (stop.clone(), Intake(Arc::clone(&tasks)));
-        let accepting = tokio::spawn(async move {
+        let accepting = tokio::spawn(at_home(async move {
             let _intake = intake;
             let accept = |listening| accept_until(stopped.clone(), listening, &connections);
             let accepting = join_all(listening.into_iter().map(accept));
@@ -43,7 +43,7 @@ impl Server {
                 _ = accepting => {}
                 () = connections.tend() => {}
             }
-        });
+        }));
         let accepting = accepting.abort_handle();
         Self { addresses, tasks, accepting, stop, closing, flush_grace }
     }

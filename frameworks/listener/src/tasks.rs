@@ -11,7 +11,7 @@ use std::{
 };
 
 use hyper::rt::Executor;
-use polyport_bootstrap::framework::Activity;
+use polyport_bootstrap::framework::{Activity, Leftover, Mark, Witness, at_home};
 use tokio::{sync::Notify, task::AbortHandle};
 use tokio_util::task::TaskTracker;
 
@@ -96,13 +96,14 @@ impl Tasks {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
+        let _mark = mark(connection.as_ref());
         let Some(id) = self.enter(connection) else { return };
-        let ticket = Ticket { tasks: Arc::clone(self), id };
+        let ticket = Ticket { tasks: Arc::clone(self), id, _mark };
         // Not under the lock: a runtime that is ending drops the task on the spot.
-        let handle = self.tracker.spawn(async move {
+        let handle = self.tracker.spawn(at_home(async move {
             let _ticket = ticket;
             serve().await;
-        });
+        }));
         self.attach(id, handle.abort_handle());
     }
 
@@ -271,6 +272,17 @@ impl Activity for Tasks {
 struct Ticket {
     tasks: Arc<Tasks>,
     id: u64,
+    _mark: Mark,
+}
+
+/// Lets a test know of a connection that is not closed; a call counts by itself.
+fn mark(connection: Option<&(Arc<Load>, Option<Peer>)>) -> Mark {
+    let witness = Witness::here();
+    match connection {
+        Some((_, Some(peer))) => witness.mark(Leftover::Connection, || peer.to_string()),
+        Some((_, None)) => Mark::default(),
+        None => witness.mark(Leftover::Connection, || "an upgraded socket".to_owned()),
+    }
 }
 
 impl Drop for Ticket {
@@ -289,6 +301,6 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.tracker.spawn(stream);
+        self.0.tracker.spawn(at_home(stream));
     }
 }

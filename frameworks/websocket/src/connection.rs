@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join;
 use hyper::upgrade::OnUpgrade;
+use polyport_bootstrap::framework::Mark;
 use polyport_listener::{Tunnel, UpgradedIo};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -200,10 +201,13 @@ impl Connection {
     async fn write(&self) -> End {
         let outbox = self.socket.0.outbox();
         let mut unflushed = Vec::new();
+        // The last one stands for all that were written with it.
+        let mut _written = Mark::default();
         loop {
             let message = match outbox.next().await {
                 Next::Message(outgoing) => {
                     unflushed.extend(outgoing.call);
+                    _written = outgoing.mark;
                     outgoing.payload.into()
                 }
                 Next::Ping => Message::Ping(Bytes::new()),
@@ -222,6 +226,7 @@ impl Connection {
             }
             if last {
                 unflushed.clear();
+                _written = Mark::default();
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use polyport_bootstrap::{
     Application, DEFAULT_NAME, Error, Framework, Result, Transport,
-    framework::{Activity, Built, Endpoint, FanOuts, FrameworkContext, SettingsSource},
+    framework::{Activity, Built, Endpoint, FanOuts, FrameworkContext, SettingsSource, at_home},
     operation::{self, Exposure, Pipeline},
 };
 use polyport_listener::{ListenerHost, ListenerRegistry, Mount, SharedListener};
@@ -236,10 +236,10 @@ impl Transport for WebSocketTransport {
         }
         if let Some(listener) = self.listener().cloned() {
             let hub = Arc::clone(self.gateway.hub());
-            self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            self.watcher = Some(AbortOnDropHandle::new(tokio::spawn(at_home(async move {
                 listener.closing().cancelled().await;
                 hub.go_away();
-            })));
+            }))));
         }
         Ok(())
     }

@@ -71,6 +71,7 @@ mod streams;
 mod subprotocol;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod told;
 mod upgrade;
 
 pub use self::{

@@ -8,9 +8,10 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use polyport_bootstrap::framework::{Mark, Witness};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::{calls::Call, inbox::reserve_one, payload::Payload, settings::SlowConsumer};
+use crate::{calls::Call, inbox::reserve_one, payload::Payload, settings::SlowConsumer, told};
 
 /// How many bytes may wait before no further event is handled: a client decides how large its
 /// answers are, by the `id` that they carry back, and need not read them.
@@ -25,6 +26,7 @@ pub(crate) struct Outbox {
     writer: AtomicWaker,
     capacity: usize,
     slow_consumer: SlowConsumer,
+    witness: Witness,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ pub(crate) struct Outgoing {
     pub(crate) call: Option<Call>,
     /// Nobody has asked for it, and nobody waits for an answer to it.
     pushed: bool,
+    /// A test waits until it is written.
+    pub(crate) mark: Mark,
 }
 
 /// What has become of a message.
@@ -83,18 +87,21 @@ pub(crate) enum Next {
 
 impl Outbox {
     pub(crate) fn new(capacity: usize, slow_consumer: SlowConsumer) -> Self {
-        Self { state: Mutex::default(), writer: AtomicWaker::new(), capacity, slow_consumer }
+        let (state, writer) = (Mutex::default(), AtomicWaker::new());
+        Self { state, writer, capacity, slow_consumer, witness: Witness::here() }
     }
 
     /// Queues a message that nobody has asked for.
     pub(crate) fn push(&self, payload: Payload) -> Queued {
-        self.queue(Outgoing { payload, call: None, pushed: true })
+        let mark = told::push(&self.witness, &payload);
+        self.queue(Outgoing { payload, call: None, pushed: true, mark })
     }
 
     /// Queues a message that is waited for; false where the connection is at its end, or is now.
     /// How many there can be is limited elsewhere.
     pub(crate) fn request(&self, payload: Payload) -> bool {
-        let queued = self.queue(Outgoing { payload, call: None, pushed: false });
+        let mark = told::push(&self.witness, &payload);
+        let queued = self.queue(Outgoing { payload, call: None, pushed: false, mark });
         // For who reads, too: while a request waits, more is read.
         self.writer.wake();
         queued != Queued::Refused
@@ -133,7 +140,8 @@ impl Outbox {
         if state.is_ending() {
             return Queued::Refused;
         }
-        let answer = Outgoing { payload, call, pushed: false };
+        let mark = told::message(&self.witness, &payload);
+        let answer = Outgoing { payload, call, pushed: false, mark };
         if state.queue.len() >= self.capacity && self.slow_consumer == SlowConsumer::DropOldest {
             return state.replace(answer);
         }

@@ -56,6 +56,18 @@ impl PathParams {
         Ok(params)
     }
 
+    /// These names and values.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn of(pairs: Vec<(String, String)>) -> Self {
+        if pairs.is_empty() {
+            return Self::default();
+        }
+        let names = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        let mut params = Self { names: Some(names), ..Self::default() };
+        pairs.iter().for_each(|(_, value)| params.push(value));
+        params
+    }
+
     fn push(&mut self, value: &str) {
         self.text.push_str(value);
         self.ends.push(self.text.len());

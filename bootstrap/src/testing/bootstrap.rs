@@ -1,54 +1,54 @@
-//! The whole application in a test: [`create_bootstrap`].
-
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fmt,
     future::{Future, IntoFuture},
-    ops::Deref,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use super::{Ledger, Recorder, TestApp, recorder, start};
 use crate::{
-    Bootstrap, Error, Result,
+    Bootstrap, Error, Module, Result,
     config::Environment,
-    lifecycle::{self, Lifecycle, RunningBootstrap},
+    framework::{Leftover, Witness},
+    lifecycle::Lifecycle,
 };
 
-/// Starts `bootstrap` as `main` would, but in environment `unittest` and on free ports, so that
-/// any number of them can run at once. Set options on what it returns, then await it.
-///
-/// # Examples
-/// ```no_run
-/// use polyport_bootstrap::{Bootstrap, Result, testing::create_bootstrap};
-///
-/// async fn serves(bootstrap: Bootstrap) -> Result<()> {
-///     let app = create_bootstrap(bootstrap).config("users.page_size", 5).await?;
-///     app.close().await
-/// }
-/// ```
-#[must_use = "nothing starts before it is awaited"]
-pub fn create_bootstrap(bootstrap: Bootstrap) -> TestBootstrap {
-    let mut test = TestBootstrap { bootstrap, errors: Vec::new() };
-    let options = &mut test.bootstrap.plan.options;
-    options.environment = Some(Environment::unittest());
-    options.free_ports = true;
-    test
-}
+/// How long a start may take, unless the test says otherwise.
+const START: Duration = Duration::from_secs(60);
 
-/// A bootstrap on its way into a test.
+/// A bootstrap on its way into a test: [`create_bootstrap`](super::create_bootstrap).
 #[must_use = "nothing starts before it is awaited"]
 pub struct TestBootstrap {
     bootstrap: Bootstrap,
     errors: Vec<Error>,
+    ledger: Arc<Ledger>,
+    allowed: BTreeSet<Leftover>,
+    start_within: Duration,
 }
 
 impl fmt::Debug for TestBootstrap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestBootstrap").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}
+
+/// As [`create_bootstrap`](super::create_bootstrap).
+impl From<Bootstrap> for TestBootstrap {
+    fn from(mut bootstrap: Bootstrap) -> Self {
+        recorder::listen();
+        let ledger = Arc::new(Ledger::default());
+        let options = &mut bootstrap.plan.options;
+        options.environment = Some(Environment::unittest());
+        options.free_ports = true;
+        options.witness = Witness::of(&ledger);
+        let (errors, allowed) = (Vec::new(), BTreeSet::new());
+        Self { bootstrap, errors, ledger, allowed, start_within: START }
     }
 }
 
@@ -87,6 +87,23 @@ impl TestBootstrap {
         self
     }
 
+    /// Adds a module: one that only this test needs.
+    pub fn with_module<M: Module>(mut self, module: M) -> Self {
+        self.bootstrap = self.bootstrap.module(module);
+        self
+    }
+
+    /// Turns the module called `name` on or off, whatever it and the configuration say of that. A
+    /// name that no module has is an error.
+    pub fn module(self, name: &str, is_on: bool) -> Self {
+        self.config(format!("modules.{name}.enabled"), is_on)
+    }
+
+    /// Turns the module called `name` off.
+    pub fn without_module(self, name: &str) -> Self {
+        self.module(name, false)
+    }
+
     /// Runs in another environment than `unittest`.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.bootstrap.plan.options.environment = Some(environment);
@@ -117,6 +134,27 @@ impl TestBootstrap {
         self
     }
 
+    /// How long the start may take until it is given up; default 60 s. It is measured by a clock
+    /// that no test pauses, on a thread of its own, so that it is kept even where the application
+    /// blocks a thread of the runtime.
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.start_within = limit;
+        self
+    }
+
+    /// Lets the test leave something of this kind at the end, which
+    /// [`close`](TestApp::close) otherwise fails for. Background tasks are then cancelled at once.
+    pub fn may_leave(mut self, kind: Leftover) -> Self {
+        self.allowed.insert(kind);
+        self
+    }
+
+    /// What happens in the application; also where it does not start.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        self.ledger.recorder().clone()
+    }
+
     /// Checks everything that can be checked without serving, as [`Bootstrap::check`] does.
     ///
     /// # Errors
@@ -141,8 +179,11 @@ impl TestBootstrap {
         let watched = lifecycle.clone();
         let start = async move {
             Error::all("options of the test do not fit", self.errors)?;
-            let running = lifecycle::start(self.bootstrap.plan, lifecycle).await?;
-            Ok(TestApp { running })
+            self.ledger.allow(self.allowed);
+            recorder::lives_here(&self.ledger);
+            let plan = self.bootstrap.plan;
+            let running = start::start(plan, lifecycle, self.start_within).await?;
+            Ok(TestApp::new(running, self.ledger))
         };
         (watched, start)
     }
@@ -154,32 +195,5 @@ impl IntoFuture for TestBootstrap {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.starting().1)
-    }
-}
-
-/// A whole application under test. Each framework crate adds its clients: `http()`,
-/// `websocket(…)`, `grpc(…)`, `amqp()`. Dropped without [`close`](Self::close), it stops in the
-/// background.
-#[derive(Debug)]
-pub struct TestApp {
-    running: RunningBootstrap,
-}
-
-impl TestApp {
-    /// Stops in order and waits for the end.
-    ///
-    /// # Errors
-    /// Returns everything that went wrong during the stop.
-    pub async fn close(self) -> Result<()> {
-        self.running.stop("the test is over");
-        self.running.wait().await
-    }
-}
-
-impl Deref for TestApp {
-    type Target = RunningBootstrap;
-
-    fn deref(&self) -> &RunningBootstrap {
-        &self.running
     }
 }

@@ -1,0 +1,33 @@
+//! What a test is told of messages to clients.
+
+use polyport_bootstrap::framework::{Leftover, Mark, Recorded, Witness};
+use serde::Deserialize;
+
+use crate::payload::Payload;
+
+/// Tells of a message that the application sends of its own accord.
+pub(crate) fn push(witness: &Witness, payload: &Payload) -> Mark {
+    witness.record(|| {
+        let sent = Recorded::sent("websocket", event(payload)).size(payload.len());
+        match std::str::from_utf8(payload.bytes()) {
+            Ok(text) => sent.text(text),
+            Err(_) => sent,
+        }
+    });
+    message(witness, payload)
+}
+
+/// Tells that there is a message to be written.
+pub(crate) fn message(witness: &Witness, payload: &Payload) -> Mark {
+    witness.mark(Leftover::Message, || format!("{} to a WebSocket client", event(payload)))
+}
+
+/// The event of a frame; a message that is none has no event.
+fn event(payload: &Payload) -> String {
+    #[derive(Deserialize)]
+    struct Frame {
+        event: String,
+    }
+    let frame = serde_json::from_slice::<Frame>(payload.bytes());
+    frame.map_or_else(|_| "message".to_owned(), |frame| frame.event)
+}

@@ -1,0 +1,135 @@
+//! Every failure of the start-up table, seen through `create_bootstrap`: its report is an error.
+//! The same table stands in `tests/lifecycle/start.rs`, for the process as a whole.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use polyport::{Error, Phase, prelude::*, testing::create_bootstrap};
+
+use crate::stages::bootstrap;
+
+/// A place in the start: its name, its stage, and who is named where it hangs.
+const PLACES: [(&str, &str, &str); 11] = [
+    ("configure", "modules", "module app"),
+    ("before", "before", "before-hook 1"),
+    ("config_did_load", "build", "hook config_did_load of module app"),
+    ("build", "build", "framework probe"),
+    ("did_load", "check", "hook did_load of module app"),
+    ("singleton", "singletons", "Pool"),
+    ("will_ready", "singletons", "hook will_ready of module app"),
+    ("bind", "bind", "framework probe"),
+    ("on_ready", "on_ready", "hook on_ready of module app"),
+    ("serve", "serve", "framework probe"),
+    ("on_server_ready", "serve", "hook on_server_ready of module app"),
+];
+
+const CODES: [u8; 11] = [70, 71, 71, 70, 71, 71, 71, 69, 71, 69, 71];
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts the application with a fault at each place, all at once, and gives what comes back when
+/// all of it is rolled back.
+async fn each(how: &str, config: &[(&str, &str)]) -> Vec<Error> {
+    let start = |(place, ..): (&str, &str, &str)| {
+        let mut test = create_bootstrap(bootstrap()).root("no/such/folder");
+        test = test.config("fault.at", place).config("fault.how", how);
+        test = config.iter().fold(test, |test, (key, value)| test.config(*key, value));
+        let (lifecycle, start) = test.starting();
+        async move {
+            let started = tokio::time::timeout(PATIENCE, start).await.expect("hangs");
+            assert_eq!(lifecycle.reached(Phase::Stopped).await, Phase::Stopped);
+            started.expect_err("must not start")
+        }
+    };
+    join_all(PLACES.into_iter().map(start)).await
+}
+
+/// A report without its line breaks.
+fn report(error: &Error) -> String {
+    format!("{error:?}").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn an_error_at_any_stage_comes_back_with_its_place_and_exit_code() {
+    let errors = each("error", &[]).await;
+    for ((error, (place, stage, culprit)), code) in errors.iter().zip(PLACES).zip(CODES) {
+        let report = report(error);
+        assert!(report.contains(&format!("fault at {place}")), "{place}: {report}");
+        assert!(report.contains(culprit), "{place}: {report}");
+        assert!(report.contains(&format!("stage: {stage}")), "{place}: {report}");
+        assert_eq!(error.exit_code(), code, "{place}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_at_any_stage_comes_back_as_an_error() {
+    for (error, (place, ..)) in each("panic", &[]).await.iter().zip(PLACES) {
+        let report = report(error);
+        assert!(report.contains(&format!("panicked: fault at {place}")), "{report}");
+        assert_eq!(error.exit_code(), 71, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_hangs_at_any_stage_is_named_at_the_deadline_of_the_stage() {
+    let limit = |stage| (stage, "300ms");
+    let limits = [
+        "startup.before",
+        "startup.build",
+        "startup.check",
+        "startup.singletons",
+        "startup.bind",
+        "startup.on_ready",
+        "startup.serve",
+    ];
+    // Neither of them has a setting, and their code cannot be cut: they have a test of their own.
+    let blocks = |place: &str| ["configure", "build"].contains(&place);
+    for (place, stage, culprit) in PLACES.into_iter().filter(|(place, ..)| !blocks(place)) {
+        let mut test = create_bootstrap(bootstrap()).root("no/such/folder");
+        test = limits.map(limit).iter().fold(test, |test, (key, value)| test.config(*key, value));
+        let test = test.config("fault.at", place).config("fault.how", "hang");
+        let error = tokio::time::timeout(PATIENCE, test).await.expect("hangs");
+        let error = error.expect_err("must not start");
+        let report = report(&error);
+        assert!(report.contains(&format!("stage {stage}, waiting for ")), "{place}: {report}");
+        assert!(report.contains(culprit), "{place}: {report}");
+        assert_eq!(error.exit_code(), 75, "{place}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn ports_in_use_come_back_together() {
+    let [http, grpc] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("free"));
+    let port = |taken: &std::net::TcpListener| taken.local_addr().expect("is bound").port();
+    let test = create_bootstrap(bootstrap()).root("no/such/folder").configured_ports();
+    let test = test.config("http.port", port(&http)).config("grpc.port", port(&grpc));
+    let error = test.await.expect_err("must not start");
+    assert_eq!(error.exit_code(), 69);
+    for (framework, taken) in [("http", &http), ("grpc", &grpc)] {
+        let said = format!("framework {framework}: cannot bind 127.0.0.1:{}", port(taken));
+        assert!(report(&error).contains(&said), "{said}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_faulty_configuration_comes_back_as_one_report() {
+    let test = create_bootstrap(bootstrap()).root("no/such/folder");
+    let test = test.config("http.port", "high").config("startup.bind", "soon");
+    let error = test.await.expect_err("must not start");
+    assert_eq!(error.exit_code(), 78);
+    let report = report(&error);
+    assert!(report.contains("http.port") && report.contains("startup.bind"), "{report}");
+}
+
+#[tokio::test]
+async fn a_stop_that_is_asked_for_during_the_start_comes_back_as_an_error() {
+    let test = create_bootstrap(bootstrap()).root("no/such/folder");
+    let (lifecycle, start) = test.config("fault.at", "bind").config("fault.how", "hang").starting();
+    let stop = async {
+        lifecycle.reached_stage(polyport::Stage::Bind).await;
+        lifecycle.stop("no longer needed");
+    };
+    let (started, ()) = tokio::join!(start, stop);
+    let error = started.expect_err("must not start");
+    assert!(error.to_string().contains("the start was interrupted (no longer needed)"), "{error}");
+}
