@@ -1,10 +1,8 @@
 //! The accept loop. It outlives everything that `accept(2)` can answer.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -23,7 +21,7 @@ pub(crate) async fn accept_until(
     listening: Listening,
     connections: &std::sync::Arc<Connections>,
 ) {
-    let Listening { acceptor, has_successor, .. } = listening;
+    let Listening { mut acceptor, has_successor, .. } = listening;
     let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
