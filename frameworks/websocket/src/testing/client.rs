@@ -1,82 +1,37 @@
-//! The client for tests of an application: `app.websocket("/ws").await`.
-
-mod fault;
+//! The client, and what it sends.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    future::Future,
-    net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
-};
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use futures_util::{SinkExt, StreamExt};
 use polyport_bootstrap::{
-    testing::TestApp,
-    wire::{ACK_EVENT, EXCEPTION_EVENT},
+    Fault,
+    wire::{EXCEPTION_EVENT, EnvelopeStyle},
 };
-use serde::Serialize;
+use polyport_listener::testing::within;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    sync::{Mutex, mpsc},
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Bytes, Error, Message, client::IntoClientRequest},
-};
+use tokio::sync::{Mutex, mpsc};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::fault::frame_fault;
-use crate::{Closed, WebSocketApp, closed::close_frame};
-
-type Stream = WebSocketStream<TcpStream>;
-/// None when the connection has ended, so that the socket is closed.
-type Sending = Arc<Mutex<Option<SplitSink<Stream, Message>>>>;
-
-/// How long anything may take in a test.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Connects clients to an application under test.
-pub trait WebSocketTest {
-    /// A client of the framework named `default`, connected to `path` (which may have a query).
-    ///
-    /// # Panics
-    /// If the framework is not loaded, or the connection is refused.
-    fn websocket(&self, path: &str) -> impl Future<Output = WebSocketClient> + Send;
-
-    /// A client of the framework of this name.
-    ///
-    /// # Panics
-    /// If the framework is not loaded, or the connection is refused.
-    fn websocket_on(&self, name: &str, path: &str) -> impl Future<Output = WebSocketClient> + Send;
-}
-
-impl WebSocketTest for TestApp {
-    fn websocket(&self, path: &str) -> impl Future<Output = WebSocketClient> + Send {
-        self.websocket_on(polyport_bootstrap::DEFAULT_NAME, path)
-    }
-
-    fn websocket_on(&self, name: &str, path: &str) -> impl Future<Output = WebSocketClient> + Send {
-        let app = match self.app_named::<WebSocketApp>(name) {
-            Ok(app) => app,
-            Err(error) => panic!("no client can connect: {error:?}"),
-        };
-        let Some(address) = app.address() else { panic!("{app:?} serves at no address") };
-        let path = path.to_owned();
-        async move { WebSocketClient::connect(address, &path).await }
-    }
-}
+use super::{
+    frame_fault,
+    reading::{Received, Sending, Stream, read_all},
+};
+use crate::{Closed, closed::close_frame};
 
 /// A client that fails the test where anything takes longer than ten seconds. In the background it
 /// answers pings and close frames, as browsers do, and keeps what comes; dropped, it vanishes
 /// without a close frame.
+///
+/// What is expected is looked for among what has come and was not asked for yet, then waited for;
+/// what comes before it is kept, in its order, for whoever asks for that. So the order in which two
+/// events are expected does not matter; where it is what is tested, [`next`](Self::next) gives one
+/// after the other.
 ///
 /// # Examples
 /// ```no_run
@@ -86,31 +41,22 @@ impl WebSocketTest for TestApp {
 ///
 /// async fn greets(app: &TestApp) {
 ///     let mut client = app.websocket("/ws").await;
-///     let answer = client.call("hello", &json!({ "name": "tom" })).await;
-///     assert_eq!(answer["data"], "hello, tom");
+///     let greeting: Result<String, _> = client.request("hello", &json!({ "name": "tom" })).await;
+///     assert_eq!(greeting.unwrap(), "hello, tom");
+///     assert_eq!(client.expect_event::<String>("joined").await, "tom");
 ///     client.close().await;
 /// }
 /// ```
 pub struct WebSocketClient {
     sending: Sending,
     /// What a task of its own reads, so that pings and close frames are answered at any time.
-    received: mpsc::UnboundedReceiver<Received>,
+    pub(super) received: mpsc::UnboundedReceiver<Received>,
     _reading: AbortOnDropHandle<()>,
     subprotocol: Option<String>,
-    kept: VecDeque<Received>,
-    closed: Option<Closed>,
+    envelope: EnvelopeStyle,
+    pub(super) kept: VecDeque<Received>,
+    pub(super) closed: Option<Closed>,
     last_id: u64,
-}
-
-/// What a client gets next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Received {
-    /// A frame, as the JSON that it is; a text that is no JSON as a string.
-    Frame(Value),
-    /// A binary message.
-    Binary(Bytes),
-    /// The end of the connection.
-    Closed(Closed),
 }
 
 impl fmt::Debug for WebSocketClient {
@@ -123,51 +69,11 @@ impl fmt::Debug for WebSocketClient {
 }
 
 impl WebSocketClient {
-    /// Connects to `path` at `address`.
-    ///
-    /// # Panics
-    /// If the connection is refused.
-    pub async fn connect(address: SocketAddr, path: &str) -> Self {
-        match Self::try_connect(address, path, &[]).await {
-            Ok(client) => client,
-            Err(error) => panic!("cannot connect to ws://{address}{path}: {error}"),
-        }
-    }
-
-    /// Connects to `path` at `address` with further headers.
-    ///
-    /// # Errors
-    /// Returns the refusal: [`Error::Http`] holds the response.
-    ///
-    /// # Panics
-    /// If nobody answers.
-    pub async fn try_connect(
-        address: SocketAddr,
-        path: &str,
-        headers: &[(&'static str, &str)],
-    ) -> Result<Self, Box<Error>> {
-        let connecting = async {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            let mut request = format!("ws://{address}{path}").into_client_request()?;
-            for (name, value) in headers {
-                request.headers_mut().append(*name, value.parse().map_err(http::Error::from)?);
-            }
-            let (stream, response) = client_async(request, stream).await?;
-            let agreed = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
-            let agreed = agreed.and_then(|name| name.to_str().ok()).map(str::to_owned);
-            Ok(Self { subprotocol: agreed, ..Self::of(stream) })
-        };
-        within("the handshake", connecting).await.map_err(Box::new)
-    }
-
-    /// The subprotocol that the server has agreed on.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    fn of(stream: Stream) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        subprotocol: Option<String>,
+        envelope: EnvelopeStyle,
+    ) -> Self {
         let (sending, reading) = stream.split();
         let sending: Sending = Arc::new(Mutex::new(Some(sending)));
         let (keep, received) = mpsc::unbounded_channel();
@@ -176,11 +82,18 @@ impl WebSocketClient {
             sending,
             received,
             _reading: AbortOnDropHandle::new(tokio::spawn(reading)),
-            subprotocol: None,
+            subprotocol,
+            envelope,
             kept: VecDeque::new(),
             closed: None,
             last_id: 0,
         }
+    }
+
+    /// The subprotocol that the server has agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 
     /// Sends an event that needs no answer.
@@ -191,8 +104,31 @@ impl WebSocketClient {
         self.send_text(&json!({ "event": event, "data": data }).to_string()).await;
     }
 
+    /// Sends an event with a new id and waits for its answer, taken out of the framework's
+    /// envelope.
+    ///
+    /// # Errors
+    /// Returns the fault that the answer is.
+    ///
+    /// # Panics
+    /// If the connection ends, no answer comes, or it is no `T`.
+    pub async fn request<T: DeserializeOwned>(
+        &mut self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<T, Fault> {
+        let frame = self.call(event, data).await;
+        if let Some(fault) = frame_fault(&frame) {
+            return Err(fault);
+        }
+        let answer = frame["data"].to_string();
+        let value = self.envelope.read(answer.as_bytes(), None);
+        let value = value.map_err(|received| Fault::from_received(*received))?;
+        Ok(serde_json::from_str(value.get()).unwrap_or_else(|error| panic!("{error} in {frame}")))
+    }
+
     /// Sends an event with a new id and waits for the frame that answers it: the event's own, or
-    /// `exception`. Frames that come before it are kept.
+    /// `exception`. [`request`](Self::request) gives what is in it.
     ///
     /// # Panics
     /// If the connection ends, or no answer comes.
@@ -236,50 +172,6 @@ impl WebSocketClient {
         frames
     }
 
-    /// The first frame of this event, kept or to come. Others are kept.
-    ///
-    /// # Panics
-    /// If the connection ends, or no such frame comes.
-    pub async fn expect_event(&mut self, event: &str) -> Value {
-        self.expect(&format!("an event {event:?}"), |frame| frame["event"] == event).await
-    }
-
-    /// The next frame, kept or to come, or the end of the connection.
-    ///
-    /// # Panics
-    /// If neither comes.
-    pub async fn next(&mut self) -> Received {
-        match self.kept.pop_front() {
-            Some(received) => received,
-            None => self.receive("the next frame").await,
-        }
-    }
-
-    /// The first request of this event ([`Socket::request`](crate::Socket::request)), kept or to
-    /// come, which `answer` is acknowledged with; its data. Others are kept.
-    ///
-    /// # Panics
-    /// If the connection ends, or no such request comes.
-    pub async fn acknowledge(&mut self, event: &str, answer: &(impl Serialize + ?Sized)) -> Value {
-        let what = format!("a request {event:?}");
-        let frame = self.expect(&what, |f| f["event"] == event && f["id"].is_string()).await;
-        let ack = json!({ "event": ACK_EVENT, "id": frame["id"], "data": answer });
-        self.send_text(&ack.to_string()).await;
-        frame["data"].clone()
-    }
-
-    /// The first binary message, kept or to come. Others are kept.
-    ///
-    /// # Panics
-    /// If the connection ends, or none comes.
-    pub async fn expect_binary(&mut self) -> Bytes {
-        self.first("a binary message", |received| match received {
-            Received::Binary(bytes) => Some(bytes.clone()),
-            _ => None,
-        })
-        .await
-    }
-
     /// Sends a text message as it is.
     ///
     /// # Panics
@@ -304,21 +196,7 @@ impl WebSocketClient {
         if self.closed.is_none() {
             self.send(Message::Close(Some(close_frame(1000, "")))).await;
         }
-        self.close_code().await
-    }
-
-    /// Waits until the connection ends, and gives the code of the server's close frame: 1005 where
-    /// it has none, 1006 where there is no frame. Frames that come before it are kept.
-    ///
-    /// # Panics
-    /// If the connection does not end.
-    pub async fn close_code(&mut self) -> u16 {
-        loop {
-            match self.receive("the end of the connection").await {
-                Received::Closed(closed) => return closed.code,
-                other => self.kept.push_back(other),
-            }
-        }
+        self.expect_close().await.0
     }
 
     async fn send(&mut self, message: Message) {
@@ -328,80 +206,12 @@ impl WebSocketClient {
                 None => Err(Error::AlreadyClosed),
             }
         };
-        if let Err(error) = within("sending", sending).await {
-            panic!("cannot send: {error}; the connection: {self:?}");
-        }
-    }
-
-    async fn expect(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.first(what, |received| match received {
-            Received::Frame(frame) if wanted(frame) => Some(frame.clone()),
-            _ => None,
-        })
-        .await
-    }
-
-    /// The first that is wanted, kept or to come.
-    async fn first<T>(&mut self, what: &str, wanted: impl Fn(&Received) -> Option<T>) -> T {
-        let mut kept = self.kept.iter().enumerate();
-        if let Some((position, found)) = kept.find_map(|(at, one)| Some((at, wanted(one)?))) {
-            self.kept.remove(position);
-            return found;
-        }
-        loop {
-            let received = self.receive(what).await;
-            match (wanted(&received), received) {
-                (Some(found), _) => return found,
-                (None, Received::Closed(closed)) => {
-                    panic!("{what} does not come: {closed:?}; before it came {:?}", self.kept)
-                }
-                (None, other) => self.kept.push_back(other),
-            }
-        }
-    }
-
-    async fn receive(&mut self, what: &str) -> Received {
-        if let Some(closed) = &self.closed {
-            return Received::Closed(closed.clone());
-        }
-        let received = match timeout(LIMIT, self.received.recv()).await {
-            Ok(received) => received.unwrap_or_else(|| Received::Closed(Closed::lost())),
-            Err(_) => panic!("{what} does not come in {LIMIT:?}; before it came {:?}", self.kept),
+        let problem = match within("sending", sending).await {
+            Ok(sent) => sent.err().map(|error| error.to_string()),
+            Err(late) => Some(late),
         };
-        if let Received::Closed(closed) = &received {
-            self.closed = Some(closed.clone());
+        if let Some(problem) = problem {
+            panic!("cannot send: {problem}; the connection: {self:?}");
         }
-        received
-    }
-}
-
-async fn read_all(
-    mut reading: SplitStream<Stream>,
-    keep: mpsc::UnboundedSender<Received>,
-    sending: Sending,
-) {
-    let mut closed = Closed::lost();
-    // tungstenite answers a close frame when the next message is read.
-    while let Some(Ok(message)) = reading.next().await {
-        match message {
-            Message::Text(text) => {
-                let frame = serde_json::from_str(&text);
-                let frame = frame.unwrap_or_else(|_| Value::String(text.to_string()));
-                // Nobody listens any more where the client was dropped.
-                let _ = keep.send(Received::Frame(frame));
-            }
-            Message::Binary(bytes) => drop(keep.send(Received::Binary(bytes))),
-            Message::Close(frame) => closed = frame.into(),
-            _ => {}
-        }
-    }
-    let _ = keep.send(Received::Closed(closed));
-    drop(sending.lock().await.take());
-}
-
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match timeout(LIMIT, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what} takes longer than {LIMIT:?}"),
     }
 }
