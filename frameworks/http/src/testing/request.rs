@@ -105,7 +105,7 @@ impl HttpRequest {
     /// Goes where the reply says, up to twenty times, as browsers do: 303, and 301 and 302 to
     /// anything but GET and HEAD, make it a GET without a body (RFC 9110, section 15.4).
     pub fn follow_redirects(mut self) -> Self {
-        self.redirects = MOST_REDIRECTS;
+        self.redirects = MOST_REDIRECTS + 1;
         self
     }
 
