@@ -88,8 +88,12 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If it cannot be part of a header.
-    pub fn subprotocol(self, name: &str) -> Self {
-        self.header(SEC_WEBSOCKET_PROTOCOL.as_str(), name)
+    pub fn subprotocol(mut self, name: &str) -> Self {
+        // On one line, since tungstenite knows no other what it has offered.
+        let before = self.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+        let before = before.as_ref().and_then(|offered| offered.to_str().ok());
+        let offered = before.map_or_else(|| name.to_owned(), |before| format!("{before}, {name}"));
+        self.header(SEC_WEBSOCKET_PROTOCOL.as_str(), &offered)
     }
 
     /// Connects, and gives the refusal as a value.
