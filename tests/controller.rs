@@ -124,7 +124,7 @@ async fn a_method_answers_on_all_four_protocols() {
     assert_eq!(app.http().get("/users/tom").await.json::<Value>(), tom);
     let mut socket = app.websocket("/ws").await;
     assert_eq!(socket.call("users.get", &json!({ "userId": "tom" })).await["data"], tom);
-    let mut grpc = UserServiceClient::new(app.grpc().await);
+    let mut grpc = app.grpc(UserServiceClient::new);
     let request = pb::GetUserRequest { user_id: "tom".to_owned() };
     assert_eq!(grpc.get_user(request).await.expect("answers").into_inner().age, 7);
     let reply = app.amqp().request("users.get", &json!({ "userId": "tom" })).await;

@@ -113,7 +113,7 @@ fn framed(name: &str) -> Vec<u8> {
 }
 
 async fn greet(app: &TestApp, name: &str) -> Result<String, tonic::Status> {
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let reply = within(client.say_hello(HelloRequest { name: name.to_owned() })).await?;
     Ok(reply.into_inner().message)
 }
@@ -146,7 +146,7 @@ async fn what_nobody_serves_is_refused_by_the_protocol_that_was_spoken() {
     assert_eq!(app.http().get(RPC).await.status(), 404);
     assert_eq!(app.http().get("/ws").await.status(), 426);
 
-    let mut grpc = tonic::client::Grpc::new(app.grpc().await);
+    let mut grpc = app.grpc(tonic::client::Grpc::new);
     within(grpc.ready()).await.unwrap();
     let path = http::uri::PathAndQuery::from_static("/no.such.Service/Method");
     let codec = tonic_prost::ProstCodec::<HelloRequest, HelloReply>::default();
@@ -207,7 +207,7 @@ async fn grpc_web_is_answered_on_request_and_permitted_to_the_pages_that_may() {
 async fn a_stop_waits_for_a_call_of_grpc_on_a_listener_of_http() {
     let gate = gate();
     let app = app(all, &gate).await.unwrap();
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let slow = async move { client.say_hello(HelloRequest { name: "slow".to_owned() }).await };
     let slow = tokio::spawn(slow);
     within(gate.begun.acquire()).await.unwrap().forget();

@@ -39,7 +39,7 @@ pub(crate) async fn drivers(app: &TestApp) -> Vec<Driver> {
     vec![
         Driver::Http(app.http()),
         Driver::WebSocket(app.app::<HttpApp>().expect("is loaded").local_addr().expect("listens")),
-        Driver::Grpc(app.grpc().await),
+        Driver::Grpc(app.grpc(|channel| channel)),
         Driver::Amqp(app.amqp()),
     ]
 }
@@ -88,7 +88,7 @@ async fn over_http(client: &HttpClient, case: &Case) -> Outcome {
 
 async fn over_websocket(address: SocketAddr, case: &Case) -> Outcome {
     // A connection of its own: events of one are handled one after the other.
-    let mut client = WebSocketClient::connect(address, "/ws").await;
+    let mut client = WebSocketConnect::to(address, "/ws").await;
     let answer = client.call_with(case.operation, &case.input, &case.metadata).await;
     match answer["event"].as_str() {
         Some("exception") => Err(problem(&answer["data"])),

@@ -20,7 +20,7 @@ async fn started() -> TestApp {
 }
 
 async fn over_grpc<Req: prost::Message + 'static>(app: &TestApp, message: Req) -> FaultKind {
-    let mut client = Grpc::new(app.grpc().await);
+    let mut client = app.grpc(Grpc::new);
     client.ready().await.expect("is served");
     let path = PathAndQuery::try_from(format!("/{SERVICE}/echo")).expect("a path");
     let codec = ProstCodec::<Req, PbValue>::default();
@@ -36,7 +36,7 @@ async fn malformed_input_is_refused_on_every_protocol_and_the_next_call_is_answe
 
     let mut socket = app.websocket("/ws").await;
     socket.send_text("{\"event\":\"echo\",\"data\":").await;
-    let exception = socket.expect_event("exception").await;
+    let exception = socket.expect_frame("exception").await;
     assert_eq!(exception["data"]["reason"], "MALFORMED_MESSAGE");
     let answer = socket.call("echo", &serde_json::json!({ "text": "hi" })).await;
     assert_eq!(answer["data"]["text"], "hi");
@@ -60,7 +60,7 @@ async fn oversized_input_is_refused_on_every_protocol_that_limits_it() {
 
     let mut socket = app.websocket("/ws").await;
     socket.send_text(&format!("{{\"event\":\"echo\",\"data\":{{\"text\":\"{large}\"}}}}")).await;
-    assert_eq!(socket.close_code().await, 1009);
+    assert_eq!(socket.expect_close().await.0, 1009);
 
     let text = PbValue { kind: Some(Kind::StringValue(large)) };
     let message = Struct { fields: [("text".to_owned(), text)].into_iter().collect() };

@@ -21,13 +21,13 @@ on_both_brokers!(
 );
 
 async fn the_greeter_greets(im: &Im) {
-    let mut greeter = GreeterClient::new(im.grpc().await);
+    let mut greeter = im.grpc(GreeterClient::new);
     let reply = greeter.say_hello(HelloRequest { name: "world".to_owned() }).await;
     assert_eq!(reply.expect("answers").into_inner().message, "Hello world");
 }
 
 async fn a_user_is_found_or_refused_with_error_info(im: &Im) {
-    let mut users = UserServiceClient::new(im.grpc().await);
+    let mut users = im.grpc(UserServiceClient::new);
     let mut get = async |id: &str| users.get_user(GetUserRequest { user_id: id.to_owned() }).await;
     let tom = User { user_id: "tom".to_owned(), username: "Tom".to_owned(), age: 10 };
     assert_eq!(get("tom").await.expect("is known").into_inner(), tom);
@@ -42,7 +42,7 @@ async fn a_user_is_found_or_refused_with_error_info(im: &Im) {
 }
 
 async fn a_message_is_sent_listed_and_streamed(im: &Im) {
-    let mut chat = ChatServiceClient::new(im.grpc().await);
+    let mut chat = im.grpc(ChatServiceClient::new);
     let room = "lobby".to_owned();
     let subscribe = SubscribeRequest { room: room.clone() };
     let mut stream = chat.subscribe(subscribe).await.expect("subscribes").into_inner();

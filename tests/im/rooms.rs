@@ -20,7 +20,7 @@ async fn a_message_by_any_protocol_reaches_every_client_of_its_room(im: &Im) {
     elsewhere.call("rooms.join", &json!({ "room": "other" })).await;
     let mut streams = Vec::new();
     for _ in 0..2 {
-        let mut chat = ChatServiceClient::new(im.grpc().await);
+        let mut chat = im.grpc(ChatServiceClient::new);
         let request = SubscribeRequest { room: "lobby".to_owned() };
         streams.push(chat.subscribe(request).await.expect("subscribes").into_inner());
     }
@@ -35,7 +35,7 @@ async fn a_message_by_any_protocol_reaches_every_client_of_its_room(im: &Im) {
         from: "tom".to_owned(),
         text: "by gRPC".to_owned(),
     };
-    ChatServiceClient::new(im.grpc().await).send_message(request).await.expect("is taken");
+    im.grpc(ChatServiceClient::new).send_message(request).await.expect("is taken");
     im.amqp().publish("im", "message.lobby", &body("by AMQP")).await;
 
     let mut expected = ["by AMQP", "by HTTP", "by WebSocket", "by gRPC"];

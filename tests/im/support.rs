@@ -119,7 +119,7 @@ pub(crate) fn unique() -> String {
 
 /// The next message that is pushed to a client.
 pub(crate) async fn pushed(socket: &mut WebSocketClient) -> Value {
-    socket.expect_event("message").await["data"].take()
+    socket.expect_frame("message").await["data"].take()
 }
 
 /// The very next frame.

@@ -71,7 +71,7 @@ async fn a_singleton_of_one_module_is_the_same_in_every_framework() {
     assert_eq!(app.http().post("/count").await.json::<Value>(), envelope(1));
     let mut socket = app.websocket("/ws").await;
     assert_eq!(socket.call("count", &json!({})).await["data"], envelope(2));
-    let mut greeter = GreeterClient::new(app.grpc().await);
+    let mut greeter = app.grpc(GreeterClient::new);
     let reply = greeter.say_hello(HelloRequest::default()).await.expect("answers");
     assert_eq!(reply.into_inner().message, "3");
     let reply: Value = app.amqp().request("count", &json!({})).await.json();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use polyport::{Error, Phase, prelude::*, testing::create_bootstrap};
+use polyport::{Error, Phase, testing::create_bootstrap};
 
 use crate::stages::bootstrap;
 

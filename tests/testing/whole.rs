@@ -91,7 +91,7 @@ async fn live(number: usize) {
     let mut socket = app.websocket("/ws").await;
     let reply = socket.call("hello", &json!({ "name": "Tom" })).await;
     assert_eq!(reply["data"], greeting);
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let reply = client.say_hello(HelloRequest { name: "Tom".into() }).await.expect("is answered");
     assert_eq!(reply.into_inner().message, greeting);
     app.settled().await.expect("nothing fails");
@@ -133,7 +133,7 @@ async fn a_push_that_a_call_causes_later_is_there_when_all_is_settled(app: &Test
     let sent = app.recorder().by_route(RecordedKind::Sent, "news");
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].json().expect("is a frame")["data"]["of"], "Tom");
-    assert_eq!(socket.expect_event("news").await["data"]["of"], "Tom");
+    assert_eq!(socket.expect_event::<serde_json::Value>("news").await["of"], "Tom");
 }
 
 #[polyport::test(bootstrap)]

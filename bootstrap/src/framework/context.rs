@@ -27,6 +27,7 @@ pub struct FrameworkContext<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) registrations: &'a mut Registrations,
     pub(crate) free_ports: bool,
+    pub(crate) in_memory: bool,
     pub(crate) handed_over: &'a HandedOver,
     pub(crate) kind: &'static str,
     pub(crate) name: String,
@@ -81,6 +82,13 @@ impl FrameworkContext<'_> {
     #[must_use]
     pub fn free_ports(&self) -> bool {
         self.free_ports
+    }
+
+    /// Whether it is to open no socket and connect to none: clients, brokers and all that it talks
+    /// to are in this process (tests).
+    #[must_use]
+    pub fn in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// Sockets that listen already and that the framework may serve.

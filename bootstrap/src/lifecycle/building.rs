@@ -33,6 +33,7 @@ pub(super) fn configure(
 pub(super) struct Building {
     registrations: Registrations,
     free_ports: bool,
+    in_memory: bool,
     config: Config,
     container: Container,
     health: Health,
@@ -53,6 +54,7 @@ impl Building {
         Self {
             registrations: std::mem::take(&mut pending.registrations),
             free_ports: pending.free_ports,
+            in_memory: pending.in_memory,
             config: process.config.clone(),
             container: process.container.clone(),
             health: process.health.clone(),
@@ -99,6 +101,7 @@ impl Building {
             shared,
             registrations: &mut self.registrations,
             free_ports: self.free_ports,
+            in_memory: self.in_memory,
             handed_over: &self.handed_over,
             kind: framework.kind(),
             name: framework.name().to_owned(),

@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) config: Vec<(String, serde_json::Value)>,
     pub(crate) overrides: Vec<Replace>,
     pub(crate) free_ports: bool,
+    /// No socket is opened, and none connected to.
+    pub(crate) in_memory: bool,
     /// The bootstrap owns the process: it sets up the log.
     pub(crate) owns_process: bool,
     /// Sockets that listen already.

@@ -42,6 +42,7 @@ pub(super) struct Told {
     pub(super) frameworks: Vec<Box<dyn Loaded>>,
     pub(super) before: Vec<HookFn>,
     pub(super) free_ports: bool,
+    pub(super) in_memory: bool,
     pub(super) handed_over: HandedOver,
 }
 
@@ -136,6 +137,7 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
         frameworks,
         before,
         free_ports: options.free_ports,
+        in_memory: options.in_memory,
         handed_over: options.handed_over,
     };
     let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();

@@ -63,7 +63,8 @@ impl Process {
                 let time = times.on_stopping;
                 self.run_stop_hooks(HookPoint::OnStopping, time, has_started).await
             }
-            Stage::Delay if has_started => {
+            // A timer of no time waits for the next tick, a millisecond, all the same.
+            Stage::Delay if has_started && !times.delay.is_zero() => {
                 sleep(times.delay).await;
                 Vec::new()
             }

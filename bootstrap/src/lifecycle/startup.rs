@@ -31,6 +31,7 @@ pub(super) struct Pending {
     pub(super) before: Vec<HookFn>,
     pub(super) registrations: Registrations,
     pub(super) free_ports: bool,
+    pub(super) in_memory: bool,
 }
 
 /// Starts everything, or rolls back what has started.
@@ -173,6 +174,7 @@ pub(super) fn put_together(
         before: told.before,
         registrations: told.registrations,
         free_ports: told.free_ports,
+        in_memory: told.in_memory,
     };
     (process, pending)
 }

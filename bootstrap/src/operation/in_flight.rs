@@ -13,8 +13,10 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{ActiveOperation, Exposure};
 #[cfg(any(test, feature = "testing"))]

@@ -49,6 +49,8 @@ pub enum SocketAddress {
     Tcp(SocketAddr),
     /// A path.
     Unix(PathBuf),
+    /// Nowhere: its clients are in the same process (tests).
+    Memory,
 }
 
 impl fmt::Display for SocketAddress {
@@ -56,6 +58,7 @@ impl fmt::Display for SocketAddress {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Memory => f.write_str("memory"),
         }
     }
 }

@@ -155,6 +155,28 @@ impl TestBootstrap {
         self.ledger.recorder().clone()
     }
 
+    /// Opens no port and connects to none: HTTP, WebSocket and gRPC are served to the clients of the
+    /// test over pipes in this process, through the same code as sockets. So a test needs nothing of
+    /// the machine, starts and stops in milliseconds, and with `tokio::time::pause` sees calls,
+    /// timeouts and stops without waiting. No handle has a `local_addr` or a `url` then, and all
+    /// addresses that the configuration names mean one and the same way in; TLS is spoken as on a
+    /// socket.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use polyport_bootstrap::{Bootstrap, Result, testing::create_bootstrap};
+    ///
+    /// async fn needs_no_port(bootstrap: Bootstrap) -> Result<()> {
+    ///     let app = create_bootstrap(bootstrap).in_memory().await?;
+    ///     assert!(app.addresses().iter().all(|bound| bound.address.is_none()));
+    ///     app.close().await
+    /// }
+    /// ```
+    pub fn in_memory(mut self) -> Self {
+        self.bootstrap.plan.options.in_memory = true;
+        self
+    }
+
     /// Checks everything that can be checked without serving, as [`Bootstrap::check`] does.
     ///
     /// # Errors

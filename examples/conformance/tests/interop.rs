@@ -23,7 +23,7 @@ async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
 
 async fn start() -> (TestApp, TestServiceClient<Channel>) {
     let app = soon(create_bootstrap(polyport_conformance::bootstrap())).await.expect("it starts");
-    let client = TestServiceClient::new(app.grpc().await);
+    let client = app.grpc(TestServiceClient::new);
     (app, client)
 }
 
@@ -158,7 +158,7 @@ async fn unimplemented_method() {
 #[tokio::test]
 async fn unimplemented_service() {
     let (app, _) = start().await;
-    let mut client = UnimplementedServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(UnimplementedServiceClient::new);
     let status = soon(client.unimplemented_call(Empty {})).await.expect_err("nobody serves it");
     assert_eq!(status.code(), Code::Unimplemented);
     stop(app).await;

@@ -1,5 +1,7 @@
 //! The handle of a gRPC framework.
 
+#[cfg(feature = "testing")]
+use std::sync::OnceLock;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,6 +10,8 @@ use std::{
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Result, exposures, operation::Exposures,
 };
+#[cfg(feature = "testing")]
+use polyport_listener::Door;
 
 use crate::{GrpcRoutes, PROTOCOL, health::ServiceHealth, table::Table};
 
@@ -21,12 +25,22 @@ struct Inner {
     health: ServiceHealth,
     /// None once it is served.
     table: Mutex<Option<Table>>,
+    /// How test clients get in, once the frameworks have found each other.
+    #[cfg(feature = "testing")]
+    door: OnceLock<Door>,
 }
 
 impl GrpcApp {
     pub(crate) fn new(core: AppCore, exposures: Exposures, health: ServiceHealth) -> Self {
         let table = Mutex::new(Some(Table::default()));
-        Self(Arc::new(Inner { core, exposures, health, table }))
+        Self(Arc::new(Inner {
+            core,
+            exposures,
+            health,
+            table,
+            #[cfg(feature = "testing")]
+            door: OnceLock::new(),
+        }))
     }
 
     /// Adds methods and services, up to the end of the `on_ready` hooks.
@@ -84,6 +98,16 @@ impl GrpcApp {
     /// Takes what will be served; nothing can be added any more.
     pub(crate) fn seal(&self) -> Table {
         self.table().take().unwrap_or_default()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn door(&self) -> Option<&Door> {
+        self.0.door.get()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn set_door(&self, door: &Door) {
+        let _ = self.0.door.set(door.clone());
     }
 
     fn table(&self) -> MutexGuard<'_, Option<Table>> {

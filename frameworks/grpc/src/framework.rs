@@ -215,7 +215,12 @@ impl Transport for GrpcTransport {
     }
 
     fn link(&mut self) -> Result<()> {
-        self.place.link(self.app.core())
+        self.place.link(self.app.core())?;
+        #[cfg(feature = "testing")]
+        if let Some(listener) = self.place.listener() {
+            self.app.set_door(listener.door());
+        }
+        Ok(())
     }
 
     async fn bind(&mut self) -> Result<()> {

@@ -51,7 +51,7 @@ impl Place {
         }))
     }
 
-    fn listener(&self) -> Option<&SharedListener> {
+    pub(crate) fn listener(&self) -> Option<&SharedListener> {
         match self {
             Self::Own(host) => Some(host.listener()),
             Self::Joined(joined) => joined.listener.get(),

@@ -90,7 +90,7 @@ async fn start(generated: bool) -> (TestApp, Log) {
 async fn a_guard_refuses_operations_and_services_with_its_status() {
     for generated in [false, true] {
         let (app, log) = start(generated).await;
-        let mut client = GreeterClient::new(app.grpc().await);
+        let mut client = app.grpc(GreeterClient::new);
         let status = soon(client.say_hello(named("Tom"))).await.expect_err("refused");
         assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "who are you?"));
         let fault = fault_from_status(&status);
@@ -198,7 +198,7 @@ async fn native_layers_stand_around_operations_services_and_what_is_not_there() 
         let app: TestApp = create_bootstrap(Bootstrap::new().load(framework).module(module))
             .await
             .expect("starts");
-        let mut greeter = GreeterClient::new(app.grpc().await);
+        let mut greeter = app.grpc(GreeterClient::new);
         let reply = greeter.say_hello(HelloRequest { name: "x".to_owned() }).await;
         assert!(reply.expect("answers").into_inner().message.contains("layer"));
         let mut stopped = Request::new(HelloRequest { name: "x".to_owned() });

@@ -121,7 +121,7 @@ async fn start() -> (TestApp, Arc<Gate>, mpsc::UnboundedReceiver<&'static str>) 
 type Client = Grpc<Channel>;
 
 async fn client(app: &TestApp) -> Client {
-    let mut client = Grpc::new(app.grpc().await);
+    let mut client = app.grpc(Grpc::new);
     client.ready().await.expect("it is ready");
     client
 }

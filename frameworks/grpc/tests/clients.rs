@@ -110,7 +110,7 @@ async fn both(client: Value) -> (TestApp, TestApp, Says) {
 }
 
 async fn ask(front: &TestApp, call: Call<HelloRequest>) -> Result<String, Status> {
-    let mut client = GreeterClient::new(front.grpc().await);
+    let mut client = front.grpc(GreeterClient::new);
     Ok(soon(client.say_hello(call)).await?.into_inner().message)
 }
 

@@ -68,7 +68,8 @@ async fn answers_are_compressed_where_both_sides_want_it() {
     assert_eq!((answer.headers["grpc-encoding"].as_bytes(), answer.body[0]), (&b"gzip"[..], 1));
     let answer = call(&app, SAY_HELLO, &[], hello.clone()).await;
     assert_eq!((answer.headers.get("grpc-encoding"), answer.body[0]), (None, 0));
-    let mut client = GreeterClient::new(app.grpc().await)
+    let mut client = app
+        .grpc(GreeterClient::new)
         .send_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Gzip);
     let reply = soon(client.say_hello(named("Tom"))).await.expect("answered").into_inner();

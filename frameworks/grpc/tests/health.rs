@@ -48,7 +48,7 @@ where
     Req: prost::Message + 'static,
     Res: prost::Message + Default + 'static,
 {
-    let mut client = Grpc::new(app.grpc().await);
+    let mut client = app.grpc(Grpc::new);
     client.ready().await.expect("connected");
     let codec = ProstCodec::<Req, Res>::default();
     let reply = client.unary(tonic::Request::new(message), path(method), codec);
@@ -61,7 +61,7 @@ async fn check(app: &TestApp, service: &str) -> Result<i32, Status> {
 }
 
 async fn watch_service(app: &TestApp, service: &str) -> Streaming<Answer> {
-    let mut client = Grpc::new(app.grpc().await);
+    let mut client = app.grpc(Grpc::new);
     client.ready().await.expect("connected");
     let codec = ProstCodec::<Ask, Answer>::default();
     let ask = tonic::Request::new(Ask { service: service.to_owned() });

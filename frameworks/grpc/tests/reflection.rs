@@ -42,7 +42,7 @@ macro_rules! asks {
                 what: pb::server_reflection_request::MessageRequest,
             ) -> pb::server_reflection_response::MessageResponse {
                 let mut client =
-                    pb::server_reflection_client::ServerReflectionClient::new(app.grpc().await);
+                    app.grpc(pb::server_reflection_client::ServerReflectionClient::new);
                 let message_request = Some(what);
                 let request = pb::ServerReflectionRequest { host: String::new(), message_request };
                 let request = Request::new(stream::iter([request]));

@@ -34,7 +34,7 @@ async fn serving(routes: fn(&mut ModuleBuilder<'_>)) -> TestApp {
 #[tokio::test]
 async fn a_generated_service_answers() {
     let app = serving(services).await;
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let reply = soon(client.say_hello(named("Tom"))).await.expect("answered");
     assert_eq!(reply.into_inner().message, "tonic says hello to Tom");
     let status = soon(client.say_hello(named("nobody"))).await.expect_err("a status");
@@ -56,7 +56,7 @@ async fn the_request_id_is_given_to_it_and_comes_back() {
 #[tokio::test]
 async fn its_panics_are_internal_and_the_connection_lives_on() {
     let app = serving(services).await;
-    let channel = app.grpc().await;
+    let channel = app.grpc(|channel| channel);
     let mut client = GreeterClient::new(channel.clone());
     let status = soon(client.say_hello(named("panic"))).await.expect_err("a panic");
     assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
@@ -83,7 +83,7 @@ async fn the_peers_deadline_holds_for_it() {
 #[tokio::test]
 async fn its_open_streams_end_with_unavailable_at_the_stop() {
     let app = serving(services).await;
-    let mut chat = ChatServiceClient::new(app.grpc().await);
+    let mut chat = app.grpc(ChatServiceClient::new);
     let mut stream = soon(chat.subscribe(room("lobby"))).await.expect("begins").into_inner();
     assert_eq!(soon(stream.message()).await.expect("lives").expect("an item").text, "one");
     let (end, stopped) = soon(async { tokio::join!(stream.message(), app.close()) }).await;
@@ -107,7 +107,7 @@ async fn an_operation_takes_over_one_of_its_methods() {
         });
     })
     .await;
-    let mut chat = ChatServiceClient::new(app.grpc().await);
+    let mut chat = app.grpc(ChatServiceClient::new);
     let mut stream = soon(chat.subscribe(room("lobby"))).await.expect("begins").into_inner();
     for text in ["one", "two"] {
         assert_eq!(soon(stream.message()).await.expect("lives").expect("an item").text, text);
@@ -128,7 +128,7 @@ async fn a_service_with_an_interceptor_is_served() {
         m.grpc(|s| s.service(GreeterServer::with_interceptor(TonicGreeter, refuse)));
     })
     .await;
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let status = soon(client.say_hello(named("Tom"))).await.expect_err("no key");
     assert_eq!(status.code(), Code::Unauthenticated);
     let mut request = Request::new(HelloRequest { name: "Tom".to_owned() });
@@ -144,7 +144,7 @@ async fn a_message_over_its_limit_exhausts_a_resource_as_that_of_an_operation_do
         m.grpc(|s| s.service(greeter));
     });
     let app = app.await;
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let status = soon(client.say_hello(named(&"x".repeat(17)))).await.expect_err("too large");
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(fault_from_status(&status).reason(), "MESSAGE_TOO_LARGE");

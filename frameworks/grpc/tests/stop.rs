@@ -20,7 +20,7 @@ async fn a_call_in_flight_is_answered() {
     let (bootstrap, gate, mut begins) = sample(all);
     let app = soon(bootstrap).await.expect("it starts");
     let address = address(&app);
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let call = tokio::spawn(async move { client.say_hello(named("gate")).await });
     assert_eq!(soon(begins.recv()).await, Some("begun"));
     app.stop("test");
@@ -35,7 +35,7 @@ async fn a_call_in_flight_is_answered() {
 #[tokio::test]
 async fn an_open_stream_ends_with_unavailable_and_does_not_hold_up_the_stop() {
     let app = start().await;
-    let mut client = ChatServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(ChatServiceClient::new);
     let mut stream = soon(client.subscribe(room("open"))).await.expect("begins").into_inner();
     for text in ["one", "two"] {
         assert_eq!(soon(stream.message()).await.expect("lives").expect("an item").text, text);
@@ -52,7 +52,7 @@ async fn an_open_stream_ends_with_unavailable_and_does_not_hold_up_the_stop() {
 #[tokio::test]
 async fn a_stream_that_never_waits_ends_too() {
     let app = start().await;
-    let mut client = ChatServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(ChatServiceClient::new);
     let mut stream = soon(client.subscribe(room("flood"))).await.expect("begins").into_inner();
     let read = async {
         loop {
@@ -73,7 +73,7 @@ async fn a_stream_that_never_waits_ends_too() {
 async fn a_call_that_outlasts_the_drain_is_still_answered() {
     let (bootstrap, _, mut begins) = sample(all);
     let app = soon(bootstrap.config("shutdown.drain", "100ms")).await.expect("it starts");
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let call = tokio::spawn(async move { client.say_hello(named("forever")).await });
     assert_eq!(soon(begins.recv()).await, Some("begun"));
     let error = soon(app.close()).await.expect_err("a call was cut");
@@ -92,7 +92,7 @@ async fn a_call_that_outlasts_the_drain_is_still_answered() {
 async fn nothing_listens_after_the_stop() {
     let app = start().await;
     let address = address(&app);
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     soon(app.close()).await.expect("stops cleanly");
     assert!(support::is_refused(address).await);
     let status = soon(client.say_hello(named("Tom"))).await.expect_err("nobody is there");
@@ -106,7 +106,7 @@ async fn nothing_is_held_after_the_stop() {
     let bootstrap = Bootstrap::new().load(GrpcFramework::new()).module(Serves(gate, all));
     let app = soon(create_bootstrap(bootstrap)).await.expect("it starts");
     let handle = app.app::<GrpcApp>().expect("it is loaded");
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     soon(client.say_hello(named("Tom"))).await.expect("answered");
     soon(app.close()).await.expect("stops cleanly");
     assert!(held.upgrade().is_none(), "somebody still holds a singleton");

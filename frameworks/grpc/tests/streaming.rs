@@ -11,7 +11,7 @@ use support::{all, call, framed, room, sample, soon, start};
 use tonic::{Code, Request, Status, Streaming};
 
 async fn subscribe(app: &TestApp, name: &str) -> Streaming<Message> {
-    let mut client = ChatServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(ChatServiceClient::new);
     soon(client.subscribe(room(name))).await.expect("it begins").into_inner()
 }
 
@@ -50,7 +50,7 @@ async fn a_stream_need_not_be_boxed_and_its_operation_takes_no_input() {
 #[tokio::test]
 async fn a_fault_before_the_stream_is_the_answer() {
     let app = start().await;
-    let mut client = ChatServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(ChatServiceClient::new);
     let status = soon(client.subscribe(room("closed"))).await.expect_err("refused");
     assert_eq!(status.code(), Code::PermissionDenied);
     assert_eq!(fault_from_status(&status).reason(), "CLOSED");
@@ -106,7 +106,7 @@ async fn a_client_that_leaves_drops_the_stream() {
 #[tokio::test]
 async fn metadata_of_a_stream_carries_the_request_id() {
     let app = start().await;
-    let mut client = ChatServiceClient::new(app.grpc().await);
+    let mut client = app.grpc(ChatServiceClient::new);
     let mut request = Request::new(room("lobby"));
     request.metadata_mut().insert("x-request-id", "abc-2".parse().expect("ASCII"));
     let answer = soon(client.subscribe(request)).await.expect("it begins");

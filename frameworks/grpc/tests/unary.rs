@@ -20,7 +20,7 @@ use tonic_types::StatusExt;
 #[tokio::test]
 async fn an_operation_answers_a_generated_client() {
     let app = start().await;
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let reply = soon(client.say_hello(named("Tom"))).await.expect("answered");
     assert_eq!(reply.into_inner().message, "Hello Tom!");
     app.close().await.expect("stops cleanly");
@@ -73,7 +73,7 @@ async fn a_message_is_followed_by_the_status_in_trailers_and_stands_alone_nowher
 
 async fn fault_of(name: &str) -> Status {
     let app = start().await;
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let status = soon(client.say_hello(named(name))).await.expect_err("a fault");
     let reply = soon(client.say_hello(named("Tom"))).await.expect("the connection lives on");
     assert_eq!(reply.into_inner().message, "Hello Tom!");
@@ -113,7 +113,7 @@ async fn a_panic_is_internal_and_tells_nothing() {
 #[tokio::test]
 async fn unknown_services_and_methods_are_unimplemented() {
     let app = start().await;
-    let mut users = UserServiceClient::new(app.grpc().await);
+    let mut users = app.grpc(UserServiceClient::new);
     let request = GetUserRequest { user_id: "tom".to_owned() };
     let status = soon(users.get_user(request)).await.expect_err("no such service");
     assert_eq!(status.code(), Code::Unimplemented);
@@ -137,7 +137,7 @@ async fn greet(
     app: &TestApp,
     request: Request<polyport_proto::helloworld::HelloRequest>,
 ) -> Result<String, Status> {
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     Ok(soon(client.say_hello(request)).await?.into_inner().message)
 }
 
@@ -202,7 +202,7 @@ async fn a_message_that_never_comes_is_not_waited_for_beyond_the_deadline() {
 async fn a_client_that_leaves_drops_the_call() {
     let (bootstrap, _, mut begins) = sample(all);
     let app = soon(bootstrap).await.expect("it starts");
-    let channel = app.grpc().await;
+    let channel = app.grpc(|channel| channel);
     let call =
         tokio::spawn(async move { GreeterClient::new(channel).say_hello(named("forever")).await });
     assert_eq!(soon(begins.recv()).await, Some("begun"));
@@ -280,7 +280,7 @@ async fn what_is_not_one_message_is_answered_with_a_status() {
 #[tokio::test]
 async fn a_hundred_calls_share_a_connection() {
     let app = start().await;
-    let client = GreeterClient::new(app.grpc().await);
+    let client = app.grpc(GreeterClient::new);
     let calls = (0..100).map(|number| {
         let mut client = client.clone();
         async move {

@@ -113,7 +113,7 @@ async fn routes_can_be_added_until_the_process_serves() {
     }
     let bootstrap = Bootstrap::new().load(GrpcFramework::new()).module(Late);
     let app = soon(create_bootstrap(bootstrap)).await.expect("it starts");
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let reply = soon(client.say_hello(named("Tom"))).await.expect("answered");
     assert_eq!(reply.into_inner().message, "late");
     let grpc = app.app::<GrpcApp>().expect("it is loaded");
@@ -137,9 +137,9 @@ async fn two_frameworks_have_their_own_ports_and_routes() {
         .load(GrpcFramework::named("admin").configure(GrpcSettings::default()))
         .module(module);
     let app = soon(create_bootstrap(bootstrap)).await.expect("it starts");
-    let mut client = GreeterClient::new(app.grpc_on("admin").await);
+    let mut client = app.grpc_on("admin", GreeterClient::new);
     soon(client.say_hello(named("Tom"))).await.expect("answered");
-    let mut client = GreeterClient::new(app.grpc().await);
+    let mut client = app.grpc(GreeterClient::new);
     let status = soon(client.say_hello(named("Tom"))).await.expect_err("not here");
     assert_eq!(status.code(), tonic::Code::Unimplemented);
     let admin = app.app_named::<GrpcApp>("admin").expect("it is loaded");

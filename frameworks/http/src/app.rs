@@ -10,6 +10,8 @@ use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Result, RouteSet, exposures,
     operation::{Endpoint, Exposure, Exposures},
 };
+#[cfg(feature = "testing")]
+use polyport_listener::Door;
 
 use crate::{HttpRoutes, HttpSettings, PROTOCOL, site::Site, table::Table};
 
@@ -41,6 +43,9 @@ struct Inner {
     site: Arc<Site>,
     /// None once it serves.
     table: Mutex<Option<Table>>,
+    /// How test clients get in.
+    #[cfg(feature = "testing")]
+    door: Door,
 }
 
 impl HttpApp {
@@ -49,6 +54,7 @@ impl HttpApp {
         exposures: Exposures,
         settings: &HttpSettings,
         base: &Path,
+        #[cfg(feature = "testing")] door: Door,
     ) -> Self {
         let site = Site::new(settings, base);
         Self(Arc::new(Inner {
@@ -57,6 +63,8 @@ impl HttpApp {
             prefix: settings.prefix.clone(),
             site,
             table: Mutex::new(Some(Table::default())),
+            #[cfg(feature = "testing")]
+            door,
         }))
     }
 
@@ -103,6 +111,11 @@ impl HttpApp {
     /// Takes the table away: nothing can be added any more.
     pub(crate) fn seal(&self) -> Table {
         self.table().take().unwrap_or_default()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn door(&self) -> &Door {
+        &self.0.door
     }
 
     fn table(&self) -> MutexGuard<'_, Option<Table>> {

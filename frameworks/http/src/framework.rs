@@ -149,15 +149,17 @@ impl Framework for HttpFramework {
         mut context: FrameworkContext<'_>,
     ) -> Result<Built<HttpApp>> {
         context.add_pipeline(self.pipeline);
+        let host = ListenerHost::new(&context, &settings.host, settings.port, settings.listener())?;
         let app = HttpApp::new(
             context.core(),
             context.exposures().clone(),
             &settings,
             context.config().root(),
+            #[cfg(feature = "testing")]
+            host.listener().door().clone(),
         );
         let fallback = core::fallback();
         add_routes(&app, &settings, &fallback, &mut context)?;
-        let host = ListenerHost::new(&context, &settings.host, settings.port, settings.listener())?;
         let registry = context.shared::<ListenerRegistry>();
         registry.offer(HttpRoutes::KIND, &self.name, host.listener().clone());
         let transport = HttpTransport {

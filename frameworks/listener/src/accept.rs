@@ -1,11 +1,9 @@
 //! The accept loop. It outlives everything that `accept(2)` can answer.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 use polyport_bootstrap::framework::{Leftover, Witness};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -24,7 +22,7 @@ pub(crate) async fn accept_until(
     listening: Listening,
     connections: &std::sync::Arc<Connections>,
 ) {
-    let Listening { acceptor, has_successor, address } = listening;
+    let Listening { mut acceptor, has_successor, address } = listening;
     let _open = Witness::here().mark(Leftover::Listener, || address.to_string());
     let mut trouble = Trouble::default();
     loop {

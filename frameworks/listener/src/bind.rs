@@ -6,13 +6,16 @@ use std::{
 };
 
 use polyport_bootstrap::{Inherited, SocketAddress, framework::Endpoint};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::{
+    io::DuplexStream,
+    net::{TcpListener, TcpSocket, TcpStream},
+};
 
 #[cfg(unix)]
 use crate::unix::{self, Path};
-use crate::{BindError, SocketMode, peer::Peer};
+use crate::{BindError, Door, SocketMode, memory::Pipes, peer::Peer};
 
 /// How many connections the system keeps ready for the accept loop.
 const BACKLOG: u32 = 1024;
@@ -30,6 +33,7 @@ enum Socket {
     Tcp(TcpSocket),
     #[cfg(unix)]
     Unix(UnixSocket, Path),
+    Memory(Door),
     /// Listens already, and goes on after this process.
     HandedOver(Acceptor),
 }
@@ -92,6 +96,11 @@ impl BoundListener {
         Ok(Self { socket: Socket::HandedOver(acceptor), address })
     }
 
+    /// Opens no socket: the clients of this process connect by its door.
+    pub(crate) fn in_memory(door: Door) -> Self {
+        Self { socket: Socket::Memory(door), address: SocketAddress::Memory }
+    }
+
     /// The address that this socket holds, with its real port.
     #[must_use]
     pub fn address(&self) -> &SocketAddress {
@@ -121,6 +130,10 @@ impl BoundListener {
         let (acceptor, has_successor) = match socket {
             Socket::HandedOver(acceptor) => (acceptor, true),
             Socket::Tcp(socket) => (Acceptor::Tcp(socket.listen(BACKLOG).map_err(failed)?), false),
+            Socket::Memory(door) => {
+                let pipes = door.open().ok_or_else(|| failed(io::ErrorKind::AddrInUse.into()))?;
+                (Acceptor::Memory(pipes), false)
+            }
             #[cfg(unix)]
             Socket::Unix(socket, path) => {
                 (Acceptor::Unix(socket.listen(BACKLOG).map_err(failed)?, Some(path)), false)
@@ -162,6 +175,7 @@ pub(crate) enum Acceptor {
     /// The file is removed with it, unless it is somebody else's.
     #[cfg(unix)]
     Unix(UnixListener, Option<Path>),
+    Memory(Pipes),
 }
 
 /// A client's socket.
@@ -170,6 +184,7 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    Memory(DuplexStream),
 }
 
 impl Acceptor {
@@ -192,7 +207,7 @@ impl Acceptor {
         }
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub(crate) async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -202,6 +217,10 @@ impl Acceptor {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), Peer::Unix))
+            }
+            Self::Memory(pipes) => {
+                let (stream, peer) = pipes.accept().await?;
+                Ok((Stream::Memory(stream), peer))
             }
         }
     }
@@ -231,6 +250,9 @@ impl Acceptor {
                     stream.set_nonblocking(true)?;
                     serve(Stream::Unix(UnixStream::from_std(stream)?), Peer::Unix);
                 }
+            }
+            Self::Memory(pipes) => {
+                pipes.accept_waiting(|stream, peer| serve(Stream::Memory(stream), peer));
             }
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! Control frames of HTTP/2 (RFC 9113, section 6), counted as they come in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The span of time in which they are counted.
 const SPAN: Duration = Duration::from_secs(1);

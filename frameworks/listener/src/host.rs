@@ -19,6 +19,7 @@ use crate::{
 pub struct ListenerHost {
     section: String,
     handed_over: HandedOver,
+    in_memory: bool,
     listener: SharedListener,
     endpoints: Vec<Endpoint>,
     settings: ListenerSettings,
@@ -29,7 +30,8 @@ pub struct ListenerHost {
 impl ListenerHost {
     /// The listener of the framework that is being built, at `host` and `port` (see
     /// [`Endpoint::new`]) and wherever else the settings say. Where every port is to be a free one
-    /// (tests), they are.
+    /// (tests), they are; where no socket is to be opened, its [`Door`](crate::Door) is the only
+    /// way in.
     ///
     /// # Errors
     /// Returns an error where the settings for TLS do not work out.
@@ -49,13 +51,15 @@ impl ListenerHost {
         Tls::load(&settings.tls).map_err(|error| no_tls(&error, &section))?;
         let mut endpoints = vec![first];
         endpoints.append(&mut settings.addresses);
+        endpoints.retain(|_| !context.in_memory());
         let listener = SharedListener::new(context.core().title());
         if settings.tls.is_enabled() {
-            listener.set_encrypted();
+            listener.door().set_encrypted();
         }
         Ok(Self {
             section,
             handed_over: context.handed_over().clone(),
+            in_memory: context.in_memory(),
             listener,
             endpoints,
             settings,
@@ -85,6 +89,16 @@ impl ListenerHost {
     /// # Errors
     /// Returns an error that names the address and what to do.
     pub async fn bind(&mut self, core: &AppCore) -> Result<()> {
+        match self.in_memory {
+            true => self.bound.push(BoundListener::in_memory(self.listener.door().clone())),
+            false => self.bind_sockets().await?,
+        }
+        self.bound.iter().for_each(|bound| self.listener.announce(bound.local_addr()));
+        self.listener.introduce(core);
+        Ok(())
+    }
+
+    async fn bind_sockets(&mut self) -> Result<()> {
         let named = self.handed_over.take_named(&self.section);
         let rest = usize::from(!named.is_empty());
         for socket in named {
@@ -99,8 +113,6 @@ impl ListenerHost {
                 }
             }
         }
-        self.bound.iter().for_each(|bound| self.listener.announce(bound.local_addr()));
-        self.listener.introduce(core);
         Ok(())
     }
 

@@ -58,6 +58,7 @@ macro_rules! each {
             Stream::Tcp($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
+            Stream::Memory($stream) => $call,
         }
     };
 }
@@ -102,6 +103,7 @@ impl AsyncWrite for Socket {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.is_write_vectored(),
+            Stream::Memory(stream) => stream.is_write_vectored(),
         }
     }
 

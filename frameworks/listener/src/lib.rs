@@ -45,6 +45,7 @@ mod client;
 mod clock;
 mod connection;
 mod control;
+mod door;
 mod error;
 mod forwarded;
 mod handler;
@@ -53,6 +54,7 @@ mod host;
 mod io;
 mod limits;
 mod load;
+mod memory;
 mod normal;
 mod peer;
 mod registry;
@@ -61,6 +63,8 @@ mod server;
 mod settings;
 mod shared;
 mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod trust;
 #[cfg(unix)]
@@ -75,6 +79,7 @@ pub use self::{
     body::{BoxError, ResponseBody},
     call::Tunnel,
     client::{Encrypted, PeerCertificates, client_of},
+    door::Door,
     error::{BindError, BindErrorKind, ListenerError},
     forwarded::Forwarded,
     handler::{

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     net::SocketAddr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use http::Request;
@@ -12,7 +12,7 @@ use polyport_bootstrap::{AppCore, framework::Activity};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BindError, BoundListener, ErasedHandler, ListenerError, ListenerSettings, Listening,
+    BindError, BoundListener, Door, ErasedHandler, ListenerError, ListenerSettings, Listening,
     RequestBody, Server, call::Dispatch, connection::Connections, normal_path, tasks::Tasks,
 };
 
@@ -74,8 +74,7 @@ pub struct SharedListener(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: String,
-    local_addr: OnceLock<SocketAddr>,
-    encrypted: OnceLock<()>,
+    door: Door,
     /// None once the listener serves.
     mounts: Mutex<Option<Vec<Mount>>>,
     tasks: Arc<Tasks>,
@@ -87,8 +86,7 @@ impl SharedListener {
     pub fn new(name: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),
-            local_addr: OnceLock::new(),
-            encrypted: OnceLock::new(),
+            door: Door::default(),
             mounts: Mutex::new(Some(Vec::new())),
             tasks: Arc::default(),
             closing: CancellationToken::new(),
@@ -156,25 +154,21 @@ impl SharedListener {
         if let Some(address) = self.local_addr() {
             core.set_local_addr(address);
         }
-        if self.is_encrypted() {
+        if self.0.door.is_encrypted() {
             core.set_encrypted();
         }
     }
 
-    /// Whether it speaks TLS.
+    /// How clients of this process get in.
     #[must_use]
-    pub fn is_encrypted(&self) -> bool {
-        self.0.encrypted.get().is_some()
-    }
-
-    pub(crate) fn set_encrypted(&self) {
-        let _ = self.0.encrypted.set(());
+    pub fn door(&self) -> &Door {
+        &self.0.door
     }
 
     /// Lets everybody know the address, if it is one and the first.
     pub(crate) fn announce(&self, address: Option<SocketAddr>) {
         if let Some(address) = address {
-            let _ = self.0.local_addr.set(address);
+            self.0.door.set_local_addr(address);
         }
     }
 
@@ -182,7 +176,7 @@ impl SharedListener {
     /// one, or where it has Unix sockets only.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.local_addr.get().copied()
+        self.0.door.local_addr()
     }
 
     /// Answers every client of `listening`, one socket or several, by `handler`, and what is mounted

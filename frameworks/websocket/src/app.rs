@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+#[cfg(feature = "testing")]
+use polyport_bootstrap::wire::EnvelopeStyle;
 use polyport_bootstrap::{
     AppCore, AppHandle, Application, Error, Result, framework::reachable, operation::Exposures,
 };
+use polyport_listener::Door;
 
 use crate::{
     Audience, Socket, SocketId, WebSocketRoutes, WebSocketSettings,
@@ -38,7 +41,10 @@ struct Inner {
     exposures: Exposures,
     hub: Arc<Hub>,
     path: String,
-    address: OnceLock<SocketAddr>,
+    /// Of the listener that it is on.
+    door: OnceLock<Door>,
+    #[cfg(feature = "testing")]
+    envelope: EnvelopeStyle,
     /// None once it serves.
     routes: Mutex<Option<WebSocketRoutes>>,
 }
@@ -50,7 +56,9 @@ impl WebSocketApp {
             exposures,
             hub: Arc::new(Hub::new(settings)),
             path: settings.path.clone(),
-            address: OnceLock::new(),
+            door: OnceLock::new(),
+            #[cfg(feature = "testing")]
+            envelope: settings.envelope,
             routes: Mutex::new(Some(WebSocketRoutes::default())),
         }))
     }
@@ -162,11 +170,26 @@ impl WebSocketApp {
 
     /// The address that clients of this machine connect to.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.0.address.get().copied().map(reachable)
+        self.door()?.local_addr().map(reachable)
     }
 
-    pub(crate) fn set_address(&self, address: SocketAddr) {
-        let _ = self.0.address.set(address);
+    /// How clients get in; none before the frameworks have found each other.
+    pub(crate) fn door(&self) -> Option<&Door> {
+        self.0.door.get()
+    }
+
+    pub(crate) fn set_door(&self, door: &Door) {
+        let _ = self.0.door.set(door.clone());
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn envelope(&self) -> EnvelopeStyle {
+        self.0.envelope
     }
 }
 
@@ -175,10 +198,10 @@ impl Application for WebSocketApp {
         &self.0.core
     }
 
-    /// `ws://127.0.0.1:7001/ws`. On a joined listener it is known when the process serves, on a
-    /// port of its own when that is bound.
+    /// `ws://127.0.0.1:7001/ws`, once the listener is bound that it is on.
     fn url(&self) -> Option<String> {
-        let scheme = if self.core().is_encrypted() { "wss" } else { "ws" };
+        let is_encrypted = self.door().is_some_and(Door::is_encrypted);
+        let scheme = if is_encrypted { "wss" } else { "ws" };
         self.address().map(|address| format!("{scheme}://{address}{}", self.0.path))
     }
 }

@@ -169,17 +169,6 @@ impl WebSocketTransport {
         self.registry.join(settings.joined().unwrap_or(DEFAULT_NAME), &self.section, mount)
     }
 
-    /// What was joined is bound by its owner, at the latest before anybody serves.
-    fn learn_address(&self) {
-        let Some(listener) = self.listener() else { return };
-        if listener.is_encrypted() {
-            self.app.core().set_encrypted();
-        }
-        if let Some(address) = listener.local_addr() {
-            self.app.set_address(address);
-        }
-    }
-
     fn listener(&self) -> Option<&SharedListener> {
         self.gateway.listener.get()
     }
@@ -214,6 +203,7 @@ impl Transport for WebSocketTransport {
             Some(host) => host.listener().clone(),
             None => self.join()?,
         };
+        self.app.set_door(listener.door());
         let _ = self.gateway.listener.set(listener);
         let (hub, settings) = (self.gateway.hub(), self.settings());
         cluster::join(hub, settings, &self.fan_outs, &self.section, &self.application)
@@ -223,12 +213,10 @@ impl Transport for WebSocketTransport {
         if let Some(host) = &mut self.host {
             host.bind(self.app.core()).await?;
         }
-        self.learn_address();
         Ok(())
     }
 
     async fn serve(&mut self) -> Result<()> {
-        self.learn_address();
         self.gateway.table();
         let entrance = self.entrance();
         if let Some(host) = &mut self.host {

@@ -56,10 +56,10 @@ async fn a_binary_message_is_answered_by_one_and_a_fault_by_an_exception() {
     client.send_binary(vec![0, 1, 255]).await;
     assert_eq!(client.next().await, Received::Binary(Bytes::from_static(&[255, 1, 0])));
     client.send_binary(Bytes::new()).await;
-    let frame = client.expect_event("exception").await;
+    let frame = client.expect_frame("exception").await;
     assert_eq!((frame.get("id"), &frame["data"]["returnCode"]), (None, &json!("ERR40000")));
     client.send_text("no frame").await;
-    assert_eq!(client.expect_event("exception").await["data"]["returnCode"], "ERR40000");
+    assert_eq!(client.expect_frame("exception").await["data"]["returnCode"], "ERR40000");
     app.close().await.unwrap();
 }
 

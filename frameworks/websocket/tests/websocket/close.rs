@@ -44,8 +44,8 @@ async fn the_application_closes_after_what_it_has_sent() {
     let (app, _) = start().await;
     let mut client = app.websocket("/ws").await;
     client.emit("kick", &()).await;
-    assert_eq!(client.expect_event("bye").await["data"], "you were kicked");
-    assert_eq!(client.close_code().await, 4001);
+    assert_eq!(client.expect_frame("bye").await["data"], "you were kicked");
+    assert_eq!(client.expect_close().await.0, 4001);
     app.close().await.unwrap();
 }
 

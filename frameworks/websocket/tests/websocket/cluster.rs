@@ -185,7 +185,7 @@ async fn an_outage_leaves_the_own_connections_and_ends_by_itself() {
     let resumed = async {
         loop {
             websocket(&pair.0).everybody().emit("again", &2).unwrap();
-            let coming = timeout(std::time::Duration::from_millis(100), ann.expect_event("again"));
+            let coming = timeout(std::time::Duration::from_millis(100), ann.expect_frame("again"));
             if coming.await.is_ok() {
                 return;
             }

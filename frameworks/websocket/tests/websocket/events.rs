@@ -31,7 +31,7 @@ async fn a_fault_is_an_exception_with_the_id() {
         (r#"{"event":7,"id":2}"#, "ERR40000"),
     ] {
         client.send_text(text).await;
-        let frame = client.expect_event("exception").await;
+        let frame = client.expect_frame("exception").await;
         assert_eq!((&frame["id"], &frame["data"]["returnCode"]), (&json!(2), &json!(code)));
         assert!(frame["data"]["errorMessage"].is_string(), "{frame}");
         let fault = frame_fault(&frame).expect("a fault");
@@ -46,11 +46,11 @@ async fn what_is_no_event_is_an_exception_and_the_connection_lives_on() {
     let mut client = app.websocket("/ws").await;
     for text in ["", "hello", "[]", "{}", r#"{"event":"no.such"}"#, "{\"event\":\"hello\""] {
         client.send_text(text).await;
-        let frame = client.expect_event("exception").await;
+        let frame = client.expect_frame("exception").await;
         assert_eq!(frame.get("id"), None, "{frame}");
     }
     client.send_binary(vec![1, 2, 3]).await;
-    let frame = client.expect_event("exception").await;
+    let frame = client.expect_frame("exception").await;
     assert_eq!(frame["data"]["returnCode"], "ERR40000");
     assert_eq!(client.call("nothing", &()).await, answer("nothing", 1, json!(null)));
     app.close().await.unwrap();
@@ -76,7 +76,7 @@ async fn an_id_is_echoed_as_it_was_given() {
     for id in [json!("a\"b"), json!({ "n": [1, 2.5] }), json!(false)] {
         let text = json!({ "event": "nothing", "id": id }).to_string();
         client.send_text(&text).await;
-        assert_eq!(client.expect_event("nothing").await["id"], id);
+        assert_eq!(client.expect_frame("nothing").await["id"], id);
     }
     app.close().await.unwrap();
 }

@@ -9,10 +9,9 @@ use polyport_bootstrap::{
 };
 use polyport_websocket::{
     Socket, WebSocketFramework, WebSocketModule,
-    testing::{WebSocketClient, frame_fault},
+    testing::{WebSocketClient, WebSocketConnect, WebSocketRefusal, WebSocketTest, frame_fault},
 };
 use serde_json::json;
-use tokio_tungstenite::tungstenite::{Error, http::Response};
 
 use crate::support::{HANDSHAKE, Raw, address};
 
@@ -141,14 +140,16 @@ async fn start() -> TestApp {
 type Headers<'a> = &'a [(&'static str, &'a str)];
 
 async fn connect(app: &TestApp, headers: Headers<'_>) -> WebSocketClient {
-    WebSocketClient::try_connect(address(app), "/ws", headers).await.unwrap()
+    with(app, headers).await
 }
 
-async fn refused(app: &TestApp, headers: Headers<'_>) -> Response<Option<Vec<u8>>> {
-    match WebSocketClient::try_connect(address(app), "/ws", headers).await.map_err(|error| *error) {
-        Err(Error::Http(response)) => *response,
-        other => panic!("no refusal, but {:?}", other.map(drop)),
-    }
+async fn refused(app: &TestApp, headers: Headers<'_>) -> WebSocketRefusal {
+    with(app, headers).refused().await
+}
+
+fn with(app: &TestApp, headers: Headers<'_>) -> WebSocketConnect {
+    let connect = app.websocket("/ws");
+    headers.iter().fold(connect, |connect, (name, value)| connect.header(name, value))
 }
 
 #[tokio::test]
@@ -164,8 +165,7 @@ async fn a_guard_refuses_before_the_upgrade_in_the_envelope() {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert!(response.headers().contains_key("x-request-id"));
         assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401);
-        let body = String::from_utf8(response.into_body().unwrap_or_default()).unwrap();
-        assert!(body.contains(reason), "{body}");
+        assert_eq!(response.fault().reason(), reason, "{response:?}");
     }
     app.close().await.unwrap();
 }
@@ -175,7 +175,7 @@ async fn a_middleware_can_answer_instead() {
     let app = start().await;
     let response = refused(&app, &[("authorization", "tom"), ("x-teapot", "1")]).await;
     assert_eq!(response.status(), 418);
-    assert_eq!(response.into_body().unwrap_or_default(), b"\"a teapot\"");
+    assert_eq!(response.text(), "\"a teapot\"");
     app.close().await.unwrap();
 }
 

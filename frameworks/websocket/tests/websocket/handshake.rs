@@ -1,10 +1,7 @@
 //! From HTTP to WebSocket (RFC 6455, section 4).
 
 use polyport_bootstrap::{Fault, Module, ModuleBuilder, Result};
-use polyport_websocket::{
-    Socket, WebSocketModule,
-    testing::{WebSocketClient, WebSocketTest},
-};
+use polyport_websocket::{Socket, WebSocketModule, testing::WebSocketTest};
 
 use crate::support::{HANDSHAKE, Raw, address, chat, masked, start};
 
@@ -119,8 +116,7 @@ async fn the_servers_first_subprotocol_that_is_offered_is_spoken() {
         assert_eq!(head.contains("sec-websocket-protocol"), agreed.is_some(), "{head}");
         assert!(line.is_none_or(|line| head.contains(&line)), "{head}");
     }
-    let offer = [("sec-websocket-protocol", "soap, chat.v1")];
-    let mut client = WebSocketClient::try_connect(address(&app), "/ws", &offer).await.unwrap();
+    let mut client = app.websocket("/ws").subprotocol("soap").subprotocol("chat.v1").await;
     assert_eq!(client.subprotocol(), Some("chat.v1"));
     assert_eq!(client.call("spoken", &()).await["data"]["data"], "chat.v1");
     let mut without = app.websocket("/ws").await;

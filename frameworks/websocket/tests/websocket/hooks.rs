@@ -105,9 +105,9 @@ async fn a_connection_can_be_refused() {
     let app = chat(Door(Arc::clone(&log))).await.unwrap();
     for (path, code) in [("/ws?name=eve", "ERR40300"), ("/ws", "ERR40000")] {
         let mut client = app.websocket(path).await;
-        let frame = client.expect_event("exception").await;
+        let frame = client.expect_frame("exception").await;
         assert_eq!(frame["data"]["returnCode"], code);
-        assert_eq!(client.close_code().await, 1008);
+        assert_eq!(client.expect_close().await.0, 1008);
     }
     app.close().await.unwrap();
 }

@@ -84,7 +84,7 @@ async fn an_independent_event_overtakes_others_which_keep_their_order() {
         0,
         "nothing came before but the ping"
     );
-    assert_eq!(client.expect_event("ping").await["data"]["data"], 3);
+    assert_eq!(client.expect_frame("ping").await["data"]["data"], 3);
     works.done.add_permits(1);
     for (event, id) in [("slow", 1), ("quick", 2)] {
         let polyport_websocket::testing::Received::Frame(frame) = skip_count(&mut client).await
@@ -128,7 +128,7 @@ async fn so_many_run_at_once_and_the_others_follow() {
     works.done.add_permits(40);
     let mut answered: Vec<u64> = Vec::new();
     for _ in 0..40 {
-        answered.push(client.expect_event("work").await["id"].as_u64().unwrap());
+        answered.push(client.expect_frame("work").await["id"].as_u64().unwrap());
     }
     answered.sort_unstable();
     assert_eq!(answered, (0..40).collect::<Vec<_>>());
@@ -149,8 +149,8 @@ async fn a_stop_waits_for_those_that_run() {
     let closing = tokio::spawn(app.close());
     works.done.add_permits(2);
     for _ in 0..2 {
-        client.expect_event("work").await;
+        client.expect_frame("work").await;
     }
-    assert_eq!(client.close_code().await, 1001);
+    assert_eq!(client.expect_close().await.0, 1001);
     within(closing).await.unwrap().unwrap();
 }

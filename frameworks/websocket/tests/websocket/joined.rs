@@ -54,7 +54,7 @@ async fn it_joins_whatever_the_load_order() {
         let reply = app.http().get("/ping").await;
         assert_eq!((reply.status().as_u16(), reply.text()), (200, "\"pong\""));
         app.close().await.unwrap();
-        assert_eq!(client.close_code().await, 1001);
+        assert_eq!(client.expect_close().await.0, 1001);
     }
 }
 
@@ -144,7 +144,7 @@ async fn a_stop_answers_what_is_handled_and_tells_the_client() {
     gate.open();
     let done = json!({ "event": "slow", "id": 1, "data": "done" });
     assert_eq!(client.next().await, Received::Frame(done));
-    assert_eq!(client.close_code().await, 1001);
+    assert_eq!(client.expect_close().await.0, 1001);
     within(app.wait()).await.unwrap();
 }
 

@@ -24,7 +24,7 @@ async fn a_slow_client_is_closed_with_1013_and_holds_up_nobody() {
     let mut pushed = 0;
     while handle.connections() == 2 {
         handle.room("a").emit("message", &text).unwrap();
-        quick.expect_event("message").await;
+        quick.expect_frame("message").await;
         pushed += 1;
         assert!(pushed < 1000, "the slow client is never given up");
     }

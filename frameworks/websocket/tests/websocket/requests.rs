@@ -57,7 +57,7 @@ async fn an_event_awaits_the_ack_of_its_own_client() {
     let mut client = app.websocket("/ws").await;
     client.send_text(r#"{"event":"confirm","id":1}"#).await;
     assert_eq!(client.acknowledge("sure?", &true).await, json!({ "what": "delete" }));
-    assert_eq!(client.expect_event("confirm").await["data"]["data"], true);
+    assert_eq!(client.expect_frame("confirm").await["data"]["data"], true);
     app.close().await.unwrap();
 }
 
@@ -70,9 +70,9 @@ async fn an_ack_is_found_behind_more_events_than_are_read_ahead() {
         client.send_text(&json!({ "event": "echo", "data": number, "id": 2 }).to_string()).await;
     }
     client.acknowledge("sure?", &false).await;
-    assert_eq!(client.expect_event("confirm").await["data"]["data"], false);
+    assert_eq!(client.expect_frame("confirm").await["data"]["data"], false);
     for number in 0..100 {
-        assert_eq!(client.expect_event("echo").await["data"]["data"], number);
+        assert_eq!(client.expect_frame("echo").await["data"]["data"], number);
     }
     app.close().await.unwrap();
 }
@@ -82,11 +82,11 @@ async fn a_refusal_comes_back_as_the_clients_fault() {
     let app = chat(asking()).await.unwrap();
     let mut client = app.websocket("/ws").await;
     client.send_text(r#"{"event":"confirm","id":1}"#).await;
-    let asked = client.expect_event("sure?").await;
+    let asked = client.expect_frame("sure?").await;
     let refusal = json!({ "returnCode": "ERR40900", "errorMessage": "not now" });
     let frame = json!({ "event": "exception", "id": asked["id"], "data": refusal });
     client.send_text(&frame.to_string()).await;
-    let answer = client.expect_event("exception").await;
+    let answer = client.expect_frame("exception").await;
     assert_eq!(answer["data"], refusal);
     assert_eq!(answer["id"], 1);
     app.close().await.unwrap();
@@ -128,7 +128,7 @@ async fn an_ack_of_another_form_is_an_internal_fault() {
     assert_eq!(fault.kind(), FaultKind::Internal);
     // Without data it is null.
     let asking = tokio::spawn(socket.request::<Option<bool>>("sure?", &(), LONG));
-    let frame = client.expect_event("sure?").await;
+    let frame = client.expect_frame("sure?").await;
     client.send_text(&json!({ "event": "ack", "id": frame["id"] }).to_string()).await;
     assert_eq!(within(asking).await.unwrap().unwrap(), None);
     app.close().await.unwrap();
@@ -141,10 +141,10 @@ async fn the_end_of_the_connection_ends_what_waits() {
     let app = chat(module).await.unwrap();
     let mut client = app.websocket("/ws").await;
     client.emit("confirm", &()).await;
-    client.expect_event("sure?").await;
+    client.expect_frame("sure?").await;
     let socket = websocket(&app).sockets().remove(0);
     let asking = tokio::spawn(socket.request::<bool>("sure?", &(), LONG));
-    client.expect_event("sure?").await;
+    client.expect_frame("sure?").await;
     drop(client);
     assert_eq!(within(asking).await.unwrap().unwrap_err().reason(), "SOCKET_CLOSED");
     within(async {
@@ -186,7 +186,7 @@ async fn a_stop_waits_for_an_event_that_waits_for_its_ack() {
     let app = chat(asking()).await.unwrap();
     let mut client = app.websocket("/ws").await;
     client.send_text(r#"{"event":"confirm","id":1}"#).await;
-    let asked = client.expect_event("sure?").await;
+    let asked = client.expect_frame("sure?").await;
     let address = address(&app);
     let closing = tokio::spawn(app.close());
     within(async {
@@ -197,8 +197,8 @@ async fn a_stop_waits_for_an_event_that_waits_for_its_ack() {
     .await;
     let ack = json!({ "event": "ack", "id": asked["id"], "data": true });
     client.send_text(&ack.to_string()).await;
-    assert_eq!(client.expect_event("confirm").await["data"]["data"], true);
-    assert_eq!(client.close_code().await, 1001);
+    assert_eq!(client.expect_frame("confirm").await["data"]["data"], true);
+    assert_eq!(client.expect_close().await.0, 1001);
     within(closing).await.unwrap().unwrap();
 }
 

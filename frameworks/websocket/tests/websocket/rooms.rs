@@ -39,10 +39,10 @@ async fn whoever_says_something_can_be_left_out() {
     }
     let said = tom.call("say", &json!({ "room": "lobby", "text": "hi" })).await;
     assert_eq!(said["data"]["data"], 1);
-    assert_eq!(ann.expect_event("message").await["data"]["text"], "hi");
+    assert_eq!(ann.expect_frame("message").await["data"]["text"], "hi");
     let said = ann.call("say", &json!({ "room": "lobby", "text": "ho" })).await;
     assert_eq!(said["data"]["data"], 1);
-    assert_eq!(tom.expect_event("message").await["data"]["text"], "ho");
+    assert_eq!(tom.expect_frame("message").await["data"]["text"], "ho");
     app.close().await.unwrap();
 }
 
@@ -79,6 +79,6 @@ async fn pushes_come_between_answers() {
     websocket(&app).room("a").emit("message", &1).unwrap();
     assert_eq!(tom.next().await, Received::Frame(json!({ "event": "message", "data": 1 })));
     gate.open();
-    assert_eq!(tom.expect_event("slow").await["id"], 7);
+    assert_eq!(tom.expect_frame("slow").await["id"], 7);
     app.close().await.unwrap();
 }

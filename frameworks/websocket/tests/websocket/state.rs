@@ -176,6 +176,6 @@ async fn values_that_cannot_be_dropped_hold_up_no_stop() {
         assert_eq!(client.call("count", &()).await["data"], 1);
     }
     let closing = tokio::spawn(app.close());
-    assert_eq!((one.close_code().await, two.close_code().await), (1001, 1001));
+    assert_eq!((one.expect_close().await.0, two.expect_close().await.0), (1001, 1001));
     within(closing).await.unwrap().unwrap();
 }

@@ -34,8 +34,8 @@ async fn what_is_handled_is_answered_and_then_the_client_is_told() {
                 (&json!(id), &json!("SUC00000"))
             );
         }
-        assert_eq!(busy.close_code().await, 1001);
-        assert_eq!(idle.close_code().await, 1001);
+        assert_eq!(busy.expect_close().await.0, 1001);
+        assert_eq!(idle.expect_close().await.0, 1001);
     });
     closing.await;
     within(app.wait()).await.unwrap();
@@ -57,8 +57,8 @@ async fn events_that_come_during_the_stop_are_refused() {
         (&json!("exception"), &json!("ERR50300"))
     );
     gate.open();
-    assert_eq!(busy.expect_event("slow").await["id"], 1);
-    assert_eq!(late.close_code().await, 1001);
+    assert_eq!(busy.expect_frame("slow").await["id"], 1);
+    assert_eq!(late.expect_close().await.0, 1001);
     within(app.wait()).await.unwrap();
 }
 
@@ -82,7 +82,7 @@ async fn an_event_that_never_ends_is_cut_and_reported() {
     client.emit("slow", &()).await;
     gate.reached().await;
     let stopped = tokio::spawn(app.close());
-    assert_eq!(client.close_code().await, 1001);
+    assert_eq!(client.expect_close().await.0, 1001);
     let error = within(stopped).await.unwrap().unwrap_err();
     assert!(
         error.to_string().contains("1 call was cut, not finished after 50ms: slow (slow)"),

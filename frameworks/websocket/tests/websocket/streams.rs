@@ -130,9 +130,9 @@ async fn items_are_frames_of_the_event_and_the_last_frame_says_so() {
     assert_eq!(frames, [answer("count", 1, json!(1)), answer("count", 1, json!(2)), done]);
     client.emit("count", &how("two")).await;
     for _ in 0..2 {
-        assert!(client.expect_event("count").await.get("id").is_none());
+        assert!(client.expect_frame("count").await.get("id").is_none());
     }
-    assert_eq!(client.expect_event("count").await["done"], true);
+    assert_eq!(client.expect_frame("count").await["done"], true);
     app.close().await.unwrap();
 }
 
@@ -150,7 +150,7 @@ async fn a_fault_among_the_items_ends_them_with_an_exception() {
         "metadata": { "x-request-timeout-ms": "50" },
     });
     client.send_text(&frame.to_string()).await;
-    let fault = frame_fault(&client.expect_event("exception").await).expect("a fault");
+    let fault = frame_fault(&client.expect_frame("exception").await).expect("a fault");
     assert_eq!(fault.kind(), FaultKind::DeadlineExceeded);
     app.close().await.unwrap();
 }
@@ -181,7 +181,7 @@ async fn an_open_stream_does_not_hold_up_a_stop() {
     client.call("count", &how("open")).await;
     let stopping = tokio::time::timeout(Duration::from_secs(5), app.close());
     stopping.await.expect("the stream holds it up").unwrap();
-    assert_eq!((client.close_code().await, made.streams.load(SeqCst)), (1001, 0));
+    assert_eq!((client.expect_close().await.0, made.streams.load(SeqCst)), (1001, 0));
 }
 
 #[tokio::test]

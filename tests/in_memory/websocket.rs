@@ -1,0 +1,58 @@
+//! What `app.websocket(…)` can.
+
+use polyport::{prelude::Fault, testing::WebSocketTest};
+
+use crate::{
+    app::{Post, app, post},
+    both_ways,
+};
+
+both_ways! {
+    a_request_has_a_typed_answer_or_a_fault(way) {
+        let app = app(way).await.expect("it starts");
+        let mut client = app.websocket("/ws").await;
+        let sent = post("tom", &["a"]);
+        assert_eq!(client.request::<Post>("echo", &sent).await.expect("a value"), sent);
+        let refused: Result<Post, Fault> = client.request("echo", &post("nobody", &[])).await;
+        assert_eq!(refused.expect_err("a fault").reason(), "NO_USER");
+        assert_eq!(client.close().await, 1000);
+        app.close().await.expect("it stops");
+    }
+
+    envelopes_are_taken_off(way) {
+        let app = app(way).config("websocket.envelope", "return-code").await.expect("it starts");
+        let mut client = app.websocket("?room=1").await;
+        let sent = post("tom", &[]);
+        assert_eq!(client.request::<Post>("echo", &sent).await.expect("a value"), sent);
+        let refused = client.request::<Post>("echo", &post("nobody", &[])).await;
+        assert_eq!(refused.expect_err("a fault").message(), "there is no such user");
+        client.close().await;
+        app.close().await.expect("it stops");
+    }
+
+    events_are_expected_in_any_order(way) {
+        let app = app(way).await.expect("it starts");
+        let mut client = app.websocket("").await;
+        let sent = post("tom", &["a"]);
+        client.emit("announce", &sent).await;
+        assert_eq!(client.expect_event::<Post>("announced").await, sent);
+        assert_eq!(client.expect_event::<u32>("other").await, 1);
+        client.send_binary(&b"abc"[..]).await;
+        assert_eq!(client.expect_binary().await, &b"cba"[..]);
+        client.emit("leave", &()).await;
+        assert_eq!(client.expect_close().await, (4001, "you asked for it".to_owned()));
+        app.close().await.expect("it stops");
+    }
+
+    a_refused_handshake_is_a_value(way) {
+        let app = app(way).await.expect("it starts");
+        let refusal = app.websocket_on("admin", "").refused().await;
+        assert_eq!((refusal.status().as_u16(), refusal.fault().reason()), (401, "NO_TOKEN"));
+        let connect = app.websocket_on("admin", "").bearer("t0k3n").subprotocol("chat.v1");
+        let mut client = connect.await;
+        assert_eq!(client.subprotocol(), Some("chat.v1"));
+        assert!(client.request::<Post>("echo", &post("tom", &[])).await.is_ok());
+        client.close().await;
+        app.close().await.expect("it stops");
+    }
+}
