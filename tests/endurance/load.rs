@@ -95,7 +95,9 @@ impl Load {
                     }
                 }
             };
-            let number = timeout(PATIENCE, published).await.expect("publishes again");
+            let number = timeout(PATIENCE, published).await.unwrap_or_else(|_| {
+                panic!("nothing is confirmed in {queue}: {:?}", self.amqp.state());
+            });
             self.ledger.until_seen(number).await;
         }
     }
@@ -145,6 +147,9 @@ async fn send(amqp: &AmqpApp, ledger: &Ledger, queue: &str, number: usize) -> Ve
     let message = amqp::Message::json("", queue, &Numbered { number }).expect("is JSON");
     let outcome = amqp.publish_message(message.message_id(number.to_string()).mandatory()).await;
     let verdict = Verdict::of(&outcome);
+    if let Err(error) = &outcome {
+        tracing::warn!(%error, number, queue, "not published");
+    }
     ledger.told(number, verdict);
     verdict
 }
