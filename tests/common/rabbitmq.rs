@@ -75,17 +75,22 @@ impl Owned {
 
     /// SIGKILL: nothing is closed in order, and nothing said to anybody.
     pub(crate) fn kill(&self) {
-        self.signal("-KILL");
+        let pid = self.signal("-KILL");
+        let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // A process that was killed is there for a moment; its parent may never look after it.
+        while !stat().is_empty() && !stat().contains(") Z ") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// SIGSTOP: its sockets stay open, and nothing is read or answered.
     pub(crate) fn freeze(&self) {
-        self.signal("-STOP");
+        let _ = self.signal("-STOP");
     }
 
     /// SIGCONT.
     pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
+        let _ = self.signal("-CONT");
     }
 
     /// What `rabbitmqctl` says.
@@ -93,10 +98,12 @@ impl Owned {
         run(script("ctl", &self.name).arg("--").arg("-q").args(arguments))
     }
 
-    fn signal(&self, signal: &str) {
+    /// Gives the process id.
+    fn signal(&self, signal: &str) -> String {
         let pid = std::fs::read_to_string(self.files().join("pid")).expect("runs");
         let pid = pid.split_whitespace().next().expect("its process id").to_owned();
         run(Command::new("kill").args([signal, &pid]));
+        pid
     }
 
     fn files(&self) -> PathBuf {
