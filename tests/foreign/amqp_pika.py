@@ -7,6 +7,7 @@ expects it.
 import json
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -58,7 +59,9 @@ def ask(channel, queue, body):
         ),
         mandatory=True,
     )
-    channel.connection.process_data_events(time_limit=LIMIT)
+    until = time.monotonic() + LIMIT
+    while not replies and time.monotonic() < until:
+        channel.connection.process_data_events(time_limit=1)
     channel.basic_cancel(tag)
     assert len(replies) == 1, "one reply is expected: %r" % replies
     properties, body = replies[0]
