@@ -3,8 +3,11 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// How long a node may take to be of use.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The URL of the one that the tests share. `None` where there is none and need not be.
 pub(crate) fn shared() -> Option<String> {
@@ -144,6 +147,16 @@ impl Cluster {
 
     pub(crate) fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.url.clone()).collect()
+    }
+
+    /// Waits until a node takes part in a quorum queue again. One that has just started does not yet,
+    /// and two of three that do not are no majority.
+    pub(crate) fn until_member(&self, queue: &str, node: usize) {
+        let program = format!("ets:lookup(ra_state, list_to_atom(\"%2F_{queue}\")).");
+        let asked = Instant::now();
+        while !self.nodes[node].ctl(&["eval", &program]).contains("follower") {
+            assert!(asked.elapsed() < PATIENCE, "node {node} does not follow in {queue}");
+        }
     }
 
     /// The node that leads a quorum queue, as one of the nodes knows it.

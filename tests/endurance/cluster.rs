@@ -22,6 +22,8 @@ async fn a_cluster_of_three_nodes_that_loses_the_leader_of_a_queue_loses_nothing
         // The other two go on.
         load.until_served().await;
         blocking!(cluster.nodes[leader].restart());
+        blocking!(cluster.until_member(QUORUM, leader));
+        cluster.nodes[leader].until_kept(QUORUM).await;
         asked = (leader + 1) % cluster.nodes.len();
         load.until_served().await;
         eprintln!("leader killed, round {round}: {}", load.ledger.figures());

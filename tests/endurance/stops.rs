@@ -89,14 +89,22 @@ impl Instances {
     }
 
     async fn until_begun(&self, count: usize) {
-        let waiting = async {
-            let mut check = interval(Duration::from_millis(20));
-            while self.begun().len() < count {
-                check.tick().await;
+        let mut begun = self.begun().len();
+        while begun < count {
+            let next = timeout(PATIENCE, self.until_more_than(begun)).await;
+            begun = next.unwrap_or_else(|_| panic!("{begun} of {count} were begun"));
+        }
+    }
+
+    async fn until_more_than(&self, count: usize) -> usize {
+        let mut check = interval(Duration::from_millis(20));
+        loop {
+            check.tick().await;
+            let begun = self.begun().len();
+            if begun > count {
+                return begun;
             }
-        };
-        let begun = timeout(PATIENCE, waiting).await;
-        assert!(begun.is_ok(), "{} of {count} were begun", self.begun().len());
+        }
     }
 
     fn stop(&mut self) {

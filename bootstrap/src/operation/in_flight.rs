@@ -44,6 +44,7 @@ struct State {
     /// Whether anybody wants to know when the last call ended.
     watched: AtomicBool,
     last_end: AtomicU64,
+    #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests are told"))]
     witness: Witness,
 }
 
