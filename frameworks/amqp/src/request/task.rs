@@ -127,8 +127,10 @@ impl RequestTask {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // What lapin is given while the broker takes nothing can not be taken back.
-            if blocked.borrow_and_update().is_none() {
+            // What lapin is given while the broker takes nothing can not be taken back. Nothing is
+            // blocked any more when the connection is lost: what was held back is for the next one.
+            let is_blocked = blocked.borrow_and_update().is_some();
+            if !is_blocked && channel.status().connected() {
                 self.send_taken(channel);
             }
             tokio::select! {

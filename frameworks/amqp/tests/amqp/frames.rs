@@ -130,14 +130,16 @@ impl Way {
         let back = async {
             loop {
                 let mut frame = tokio::select! {
-                    Some(frame) = next.recv() => frame,
+                    frame = next.recv() => match frame {
+                        Some(frame) => frame,
+                        None => return,
+                    },
                     Ok(frame) = said.recv() => frame,
-                    else => return,
                 };
                 if self.forges.load(Ordering::SeqCst) {
                     forge_user(&mut frame);
                 }
-                if !self.unconfirmed.is(&frame)
+                if !self.unconfirmed.is(&mut frame)
                     && !dropped.is(&frame, self.is_mute.load(Ordering::SeqCst))
                     && to_client.write_all(&frame).await.is_err()
                 {
@@ -161,7 +163,7 @@ fn forge_user(frame: &mut [u8]) {
 }
 
 impl Unconfirmed {
-    fn is(&self, frame: &[u8]) -> bool {
+    fn is(&self, frame: &mut [u8]) -> bool {
         let payload = &frame[7..frame.len() - 1];
         if frame[0] == METHOD && payload.starts_with(&SELECT_OK) {
             return self.channels.load(Ordering::SeqCst);
@@ -170,7 +172,12 @@ impl Unconfirmed {
             return false;
         }
         let tag = u64::from_be_bytes(payload[4..12].try_into().expect("eight bytes"));
-        tag <= self.messages.load(Ordering::SeqCst)
+        let messages = self.messages.load(Ordering::SeqCst);
+        if messages > 0 {
+            // Not `multiple`: a confirmation is that of one message.
+            frame[7 + 12] &= !1;
+        }
+        tag <= messages
     }
 }
 

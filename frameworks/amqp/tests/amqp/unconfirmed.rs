@@ -122,6 +122,7 @@ async fn what_nobody_waits_for_outlives_any_number_of_lost_connections(broker: A
 async fn a_stop_while_a_channel_is_opened_is_quick_and_no_failure(broker: Arc<TestBroker>) {
     let way = FrameProxy::before(&broker).await;
     let (app, amqp, queue) = publisher(&broker, &way).await;
+    amqp.publish("", &queue, "x").await.expect("confirmed");
     way.mute_channels(true);
     // The broker closes the channel for it, and the next one never confirms.
     let outcome = amqp.publish(&broker.name("missing"), &queue, "x").await;
