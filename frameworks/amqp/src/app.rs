@@ -43,6 +43,8 @@ struct Inner {
     monitor: Arc<Monitor>,
     broker: OnceLock<Broker>,
     embedded: bool,
+    /// Where the settings stand, for reports.
+    section: String,
     settings: AmqpSettings,
 }
 
@@ -53,6 +55,7 @@ impl AmqpApp {
         requester: Requester,
         monitor: Arc<Monitor>,
         embedded: bool,
+        section: &str,
         settings: AmqpSettings,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -62,6 +65,7 @@ impl AmqpApp {
             monitor,
             broker: OnceLock::new(),
             embedded,
+            section: section.to_owned(),
             settings,
         }))
     }
@@ -91,7 +95,7 @@ impl AmqpApp {
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<T> {
         let message = Message::json(exchange, routing_key, value).map(Message::in_current_call);
         let publisher = self.0.publisher.clone();
-        async move { publisher.publish_message(message?).await }
+        async move { publisher.publish_message(message).await }
     }
 
     /// As [`publish`](Self::publish), with everything that a message can carry.
@@ -106,7 +110,7 @@ impl AmqpApp {
         message: Message,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
         let (message, publisher) = (message.in_current_call(), self.0.publisher.clone());
-        async move { publisher.publish_message(message).await }
+        async move { publisher.publish_message(Ok(message)).await }
     }
 
     /// Sends `input` as JSON to a queue and waits for the reply, over RabbitMQ's direct reply-to: any
@@ -239,7 +243,7 @@ impl AmqpApp {
             Error::connection("the AMQP framework has not connected yet")
                 .advise("redrive when the process serves: in an operation, say")
         })?;
-        redrive(broker, &self.0.settings, queue).await
+        redrive(broker, &self.0.settings, &self.0.section, queue).await
     }
 
     /// Whether the broker is the in-memory one inside this process.

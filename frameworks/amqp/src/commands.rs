@@ -61,7 +61,7 @@ impl Commanded<'_> {
             ))
             .advise(format!("set {section}.url to the broker whose messages are to come back"))
         })?;
-        let moved = redrive(broker, self.settings, queue).await?;
+        let moved = redrive(broker, self.settings, section, queue).await?;
         let messages = if moved == 1 { "message" } else { "messages" };
         let text = format!("{moved} {messages} brought back from {queue}.dead to {queue}\n");
         Ok(CommandAnswer::Done(text))

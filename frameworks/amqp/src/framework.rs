@@ -133,7 +133,8 @@ impl Framework for AmqpFramework {
         let consumers = consumers(&registered, &shared, &settings, &self.name);
         let (requester, requests) = Requester::new(&settings, Arc::clone(&monitor));
         let embedded = source.is_embedded();
-        let app = AmqpApp::new(core, publisher, requester, monitor, embedded, settings.clone());
+        let settled = settings.clone();
+        let app = AmqpApp::new(core, publisher, requester, monitor, embedded, &section, settled);
         if let Some(broker) = source.known() {
             app.set_broker(broker.clone());
         }

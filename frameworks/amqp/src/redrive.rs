@@ -14,6 +14,7 @@ use polyport_bootstrap::{Error, Result};
 use crate::{
     broker::Broker,
     connection::{Link, LinkError, answered, settled},
+    consumer::moves::movable,
     headers,
     settings::AmqpSettings,
     topology::Steps,
@@ -35,9 +36,14 @@ const FORGOTTEN: [&str; 7] = [
 ///
 /// # Errors
 /// Returns why not all were moved, and how many were.
-pub(crate) async fn redrive(broker: &Broker, settings: &AmqpSettings, queue: &str) -> Result<u64> {
+pub(crate) async fn redrive(
+    broker: &Broker,
+    settings: &AmqpSettings,
+    section: &str,
+    queue: &str,
+) -> Result<u64> {
     let link = Link::open(broker, "redrive", settings).await;
-    let link = link.map_err(|error| error.report(broker, "amqp.url"))?;
+    let link = link.map_err(|error| error.report(broker, section))?;
     let mut moved = 0;
     let result = move_all(&link, queue, &mut moved).await;
     // What was got and not acknowledged goes back with the connection.
@@ -89,7 +95,7 @@ async fn move_one(
     let message = message.delivery;
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let headers = remembered(message.properties.headers().as_ref());
-    let properties = message.properties.with_headers(headers).with_delivery_mode(2);
+    let properties = movable(&message.properties).with_headers(headers);
     let published = async {
         let (exchange, key) = ("".into(), queue.clone());
         let sent = channel.basic_publish(exchange, key, options, &message.data, properties);

@@ -69,6 +69,7 @@ pub struct AmqpSettings {
     /// How long an operation may take. Default 30 s. A message may ask for less, by the header
     /// `x-request-timeout-ms`, and with `reply_to` by its expiration.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(ends))]
     pub timeout: Duration,
     /// How long the broker lets a message be unanswered before it closes the channel: RabbitMQ's
     /// `consumer_timeout`. Default 30 min, as RabbitMQ has it. Operations have to end well before,
@@ -100,6 +101,7 @@ pub struct AmqpSettings {
     /// row, although messages wait in its queue, is reported and started again. `0s` never looks;
     /// default 30 s.
     #[serde(with = "humantime_serde")]
+    #[garde(custom(ends))]
     pub watch_interval: Duration,
     /// The longest body that is published, in bytes; default 16 MiB, as RabbitMQ 4 has it.
     pub max_message_size: usize,
@@ -155,9 +157,19 @@ fn whole_seconds(heartbeat: &Duration, _: &()) -> garde::Result {
     if heartbeat.as_secs() == 0 { Err(garde::Error::new(advice)) } else { Ok(()) }
 }
 
+/// The longest that anything waits: beyond it clocks overflow, and nobody means it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 pub(crate) fn leaves_time(limit: &Duration, _: &()) -> garde::Result {
-    let advice = "nothing can be done in no time at all";
-    if limit.is_zero() { Err(garde::Error::new(advice)) } else { Ok(()) }
+    if limit.is_zero() {
+        return Err(garde::Error::new("nothing can be done in no time at all"));
+    }
+    ends(limit, &())
+}
+
+fn ends(limit: &Duration, _: &()) -> garde::Result {
+    let advice = "it must be at most a year (365d)";
+    if *limit > LONGEST { Err(garde::Error::new(advice)) } else { Ok(()) }
 }
 
 impl From<AmqpSettings> for SettingsSource<AmqpSettings> {
@@ -274,6 +286,34 @@ mod tests {
         let report = settings.validate().expect_err("two zeros").to_string();
         assert!(report.contains("prefetch: ") && report.contains("concurrency: "), "{report}");
         AmqpSettings::default().validate().expect("the defaults fit");
+    }
+
+    #[test]
+    fn times_that_no_clock_can_hold_are_refused_by_name() {
+        let (long, publish) = (Duration::MAX, PublishSettings::default());
+        let settings = AmqpSettings {
+            start_timeout: long,
+            connect_timeout: long,
+            timeout: long,
+            ack_timeout: long,
+            request_timeout: long,
+            watch_interval: long,
+            publish: PublishSettings { timeout: long, ..publish },
+            ..Default::default()
+        };
+        let report = settings.validate().expect_err("too long").to_string();
+        for key in [
+            "start_timeout",
+            "connect_timeout",
+            "timeout",
+            "ack_timeout",
+            "request_timeout",
+            "watch_interval",
+            "publish.timeout",
+        ] {
+            let found = report.lines().any(|line| line.starts_with(&format!("{key}: ")));
+            assert!(found, "{key} is not in {report}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use garde::Validate;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule, testing::AmqpTest};
+use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule, Message, testing::AmqpTest};
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::{
     Bootstrap, Fault, Module, ModuleBuilder, Result, operation::Input, testing::create_bootstrap,
@@ -102,6 +102,11 @@ impl Recorder for Metrics {
     }
 }
 
+/// What JSON cannot say: an object whose keys are no strings.
+fn list_keys() -> BTreeMap<[u8; 1], u8> {
+    BTreeMap::from([([1], 1)])
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_and_messages_are_counted() {
     let metrics = Metrics::default();
@@ -130,6 +135,18 @@ async fn connections_and_messages_are_counted() {
     let lost = amqp.publish("no such exchange", "q", "x").await;
     lost.expect_err("nobody knows it");
     metrics.reaches("polyport_amqp_published_total{outcome=rejected}", 1.0).await;
+    for (message, outcome) in [
+        (Message::new("", "q", vec![0; 17 * 1024 * 1024]), "too_large"),
+        (Message::new("", "x".repeat(300), ""), "too_large"),
+        (Message::new("", "q", "").delay(Duration::MAX), "not_delayed"),
+    ] {
+        let name = format!("polyport_amqp_published_total{{outcome={outcome}}}");
+        let before = metrics.value(&name);
+        amqp.publish_message(message).await.expect_err("refused");
+        metrics.reaches(&name, before + 1.0).await;
+    }
+    amqp.publish("", "q", &list_keys()).await.expect_err("no JSON");
+    metrics.reaches("polyport_amqp_published_total{outcome=not_json}", 1.0).await;
 
     broker.stop().await;
     metrics.reaches("polyport_amqp_connected{side=publish}", 0.0).await;

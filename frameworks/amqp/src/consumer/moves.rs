@@ -108,18 +108,18 @@ fn moved(
     })
 }
 
-/// The message's properties, but for those that would make the broker drop it (its expiration),
-/// refuse it (a user that is not ours), or lose it to the disk.
 fn kept(
     properties: &BasicProperties,
     marks: Vec<(&'static str, AMQPValue)>,
     frame_max: usize,
 ) -> BasicProperties {
-    let mut kept = BasicProperties::default().with_delivery_mode(2).with_headers(marked(
-        properties.headers().as_ref(),
-        marks,
-        frame_max,
-    ));
+    movable(properties).with_headers(marked(properties.headers().as_ref(), marks, frame_max))
+}
+
+/// The properties of a message that is moved, without its headers: all but those that would make the
+/// broker drop it (its expiration), refuse it (a user that is not ours), or lose it to the disk.
+pub(crate) fn movable(properties: &BasicProperties) -> BasicProperties {
+    let mut kept = BasicProperties::default().with_delivery_mode(2);
     macro_rules! keep {
         ($($get:ident => $with:ident;)*) => {
             $(if let Some(value) = properties.$get() {

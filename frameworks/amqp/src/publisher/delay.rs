@@ -4,6 +4,7 @@
 //! would wait for each other. It is bound to an exchange of the same name, so that a message comes
 //! out of it with the routing key that it was published with.
 
+mod again;
 mod declare;
 
 use std::{
@@ -15,12 +16,13 @@ use std::{
 use lapin::types::ShortString;
 use tokio::{
     sync::Mutex,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
+pub(super) use self::again::SecondTry;
 use self::declare::Step;
 use super::{Message, PublishError};
-use crate::{connection::ANSWER, dialer::Dialer};
+use crate::dialer::Dialer;
 
 /// How long a queue outlives the last message that can be in it, when nobody uses it any more.
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,19 +76,19 @@ impl Delays {
     }
 
     /// The exchange to publish to what `exchange` is to get after `delay`. Made where it is used
-    /// first; without a connection that is tried for as long as `patience` says.
+    /// first, by the deadline; without a connection it is tried again, where one is patient.
     pub(super) async fn step(
         &self,
         exchange: &ShortString,
         delay: Duration,
-        patience: Option<Duration>,
+        deadline: Instant,
+        patient: bool,
     ) -> Result<ShortString, PublishError> {
         let step = Step::new(exchange, delay)?;
         if self.knows(&step) {
             return Ok(step.name());
         }
-        let declared = timeout(patience.unwrap_or(ANSWER), self.declare(&step, patience.is_some()));
-        declared
+        timeout_at(deadline, self.declare(&step, patient))
             .await
             .unwrap_or_else(|_| Err(unmade(&step, "the broker does not answer in time")))?;
         Ok(step.name())

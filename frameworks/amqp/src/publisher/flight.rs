@@ -1,10 +1,12 @@
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
 };
 
 use futures_util::{
@@ -21,34 +23,50 @@ use crate::headers;
 pub(super) struct Flight {
     channel: Arc<Channel>,
     sent: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// The messages themselves, in the order in which they were sent on this channel.
+    jobs: BTreeMap<u64, Job>,
+    latest: u64,
+    /// How many of them have been unconfirmed for long before: they take no room from others.
+    late: usize,
     /// Mandatory messages that the broker has confirmed, and whether it took them.
     verdicts: Verdicts<(Job, bool)>,
     woken: Arc<Woken>,
     /// Whether a message is under way that is suspected of having closed a channel: it flies
     /// alone, so that it is known which one it is.
     alone: bool,
+    /// When the broker confirmed something last.
+    quiet_since: Instant,
+    /// Up to when it could confirm nothing.
+    free_since: Instant,
 }
 
 /// A message whose confirmation has come, or never will.
 pub(super) struct Landed {
-    pub(super) job: Job,
-    pub(super) outcome: Result<Confirmation, lapin::Error>,
+    number: u64,
+    outcome: Result<Confirmation, lapin::Error>,
 }
 
-/// A message that was not confirmed since its channel was closed.
+/// A message whose outcome is not known since its channel was given up.
 pub(super) struct Failed {
     pub(super) job: Job,
-    pub(super) error: lapin::Error,
+    /// What the channel was closed for, where that was told.
+    pub(super) error: Option<lapin::Error>,
 }
 
 impl Flight {
     pub(super) fn new(channel: Channel) -> Self {
+        let now = Instant::now();
         Self {
             channel: Arc::new(channel),
             sent: FuturesUnordered::new(),
+            jobs: BTreeMap::new(),
+            latest: 0,
+            late: 0,
             verdicts: Verdicts::default(),
             woken: Arc::default(),
             alone: false,
+            quiet_since: now,
+            free_since: now,
         }
     }
 
@@ -60,15 +78,66 @@ impl Flight {
         self.sent.is_empty()
     }
 
+    /// How many messages are unconfirmed.
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// How many more messages may be sent, where `window` may be unconfirmed at once.
     pub(super) fn room(&self, window: usize) -> usize {
         let window = if self.alone { 1 } else { window };
-        window.saturating_sub(self.sent.len())
+        window.saturating_sub(self.jobs.len() - self.late)
     }
 
-    pub(super) fn send(&mut self, job: Job) {
+    /// How many more of those may be sent that have been unconfirmed for long before.
+    pub(super) fn late_room(&self, window: usize) -> usize {
+        if self.alone && self.has_timely() { 0 } else { window.saturating_sub(self.late) }
+    }
+
+    /// Whether something is unconfirmed that was not for long before.
+    pub(super) fn has_timely(&self) -> bool {
+        self.jobs.len() > self.late
+    }
+
+    pub(super) fn send(&mut self, mut job: Job) {
+        let now = Instant::now();
         self.alone = job.suspect;
-        self.sent.push(deliver(Arc::clone(&self.channel), job).boxed());
+        self.late += usize::from(job.is_late);
+        self.latest += 1;
+        self.sent.push(deliver(Arc::clone(&self.channel), self.latest, &job).boxed());
+        job.sent_at = Some(now);
+        self.jobs.insert(self.latest, job);
+    }
+
+    /// The broker takes nothing now, and so confirms nothing.
+    pub(super) fn holds(&mut self) {
+        self.free_since = Instant::now();
+    }
+
+    /// Whether the broker could have confirmed the oldest message for so long. One that was late
+    /// before is no reason to try once more.
+    pub(super) fn is_overdue(&self, patience: Duration) -> bool {
+        let oldest = self.jobs.values().find(|job| !job.is_late);
+        oldest.and_then(|job| job.sent_at).is_some_and(|sent| self.since(sent) > patience)
+    }
+
+    /// Whether the broker could have confirmed something for so long.
+    pub(super) fn is_quiet(&self, patience: Duration) -> bool {
+        self.since(self.quiet_since) > patience
+    }
+
+    fn since(&self, begun: Instant) -> Duration {
+        begun.max(self.free_since).elapsed()
+    }
+
+    /// Marks what the broker could have confirmed for so long: it is sent behind others from now on.
+    pub(super) fn mark_late(&mut self, patience: Duration) {
+        let (now, free_since) = (Instant::now(), self.free_since);
+        for job in self.jobs.values_mut().filter(|job| !job.is_late) {
+            let waits = job.sent_at.map(|sent| now.saturating_duration_since(sent.max(free_since)));
+            job.is_late = waits.is_some_and(|waits| waits > patience);
+            self.late += usize::from(job.is_late);
+        }
     }
 
     /// Waits for confirmations and takes all that have come. May be dropped at any time.
@@ -96,10 +165,12 @@ impl Flight {
     /// Tells callers what became of their messages; what failed with the channel is returned.
     pub(super) fn settle(&mut self, landed: Vec<Landed>) -> Vec<Failed> {
         let mut failed = Vec::new();
-        for Landed { job, outcome } in landed {
+        for Landed { number, outcome } in landed {
+            let Some(job) = self.jobs.remove(&number) else { continue };
+            self.late -= usize::from(job.is_late);
             match outcome {
                 Ok(confirmation) => self.confirm(job, confirmation),
-                Err(error) => failed.push(Failed { job, error }),
+                Err(error) => failed.push(Failed { job, error: Some(error) }),
             }
         }
         for ((job, acked), routed) in self.verdicts.take() {
@@ -109,6 +180,7 @@ impl Flight {
     }
 
     fn confirm(&mut self, job: Job, confirmation: Confirmation) {
+        self.quiet_since = Instant::now();
         let acked = !confirmation.is_nack();
         if let Some(returned) = confirmation.take_message() {
             let table = returned.properties.headers().as_ref();
@@ -122,9 +194,12 @@ impl Flight {
         }
     }
 
-    /// Whether confirmed messages wait for the confirmation of others.
-    pub(super) fn has_open_verdicts(&self) -> bool {
-        !self.verdicts.is_empty()
+    /// What is left: nothing is known of it, and nothing will be.
+    pub(super) fn give_up(&mut self) -> Vec<Failed> {
+        let unconfirmed = std::mem::take(&mut self.jobs).into_values();
+        let unsaid = self.verdicts.give_up().into_iter().map(|(job, _)| job);
+        self.late = 0;
+        unconfirmed.chain(unsaid).map(|job| Failed { job, error: None }).collect()
     }
 }
 
@@ -134,21 +209,23 @@ fn finish(job: Job, acked: bool) {
 
 /// Sends and waits for the confirmation. Frames are queued at the first poll, so that messages go
 /// out in the order in which they were added.
-async fn deliver(channel: Arc<Channel>, job: Job) -> Landed {
+fn deliver(
+    channel: Arc<Channel>,
+    number: u64,
+    job: &Job,
+) -> impl Future<Output = Landed> + Send + use<> {
     let message = &job.message;
+    let (exchange, routing_key) = (message.exchange.clone(), message.routing_key.clone());
+    let (body, properties) = (message.body.clone(), message.properties.clone());
     let options = BasicPublishOptions { mandatory: message.mandatory, immediate: false };
-    let sent = channel.basic_publish(
-        message.exchange.clone(),
-        message.routing_key.clone(),
-        options,
-        &message.body,
-        message.properties.clone(),
-    );
-    let outcome = match sent.await {
-        Ok(confirmation) => confirmation.await,
-        Err(error) => Err(error),
-    };
-    Landed { job, outcome }
+    async move {
+        let sent = channel.basic_publish(exchange, routing_key, options, &body, properties);
+        let outcome = match sent.await {
+            Ok(confirmation) => confirmation.await,
+            Err(error) => Err(error),
+        };
+        Landed { number, outcome }
+    }
 }
 
 #[derive(Default)]

@@ -1,11 +1,14 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
 
-use super::{PublishError, outbox::Room, outgoing::Outgoing, unwatched::Ticket};
+use super::{PublishError, delay::SecondTry, outbox::Room, outgoing::Outgoing, unwatched::Ticket};
 
 /// How far a message has come. Whoever stops waiting for it can so tell a message that was not
 /// sent from one whose outcome is unknown.
@@ -39,10 +42,15 @@ pub(super) struct Job {
     pub(super) message: Outgoing,
     /// Its place in the order in which messages were sent first; 0 before that.
     pub(super) sequence: i64,
-    /// How often it was sent.
-    pub(super) sendings: u8,
+    /// When it was sent last.
+    pub(super) sent_at: Option<Instant>,
+    /// How often the broker closed what it was unconfirmed on, for a reason that it may be.
+    pub(super) closings: u8,
     /// Whether the broker closed what it was unconfirmed on: it may be the reason.
     pub(super) suspect: bool,
+    /// Whether it was unconfirmed for so long that it is sent behind others now.
+    pub(super) is_late: bool,
+    second_try: Option<Box<SecondTry>>,
     waiting: Waiting,
     room: Room,
 }
@@ -72,7 +80,23 @@ impl Job {
     }
 
     fn of(message: Outgoing, room: Room, waiting: Waiting) -> Self {
-        Self { message, sequence: 0, sendings: 0, suspect: false, waiting, room }
+        Self {
+            message,
+            sequence: 0,
+            sent_at: None,
+            closings: 0,
+            suspect: false,
+            is_late: false,
+            second_try: None,
+            waiting,
+            room,
+        }
+    }
+
+    /// What is done where the queue is gone in which it is to wait.
+    pub(super) fn or(mut self, second_try: Option<Box<SecondTry>>) -> Self {
+        self.second_try = second_try;
+        self
     }
 
     /// Whether it is to be sent: its caller has not left, nor given up.
@@ -85,21 +109,37 @@ impl Job {
 
     /// Whether it is to be sent, or sent again: somebody still waits for it. Its outcome can be
     /// unknown from now on.
-    pub(super) fn begin(&mut self) -> bool {
-        self.sendings = self.sendings.saturating_add(1);
+    pub(super) fn begin(&self) -> bool {
         match &self.waiting {
             Waiting::Caller(answer, stage) => !answer.is_closed() && stage.send(),
             Waiting::Nobody(_) => true,
         }
     }
 
-    pub(super) fn finish(self, outcome: Outcome) {
+    /// The same, without the doubts that there were of it.
+    pub(super) fn anew(self) -> Self {
+        Self { closings: 0, suspect: false, is_late: false, ..self }
+    }
+
+    pub(super) fn finish(mut self, outcome: Outcome) {
+        let is_gone =
+            matches!(outcome, Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. }));
+        if let Some(second_try) = self.second_try.take_if(|_| is_gone) {
+            return second_try.begin(self);
+        }
         // Whoever is told finds room for the next one.
         drop(self.room);
         match self.waiting {
             // Nobody is told where the caller has left.
             Waiting::Caller(answer, _) => drop(answer.send(outcome)),
             Waiting::Nobody(ticket) => ticket.finish(outcome),
+        }
+    }
+
+    /// It was not taken, and whoever hands it over is told.
+    pub(super) fn refuse(self) {
+        if let Waiting::Nobody(ticket) = self.waiting {
+            ticket.void();
         }
     }
 
@@ -135,16 +175,16 @@ mod tests {
 
     #[test]
     fn what_was_withdrawn_is_not_sent_and_what_was_sent_not_withdrawn() {
-        let (mut first, _receipt, stage) = job();
+        let (first, _receipt, stage) = job();
         assert!(stage.withdraw() && !first.begin());
-        let (mut second, _receipt, stage) = job();
+        let (second, _receipt, stage) = job();
         assert!(second.begin() && !stage.withdraw());
         assert!(second.begin(), "it may be sent again");
     }
 
     #[test]
     fn nothing_is_sent_for_a_caller_that_left() {
-        let (mut job, receipt, _stage) = job();
+        let (job, receipt, _stage) = job();
         assert!(job.is_wanted());
         drop(receipt);
         assert!(!job.is_wanted() && !job.begin());
@@ -154,7 +194,7 @@ mod tests {
     fn what_nobody_waits_for_is_sent_as_often_as_it_takes() {
         let (message, room) = parts();
         let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
-        let mut job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts)));
+        let job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts)));
         assert!(job.is_wanted() && job.begin() && job.begin());
         job.finish(Ok(()));
         assert_eq!(counts.counts(), (1, 0));

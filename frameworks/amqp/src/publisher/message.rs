@@ -16,6 +16,9 @@ use crate::{CloudEvent, cloud_events::header_name, headers, request::REPLY_TO};
 const TRANSIENT: u8 = 1;
 const PERSISTENT: u8 = 2;
 
+/// The longest expiration that RabbitMQ takes: it has milliseconds of 32 bits.
+pub(crate) const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
+
 /// A message to be published. Persistent, with a new UUIDv7 as its message id, unless said
 /// otherwise.
 ///
@@ -165,7 +168,8 @@ impl Message {
         self
     }
 
-    /// Lets the broker drop the message when it has waited that long, to the millisecond.
+    /// Lets the broker drop the message when it has waited that long, to the millisecond; at most 49
+    /// days, the longest that RabbitMQ knows.
     pub fn expiration(mut self, after: Duration) -> Self {
         self.expiration = Some(after);
         self
@@ -207,7 +211,7 @@ impl Message {
     /// It is confirmed when it waits there.
     ///
     /// Nobody is told where no queue takes it after that, [`mandatory`](Self::mandatory) or not,
-    /// and it cannot have an [`expiration`](Self::expiration).
+    /// and it cannot have an [`expiration`](Self::expiration). A request cannot be delayed.
     ///
     /// # Examples
     /// ```
@@ -221,6 +225,11 @@ impl Message {
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
+    }
+
+    /// Whether it is to wait before its exchange gets it.
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.delay.is_some_and(|delay| !delay.is_zero())
     }
 
     /// How long it may wait, where it says so.
@@ -258,7 +267,7 @@ impl Message {
         if let Some(queue) = &self.reply_to {
             properties = properties.with_reply_to(short("reply-to", queue)?);
         }
-        if let Some(after) = self.expiration {
+        if let Some(after) = self.expiration.map(|after| after.min(LONGEST)) {
             properties = properties.with_expiration(after.as_millis().to_string().into());
         }
         if let Some(priority) = self.priority {
@@ -300,6 +309,13 @@ mod tests {
             *outgoing(Message::new("", "q", "").transient()).properties.delivery_mode(),
             Some(1)
         );
+    }
+
+    #[test]
+    fn an_expiration_is_no_longer_than_the_broker_takes() {
+        let message = outgoing(Message::new("", "q", "").expiration(Duration::MAX));
+        let expiration = message.properties.expiration().as_ref().map(ToString::to_string);
+        assert_eq!(expiration.as_deref(), Some("4294967295"));
     }
 
     #[test]

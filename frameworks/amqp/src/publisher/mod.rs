@@ -20,6 +20,7 @@ mod verdicts;
 
 use std::{sync::Arc, time::Duration};
 
+use lapin::types::ShortString;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -27,6 +28,7 @@ use tokio::{
 
 pub use error::PublishError;
 pub(crate) use job::Stage;
+pub(crate) use message::LONGEST;
 pub use message::Message;
 pub use mode::PublishMode;
 pub(crate) use outgoing::{Outgoing, max_headers, new_message_id, now};
@@ -35,7 +37,7 @@ pub use state::OutboxState;
 pub(crate) use task::{Links, PublisherTask};
 
 use self::{
-    delay::Delays,
+    delay::{Delays, SecondTry},
     job::{Job, Receipt},
     outbox::Outbox,
     unwatched::{Ticket, Unwatched},
@@ -92,31 +94,53 @@ impl Publisher {
     /// # Cancel safety
     /// Where the caller leaves, the message may or may not be published; others are not disturbed.
     pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
-        self.publish_as(PublishMode::Confirmed, message).await
+        let mode = PublishMode::Confirmed;
+        self.counted(mode, self.publish_as(mode, message, self.deadline())).await
     }
 
     /// Publishes what application code has written, in the mode and with the delay that it says.
-    pub(crate) async fn publish_message(&self, message: Message) -> Result<(), PublishError> {
-        let mode = message.mode.unwrap_or(self.mode);
+    pub(crate) async fn publish_message(
+        &self,
+        message: Result<Message, PublishError>,
+    ) -> Result<(), PublishError> {
+        let mode = message.as_ref().ok().and_then(|message| message.mode).unwrap_or(self.mode);
+        self.counted(mode, async { self.publish_by(mode, message?).await }).await
+    }
+
+    async fn counted(
+        &self,
+        mode: PublishMode,
+        publishing: impl Future<Output = Result<(), PublishError>>,
+    ) -> Result<(), PublishError> {
+        let is_waited_for = mode != PublishMode::FireAndForget;
+        let _in_flight = is_waited_for.then(|| self.metrics.begin());
+        let outcome = publishing.await;
+        // What was accepted, and nobody waits for, is counted when its outcome is known.
+        if is_waited_for || outcome.is_err() {
+            self.metrics.end(&outcome);
+        }
+        outcome
+    }
+
+    async fn publish_by(&self, mode: PublishMode, message: Message) -> Result<(), PublishError> {
         match message.waits()? {
-            None => self.publish_as(mode, message.into_outgoing()?).await,
+            None => self.publish_as(mode, message.into_outgoing()?, self.deadline()).await,
             Some(delay) => self.publish_later(mode, message.into_outgoing()?, delay).await,
         }
     }
 
-    async fn publish_as(&self, mode: PublishMode, message: Outgoing) -> Result<(), PublishError> {
+    async fn publish_as(
+        &self,
+        mode: PublishMode,
+        message: Outgoing,
+        deadline: Instant,
+    ) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
-        if mode == PublishMode::FireAndForget {
-            // It is counted when its outcome is known.
-            return self.forget(message, size);
+        match mode {
+            PublishMode::FireAndForget => self.forget(message, size, None),
+            PublishMode::FailFast => self.fail_fast(message, size, deadline).await,
+            PublishMode::Confirmed => self.confirmed(message, size, deadline).await,
         }
-        let _in_flight = self.metrics.begin();
-        let outcome = match mode {
-            PublishMode::FailFast => self.fail_fast(message, size).await,
-            _ => self.confirmed(message, size).await,
-        };
-        self.metrics.end(&outcome);
-        outcome
     }
 
     /// Publishes to the exchange by way of the queue where messages wait that long.
@@ -126,31 +150,45 @@ impl Publisher {
         mut message: Outgoing,
         delay: Duration,
     ) -> Result<(), PublishError> {
-        message.check(self.max_body, self.monitor.frame_max())?;
+        let size = message.check(self.max_body, self.monitor.frame_max())?;
         if let Some(reason) = self.obstacle().filter(|_| mode == PublishMode::FailFast) {
             return Err(not_connected(reason));
         }
-        let target = message.exchange.clone();
+        let (target, deadline) = (message.exchange.clone(), self.deadline());
         // Whoever does not wait for the broker does not wait for its return either.
-        let patience = (mode == PublishMode::Confirmed).then_some(self.timeout);
+        let patient = mode == PublishMode::Confirmed;
         // Should the queue be gone, the message must not be.
         message.mandatory = true;
-        for is_last in [false, true] {
-            message.exchange = self.delays.step(&target, delay, patience).await?;
-            match self.publish_as(mode, message.clone()).await {
-                Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. })
-                    if !is_last =>
-                {
-                    self.delays.forget(&target, delay);
-                }
-                outcome => return outcome,
-            }
+        message.exchange = self.delays.step(&target, delay, deadline, patient).await?;
+        if mode == PublishMode::FireAndForget {
+            let second_try = self.second_try(target, delay);
+            return self.forget(message, size, Some(second_try));
         }
-        Ok(())
+        match self.publish_as(mode, message.clone(), deadline).await {
+            Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. }) => {
+                self.delays.forget(&target, delay);
+                message.exchange = self.delays.step(&target, delay, deadline, patient).await?;
+                self.publish_as(mode, message, deadline).await
+            }
+            outcome => outcome,
+        }
     }
 
-    async fn confirmed(&self, message: Outgoing, size: usize) -> Result<(), PublishError> {
-        let deadline = Instant::now() + self.timeout;
+    fn second_try(&self, target: ShortString, delay: Duration) -> Box<SecondTry> {
+        let (delays, jobs) = (Arc::clone(&self.delays), self.jobs.downgrade());
+        Box::new(SecondTry { delays, target, delay, timeout: self.timeout, jobs })
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    async fn confirmed(
+        &self,
+        message: Outgoing,
+        size: usize,
+        deadline: Instant,
+    ) -> Result<(), PublishError> {
         match timeout_at(deadline, self.outbox.enter(size)).await {
             Ok(Some(room)) => {
                 let (job, receipt, stage) = Job::new(message, room);
@@ -162,28 +200,38 @@ impl Publisher {
         }
     }
 
-    async fn fail_fast(&self, message: Outgoing, size: usize) -> Result<(), PublishError> {
+    async fn fail_fast(
+        &self,
+        message: Outgoing,
+        size: usize,
+        deadline: Instant,
+    ) -> Result<(), PublishError> {
         if let Some(reason) = self.obstacle() {
             return Err(not_connected(reason));
         }
         let room = self.outbox.try_enter(size).ok_or_else(|| self.full())?;
         let (job, receipt, stage) = Job::new(message, room);
         self.hand_over(job)?;
-        self.outcome(receipt, &stage, Instant::now() + self.timeout).await
+        self.outcome(receipt, &stage, deadline).await
     }
 
-    fn forget(&self, message: Outgoing, size: usize) -> Result<(), PublishError> {
+    fn forget(
+        &self,
+        message: Outgoing,
+        size: usize,
+        second_try: Option<Box<SecondTry>>,
+    ) -> Result<(), PublishError> {
         if self.jobs.is_closed() {
             return Err(stopped());
         }
         let room = self.outbox.try_enter(size).ok_or_else(|| self.full())?;
         let ticket = Ticket::new(Arc::clone(&self.unwatched));
-        self.hand_over(Job::unwatched(message, room, ticket))
+        self.hand_over(Job::unwatched(message, room, ticket).or(second_try))
     }
 
     fn hand_over(&self, job: Job) -> Result<(), PublishError> {
         self.jobs.send(job).map_err(|refused| {
-            refused.0.finish(Err(stopped()));
+            refused.0.refuse();
             stopped()
         })
     }

@@ -5,18 +5,20 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::job::Job;
 
 /// Messages that are to be sent: first those that were sent before, in the order in which they were
-/// sent first.
+/// sent first; last those that were unconfirmed for long before.
 #[derive(Debug)]
 pub(super) struct Queue {
     again: VecDeque<Job>,
     fresh: VecDeque<Job>,
+    late: VecDeque<Job>,
     taken: Vec<Job>,
     jobs: UnboundedReceiver<Job>,
 }
 
 impl Queue {
     pub(super) fn new(jobs: UnboundedReceiver<Job>) -> Self {
-        Self { again: VecDeque::new(), fresh: VecDeque::new(), taken: Vec::new(), jobs }
+        let (again, fresh, late) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { again, fresh, late, taken: Vec::new(), jobs }
     }
 
     /// Waits for messages and takes up to `most` of them from their callers; gives how many are
@@ -42,8 +44,29 @@ impl Queue {
         !self.again.is_empty()
     }
 
+    /// Whether the next one may be the reason why a channel was closed.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.again.front().is_some_and(|job| job.suspect)
+    }
+
+    /// Sends a message once more, behind all others.
+    pub(super) fn late(&mut self, job: Job) {
+        self.late.push_back(job);
+    }
+
+    pub(super) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    pub(super) fn pop_late(&mut self) -> Option<Job> {
+        self.late.pop_front()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.again.is_empty() && self.fresh.is_empty() && self.jobs.is_empty()
+        self.again.is_empty()
+            && self.fresh.is_empty()
+            && self.late.is_empty()
+            && self.jobs.is_empty()
     }
 
     /// Drops what its callers have given up, so that it takes no room while nothing is sent.
@@ -53,6 +76,7 @@ impl Queue {
         }
         self.again.retain(Job::is_wanted);
         self.fresh.retain(Job::is_wanted);
+        self.late.retain(Job::is_wanted);
     }
 
     /// Takes nothing more from callers.

@@ -4,7 +4,7 @@ use lapin::{ErrorKind, options::ConfirmSelectOptions};
 use polyport_bootstrap::Backoff;
 use tokio::{
     sync::watch,
-    time::{interval, timeout},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +21,14 @@ use crate::{
     monitor::Side,
 };
 
-/// How often one message is sent at most: one that closes every connection must not do so for
-/// ever.
-const SENDINGS: u8 = 4;
+/// How often the broker may close what a message is sent on, for a reason that this message may be:
+/// one that closes every connection must not do so for ever.
+const CLOSINGS: u8 = 4;
+
+/// For how many times `publish.timeout` one message may be unconfirmed on a channel.
+const PATIENCE: u32 = 3;
+/// What that is counted as at least.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// How often, while nothing can be sent, it is looked for messages that their callers have given up.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -49,7 +54,9 @@ pub(crate) struct PublisherTask {
 /// Why a channel is no longer used.
 enum End {
     Stopped,
-    Failed(String),
+    /// The channel is; its connection may be as good as before.
+    Channel(String),
+    Link(String),
 }
 
 impl PublisherTask {
@@ -90,19 +97,20 @@ impl PublisherTask {
             self.links.send_replace(None);
             match end {
                 End::Stopped => break link,
-                End::Failed(reason) => self.dialer.lost(Side::Publish, reason),
+                End::Channel(reason) | End::Link(reason) => {
+                    self.dialer.lost(Side::Publish, reason);
+                    let_go(&link).await;
+                }
             }
         };
-        if let Err(error) = link.close().await {
-            tracing::debug!(%error, "the publishing connection was cut");
-        }
+        let_go(&link).await;
     }
 
     /// Connects anew; none where that is not wanted any more.
     async fn redial(&mut self, backoff: &mut Backoff) -> Option<Link> {
         let dialer = Arc::clone(&self.dialer);
         let mut redial = pin!(dialer.redial(Side::Publish, backoff));
-        let mut sweep = interval(SWEEP);
+        let mut sweep = sweeping();
         loop {
             tokio::select! {
                 biased;
@@ -117,19 +125,17 @@ impl PublisherTask {
         }
     }
 
-    /// Publishes over one connection; a channel that the broker closes is replaced.
+    /// Publishes over one connection; a channel that is of no use any more is replaced.
     async fn serve(&mut self, link: &Link) -> End {
         loop {
-            let mut flight = match confirming(link).await {
-                Ok(flight) => flight,
-                Err(error) => return End::Failed(error),
+            let mut flight = match self.open(link).await {
+                Some(Ok(flight)) => flight,
+                Some(Err(reason)) => return End::Link(reason),
+                None => return End::Stopped,
             };
             match self.pump(link, &mut flight).await {
-                End::Failed(reason) if link.is_up() => {
-                    tracing::warn!(
-                        reason,
-                        "the broker closed the publishing channel; opening another"
-                    );
+                End::Channel(reason) if link.is_up() => {
+                    tracing::warn!(reason, "the publishing channel is closed; opening another");
                     settled(flight.channel()).await;
                 }
                 end => return end,
@@ -137,34 +143,59 @@ impl PublisherTask {
         }
     }
 
+    /// Opens a channel; none where nothing is to be published any more.
+    async fn open(&mut self, link: &Link) -> Option<Result<Flight, String>> {
+        let mut opening = pin!(confirming(link));
+        tokio::select! {
+            biased;
+            opened = &mut opening => return Some(opened),
+            () = self.stop.cancelled() => self.queue.close(),
+        }
+        // What was accepted is still sent, where somebody waits for it.
+        self.queue.sweep();
+        if self.queue.is_empty() { None } else { Some(opening.await) }
+    }
+
     async fn pump(&mut self, link: &Link, flight: &mut Flight) -> End {
         let stop = self.stop.clone();
         let mut blocked = self.dialer.monitor.blocked();
-        let mut sweep = interval(SWEEP);
+        let mut sweep = sweeping();
         let mut lost = pin!(link.lost());
         let mut stopped = pin!(stop.cancelled());
         let mut stopping = false;
         while !(stopping && flight.is_empty() && self.queue.is_empty()) {
             // What lapin is given while the broker takes nothing can not be taken back.
             let is_blocked = blocked.borrow_and_update().is_some();
+            if is_blocked {
+                flight.holds();
+            } else {
+                self.send_late(flight);
+            }
             let room = if is_blocked { 0 } else { self.room(flight) };
             tokio::select! {
                 biased;
                 landed = flight.landed(), if !flight.is_empty() => {
                     let failed = flight.settle(landed);
                     if let Some(first) = failed.first() {
-                        let reason = describe(&first.error);
+                        let reason = first.reason();
                         self.recover(flight, failed).await;
-                        return End::Failed(reason);
+                        return End::Channel(reason);
                     }
                 }
                 reason = &mut lost => {
                     self.recover(flight, Vec::new()).await;
-                    return End::Failed(reason);
+                    return End::Link(reason);
+                }
+                _ = sweep.tick(), if room == 0 || flight.has_timely() => {
+                    if room == 0 {
+                        self.queue.sweep();
+                    }
+                    if !is_blocked && self.is_stuck(flight, room) {
+                        return self.give_up(flight).await;
+                    }
                 }
                 1.. = self.queue.fill(room), if room > 0 => self.send_some(flight),
                 Ok(()) = blocked.changed() => {}
-                _ = sweep.tick(), if is_blocked => self.queue.sweep(),
                 () = &mut stopped, if !stopping => {
                     stopping = true;
                     self.queue.close();
@@ -174,14 +205,48 @@ impl PublisherTask {
         End::Stopped
     }
 
+    /// Whether messages that the broker does not confirm (a quorum queue has lost its majority, say)
+    /// keep others from being sent, or are about to.
+    fn is_stuck(&self, flight: &Flight, room: usize) -> bool {
+        let timeout = self.patience();
+        flight.is_overdue(timeout.saturating_mul(PATIENCE))
+            || room == 0 && flight.is_quiet(timeout) && flight.is_overdue(timeout)
+    }
+
+    /// Closes a channel on which messages are stuck. What is still wanted of them is sent again, on
+    /// another one.
+    async fn give_up(&mut self, flight: &mut Flight) -> End {
+        let count = flight.len();
+        tracing::warn!(count, "the broker has not confirmed some messages for long");
+        flight.mark_late(self.patience());
+        let closed = timeout(CLOSE, flight.channel().close(200, "OK".into())).await;
+        self.recover(flight, Vec::new()).await;
+        match closed {
+            Ok(Ok(())) => End::Channel("messages on it were not confirmed".to_owned()),
+            Ok(Err(error)) => End::Channel(describe(&error)),
+            Err(_) => End::Link("the broker does not answer".to_owned()),
+        }
+    }
+
     /// How many messages may be sent now.
     fn room(&self, flight: &Flight) -> usize {
-        flight.room(if self.queue.has_again() { 1 } else { self.window })
+        flight.room(if self.queue.is_suspect() { 1 } else { self.window })
     }
 
     fn send_some(&mut self, flight: &mut Flight) {
         while self.room(flight) > 0
             && let Some(job) = self.queue.pop()
+        {
+            self.send(flight, job);
+        }
+    }
+
+    /// Sends what was unconfirmed for long before, beside the others: it must not hold them up.
+    fn send_late(&mut self, flight: &mut Flight) {
+        while self.queue.has_late()
+            && !self.queue.has_again()
+            && flight.late_room(self.window) > 0
+            && let Some(job) = self.queue.pop_late()
         {
             self.send(flight, job);
         }
@@ -201,35 +266,78 @@ impl PublisherTask {
         flight.send(job);
     }
 
-    /// Takes back what is unconfirmed on a channel that has failed.
+    /// Takes back what is unconfirmed on a channel that is of no use any more.
     async fn recover(&mut self, flight: &mut Flight, mut failed: Vec<Failed>) {
-        let culprit = failed.len() == 1 && failed[0].job.suspect;
         let rest = async {
             while !flight.is_empty() {
                 let landed = flight.landed().await;
                 failed.extend(flight.settle(landed));
             }
         };
-        if timeout(CLOSE, rest).await.is_err() || flight.has_open_verdicts() {
-            tracing::warn!("some messages were sent whose outcome is unknown");
-        }
+        // Whatever lapin says, or does not say: it is sent again.
+        let _ = timeout(CLOSE, rest).await;
+        failed.extend(flight.give_up());
+        let culprit = failed.len() == 1 && failed[0].job.suspect;
         failed.sort_by_key(|failed| failed.job.sequence);
-        for Failed { job, error } in failed.into_iter().rev() {
-            self.judge(job, &error, culprit);
+        let (late, timely): (Vec<_>, Vec<_>) =
+            failed.into_iter().partition(|failed| failed.job.is_late);
+        for failed in late {
+            self.judge_late(failed, timely.is_empty());
+        }
+        for failed in timely.into_iter().rev() {
+            self.judge(failed, culprit);
         }
     }
 
     /// A message that closes the channel or the connection when it is sent alone is the one that
     /// the broker rejects; others are sent again.
-    fn judge(&mut self, mut job: Job, error: &lapin::Error, culprit: bool) {
-        job.suspect = may_be_for_a_message(error);
-        if culprit && job.suspect {
-            job.finish(Err(PublishError::Rejected { reason: describe(error) }));
-        } else if job.sendings < SENDINGS {
-            self.queue.again(job);
-        } else {
-            job.finish(Err(PublishError::TimedOut { after: self.dialer.settings.publish.timeout }));
+    fn judge(&mut self, failed: Failed, culprit: bool) {
+        let is_suspect = failed.may_be_the_reason();
+        let Failed { mut job, error } = failed;
+        job.suspect = is_suspect;
+        job.closings += u8::from(is_suspect);
+        match error {
+            Some(error) if culprit && is_suspect => {
+                job.finish(Err(PublishError::Rejected { reason: describe(&error) }));
+            }
+            _ if job.closings < CLOSINGS => self.queue.again(job),
+            _ => job.finish(Err(PublishError::TimedOut { after: self.timeout() })),
         }
+    }
+
+    /// One that was unconfirmed for long waits behind the others. Where some of these were under way
+    /// too, it is not suspected: they are tried alone first.
+    fn judge_late(&mut self, failed: Failed, may_be: bool) {
+        let is_suspect = may_be && failed.may_be_the_reason();
+        let mut job = failed.job;
+        job.closings += u8::from(is_suspect);
+        job.suspect = false;
+        if job.closings < CLOSINGS && job.is_wanted() {
+            self.queue.late(job);
+        } else {
+            job.finish(Err(PublishError::TimedOut { after: self.timeout() }));
+        }
+    }
+
+    /// How long the broker may confirm nothing while it keeps others from being sent.
+    fn patience(&self) -> Duration {
+        self.timeout().max(LEAST)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.dialer.settings.publish.timeout
+    }
+}
+
+impl Failed {
+    /// Whether this message may have made the broker close what it was sent on: it gave a reason,
+    /// and that is not that somebody wanted it closed.
+    fn may_be_the_reason(&self) -> bool {
+        self.error.as_ref().is_some_and(may_be_for_a_message)
+    }
+
+    fn reason(&self) -> String {
+        self.error.as_ref().map(describe).unwrap_or_default()
     }
 }
 
@@ -238,6 +346,19 @@ impl PublisherTask {
 fn may_be_for_a_message(error: &lapin::Error) -> bool {
     const CONNECTION_FORCED: u16 = 320;
     matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() != CONNECTION_FORCED)
+}
+
+fn sweeping() -> Interval {
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweep
+}
+
+/// Whoever shares the connection sees its end.
+async fn let_go(link: &Link) {
+    if let Err(error) = link.close().await {
+        tracing::debug!(%error, "the publishing connection was cut");
+    }
 }
 
 async fn confirming(link: &Link) -> Result<Flight, String> {

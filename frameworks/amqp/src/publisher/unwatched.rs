@@ -98,11 +98,18 @@ impl Ticket {
             Err(error) => self.counts.failed(&error.to_string()),
         }
     }
+
+    /// The message was not accepted, and its caller is told so.
+    pub(super) fn void(mut self) {
+        self.is_finished = true;
+    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.is_finished {
+            // It may have been sent.
+            self.counts.metrics.end(&Err(PublishError::TimedOut { after: Duration::ZERO }));
             self.counts.failed("the process has stopped before it was confirmed");
         }
     }
@@ -118,7 +125,8 @@ mod tests {
         Ticket::new(Arc::clone(&counts)).finish(Ok(()));
         Ticket::new(Arc::clone(&counts)).finish(Err(PublishError::Nacked));
         drop(Ticket::new(Arc::clone(&counts)));
-        assert_eq!(counts.counts(), (1, 2));
+        Ticket::new(Arc::clone(&counts)).void();
+        assert_eq!(counts.counts(), (1, 2), "one that was not accepted is none");
     }
 
     #[test]

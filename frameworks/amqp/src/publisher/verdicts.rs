@@ -34,9 +34,10 @@ impl<J> Verdicts<J> {
         self.confirmed.push((sequence, job));
     }
 
-    /// Whether some messages wait for their verdict.
-    pub(super) fn is_empty(&self) -> bool {
-        self.confirmed.is_empty()
+    /// Those without a verdict, which they will never get.
+    pub(super) fn give_up(&mut self) -> Vec<J> {
+        self.returned.clear();
+        self.confirmed.drain(..).map(|(_, job)| job).collect()
     }
 
     /// The verdicts that are certain, each with whether the message was routed. Only to be asked
@@ -95,7 +96,7 @@ mod tests {
             }
         }
         given.extend(verdicts.take());
-        assert!(verdicts.is_empty(), "every confirmed message gets its verdict");
+        assert!(verdicts.give_up().is_empty(), "every confirmed message gets its verdict");
         given
     }
 

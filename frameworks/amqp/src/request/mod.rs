@@ -27,7 +27,7 @@ pub(crate) use task::{RequestTask, Requests};
 use self::ask::Ask;
 use crate::{
     monitor::Monitor,
-    publisher::{Message, Outgoing, PublishError, Stage, obstacle},
+    publisher::{LONGEST, Message, Outgoing, PublishError, Stage, obstacle},
     settings::AmqpSettings,
 };
 
@@ -95,7 +95,11 @@ impl Requester {
     /// How long the reply is waited for: as the message says, or the settings; never longer than
     /// the current call is waited for itself.
     fn wait(&self, message: &Message) -> Result<Wait, Fault> {
-        let own = message.expires_after().unwrap_or(self.timeout);
+        if message.is_delayed() {
+            let reason = "somebody waits for the reply to a request: leave its delay out";
+            return Err(PublishError::NotDelayed { reason: reason.to_owned() }.into());
+        }
+        let own = message.expires_after().unwrap_or(self.timeout).min(LONGEST);
         let left = Context::current().and_then(|context| context.remaining());
         let limit = left.map_or(own, |left| left.min(own));
         match limit.as_millis() {

@@ -59,7 +59,7 @@ impl RequestTask {
 
     async fn work(&mut self) {
         while let Some(link) = self.next_link().await {
-            while link.is_up() {
+            while link.is_up() && self.links.has_changed().is_ok_and(|changed| !changed) {
                 let Err(reason) = self.serve(&link).await else { return };
                 self.pending.fail(&reason);
             }
@@ -79,12 +79,8 @@ impl RequestTask {
     /// Serves on one channel, from the first request on; gives why it is of no use any more, or
     /// ends where nobody can ask.
     async fn serve(&mut self, link: &Link) -> Result<(), String> {
-        tokio::select! {
-            biased;
-            reason = link.lost() => return Err(reason),
-            count = self.requests.receiver.recv_many(&mut self.taken, BATCH) => {
-                if count == 0 { return Ok(()) }
-            }
+        if !self.is_asked(link).await? {
+            return Ok(());
         }
         let (channel, replies) = match open(link).await {
             Ok(opened) => opened,
@@ -97,6 +93,29 @@ impl RequestTask {
         end
     }
 
+    /// Waits until something is to be sent and the broker takes it; false where nobody can ask.
+    async fn is_asked(&mut self, link: &Link) -> Result<bool, String> {
+        let mut blocked = self.requests.monitor.blocked();
+        let mut over = pin!(over(link, self.links.clone()));
+        loop {
+            let is_blocked = blocked.borrow_and_update().is_some();
+            // What was taken before the last connection was lost is there already.
+            if !self.taken.is_empty() && !is_blocked {
+                return Ok(true);
+            }
+            tokio::select! {
+                biased;
+                reason = &mut over => return Err(reason),
+                count = self.requests.receiver.recv_many(&mut self.taken, BATCH),
+                    if self.taken.is_empty() =>
+                {
+                    if count == 0 { return Ok(false) }
+                }
+                Ok(()) = blocked.changed() => {}
+            }
+        }
+    }
+
     async fn pump(
         &mut self,
         link: &Link,
@@ -104,12 +123,14 @@ impl RequestTask {
         mut replies: lapin::Consumer,
     ) -> Result<(), String> {
         let mut blocked = self.requests.monitor.blocked();
-        let mut lost = pin!(link.lost());
+        let mut over = pin!(over(link, self.links.clone()));
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // What lapin is given while the broker takes nothing can not be taken back.
-            if blocked.borrow_and_update().is_none() {
+            // What lapin is given while the broker takes nothing can not be taken back. Nothing is
+            // blocked any more when the connection is lost: what was held back is for the next one.
+            let is_blocked = blocked.borrow_and_update().is_some();
+            if !is_blocked && channel.status().connected() {
                 self.send_taken(channel);
             }
             tokio::select! {
@@ -121,7 +142,7 @@ impl RequestTask {
                     Some(Err(error)) => return Err(describe(&error)),
                     None => return Err("the broker closed the channel".to_owned()),
                 },
-                reason = &mut lost => return Err(reason),
+                reason = &mut over => return Err(reason),
                 count = self.requests.receiver.recv_many(&mut self.taken, BATCH),
                     if self.taken.is_empty() =>
                 {
@@ -161,6 +182,14 @@ impl RequestTask {
             );
             self.pending.refuse(&message.delivery.properties, fault);
         }
+    }
+}
+
+/// Waits until the connection is lost, or whoever owns it has given it up.
+async fn over(link: &Link, mut links: Links) -> String {
+    tokio::select! {
+        reason = link.lost() => reason,
+        _ = links.changed() => "the connection was given up".to_owned(),
     }
 }
 

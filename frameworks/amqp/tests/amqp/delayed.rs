@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use polyport_amqp::{AmqpApp, Delivery, Exchange, Message, PublishError, Queue};
+use polyport_amqp::{AmqpApp, Delivery, Exchange, Message, PublishError, PublishMode, Queue};
 use polyport_bootstrap::{
     Fault,
     operation::{Inject, Input},
@@ -19,6 +19,7 @@ on_both_brokers! {
     delayed_messages_come_when_their_time_is_over_and_the_shorter_delay_first,
     a_delayed_message_comes_by_its_exchange_with_its_key,
     a_delay_whose_queue_was_deleted_is_made_again,
+    a_delay_whose_queue_was_deleted_is_made_again_for_what_nobody_waits_for,
     a_delayed_message_that_no_queue_takes_holds_up_no_other,
     delays_that_cannot_be_are_refused,
 }
@@ -132,6 +133,24 @@ async fn a_delay_whose_queue_was_deleted_is_made_again(broker: Arc<TestBroker>) 
     amqp.publish_message(message).await.expect("confirmed");
     // The message before may come again: its acknowledgement can be cut off.
     while probe.next().await.text != "after a cut" {}
+    app.close().await.expect("a clean stop");
+    clean(&broker, &["100ms"]).await;
+}
+
+async fn a_delay_whose_queue_was_deleted_is_made_again_for_what_nobody_waits_for(
+    broker: Arc<TestBroker>,
+) {
+    let probe = Probe::new();
+    let (app, amqp) = application(&broker, &probe).await;
+    let exchange = broker.name("x");
+    for round in ["first", "second", "third"] {
+        let message = delayed(&exchange, "room.a", round, 100).mode(PublishMode::FireAndForget);
+        amqp.publish_message(message).await.expect("accepted");
+        assert_eq!(probe.next().await.text, round);
+        broker.client.delete(&step(&exchange, "100ms")).await;
+    }
+    let outbox = amqp.outbox();
+    assert_eq!((outbox.unwatched_confirmed, outbox.unwatched_failed), (3, 0));
     app.close().await.expect("a clean stop");
     clean(&broker, &["100ms"]).await;
 }

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,6 +23,8 @@ const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const END: u8 = 0xCE;
 
+const ACK: [u8; 4] = [0, 60, 0, 80];
+const SELECT_OK: [u8; 4] = [0, 85, 0, 11];
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
 const BLOCKED: [u8; 4] = [0, 10, 0, 60];
 const UNBLOCKED: [u8; 4] = [0, 10, 0, 61];
@@ -30,7 +32,22 @@ const UNBLOCKED: [u8; 4] = [0, 10, 0, 61];
 pub(crate) struct FrameProxy {
     pub(crate) url: String,
     is_mute: Arc<AtomicBool>,
+    unconfirmed: Arc<Unconfirmed>,
+    forges: Arc<AtomicBool>,
     said: broadcast::Sender<Vec<u8>>,
+}
+
+/// Flags of properties (AMQP 0-9-1, section 4.2.6.1), in the second byte.
+const USER_ID: u8 = 0x10;
+const APP_ID: u8 = 0x08;
+
+/// Which of the broker's answers to publishers get lost.
+#[derive(Debug, Default)]
+struct Unconfirmed {
+    /// The confirmations of so many messages, the first ones on each channel.
+    messages: AtomicU64,
+    /// That confirmations are given at all.
+    channels: AtomicBool,
 }
 
 impl FrameProxy {
@@ -38,8 +55,14 @@ impl FrameProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (is_mute, said) = (Arc::new(AtomicBool::new(false)), broadcast::Sender::new(4));
-        let (way, to) =
-            (Way { is_mute: Arc::clone(&is_mute), said: said.clone() }, broker.proxy.port);
+        let (unconfirmed, to) = (Arc::<Unconfirmed>::default(), broker.proxy.port);
+        let forges = Arc::<AtomicBool>::default();
+        let way = Way {
+            is_mute: Arc::clone(&is_mute),
+            unconfirmed: Arc::clone(&unconfirmed),
+            forges: Arc::clone(&forges),
+            said: said.clone(),
+        };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(way.clone().pass(client, to));
@@ -47,12 +70,27 @@ impl FrameProxy {
         });
         let own = format!("127.0.0.1:{to}");
         let url = broker.url().replace(&own, &format!("127.0.0.1:{port}"));
-        Self { url, is_mute, said }
+        Self { url, is_mute, unconfirmed, forges, said }
     }
 
     /// Whether deliveries get lost from now on.
     pub(crate) fn mute(&self, is_mute: bool) {
         self.is_mute.store(is_mute, Ordering::SeqCst);
+    }
+
+    /// From now on nobody is told that the first messages on each channel are confirmed: so many.
+    pub(crate) fn unconfirmed(&self, messages: u64) {
+        self.unconfirmed.messages.store(messages, Ordering::SeqCst);
+    }
+
+    /// From now on what an application has sent, by its id, comes as what a user of that name has.
+    pub(crate) fn forge_users(&self) {
+        self.forges.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the broker's answer to whoever wants confirmations gets lost from now on.
+    pub(crate) fn mute_channels(&self, is_mute: bool) {
+        self.unconfirmed.channels.store(is_mute, Ordering::SeqCst);
     }
 
     /// Says on every connection that the broker takes no messages (RabbitMQ's extension
@@ -76,6 +114,8 @@ impl FrameProxy {
 #[derive(Clone)]
 struct Way {
     is_mute: Arc<AtomicBool>,
+    unconfirmed: Arc<Unconfirmed>,
+    forges: Arc<AtomicBool>,
     said: broadcast::Sender<Vec<u8>>,
 }
 
@@ -89,12 +129,18 @@ impl Way {
         let (mut dropped, mut said) = (Dropped::default(), self.said.subscribe());
         let back = async {
             loop {
-                let frame = tokio::select! {
-                    Some(frame) = next.recv() => frame,
+                let mut frame = tokio::select! {
+                    frame = next.recv() => match frame {
+                        Some(frame) => frame,
+                        None => return,
+                    },
                     Ok(frame) = said.recv() => frame,
-                    else => return,
                 };
-                if !dropped.is(&frame, self.is_mute.load(Ordering::SeqCst))
+                if self.forges.load(Ordering::SeqCst) {
+                    forge_user(&mut frame);
+                }
+                if !self.unconfirmed.is(&mut frame)
+                    && !dropped.is(&frame, self.is_mute.load(Ordering::SeqCst))
                     && to_client.write_all(&frame).await.is_err()
                 {
                     return;
@@ -106,6 +152,32 @@ impl Way {
             () = back => {}
         }
         reading.abort();
+    }
+}
+
+fn forge_user(frame: &mut [u8]) {
+    let (kind, flags) = (frame[0], 7 + 13);
+    if kind == HEADER && frame[flags] & (USER_ID | APP_ID) == APP_ID {
+        frame[flags] ^= USER_ID | APP_ID;
+    }
+}
+
+impl Unconfirmed {
+    fn is(&self, frame: &mut [u8]) -> bool {
+        let payload = &frame[7..frame.len() - 1];
+        if frame[0] == METHOD && payload.starts_with(&SELECT_OK) {
+            return self.channels.load(Ordering::SeqCst);
+        }
+        if frame[0] != METHOD || !payload.starts_with(&ACK) {
+            return false;
+        }
+        let tag = u64::from_be_bytes(payload[4..12].try_into().expect("eight bytes"));
+        let messages = self.messages.load(Ordering::SeqCst);
+        if messages > 0 {
+            // Not `multiple`: a confirmation is that of one message.
+            frame[7 + 12] &= !1;
+        }
+        tag <= messages
     }
 }
 

@@ -55,3 +55,4 @@ mod support;
 mod tls;
 mod topology;
 mod types;
+mod unconfirmed;

@@ -8,13 +8,18 @@ use polyport_bootstrap::{
     operation::{Inject, Input},
 };
 
-use crate::support::{Probe, TestBroker, Text, text};
+use crate::{
+    frames::FrameProxy,
+    support::{Probe, TestBroker, Text, text},
+};
 
 on_both_brokers! {
     what_was_parked_is_handled_again_and_knows_where_it_came_from,
     a_redrive_moves_what_was_parked_at_its_beginning,
     a_redrive_of_nothing_moves_nothing,
     a_redrive_to_a_queue_that_is_missing_says_so_and_loses_nothing,
+    a_redrive_without_a_broker_says_which_setting_to_look_at,
+    what_another_user_published_is_brought_back,
     a_redrive_that_is_cut_loses_nothing_and_doubles_one_at_most,
 }
 
@@ -111,6 +116,35 @@ async fn a_redrive_to_a_queue_that_is_missing_says_so_and_loses_nothing(broker: 
     assert_eq!(broker.only_message(&dead).await.json::<Text>(), text("hi"));
     app.close().await.expect("a clean stop");
     broker.client.delete(&dead).await;
+}
+
+async fn a_redrive_without_a_broker_says_which_setting_to_look_at(broker: Arc<TestBroker>) {
+    let app = broker.app(&Probe::new(), |routes| routes);
+    let app = app.config("amqp.connect_timeout", "1s").await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    broker.proxy.cut_off();
+    let report = format!("{:?}", amqp.redrive("q").await.expect_err("there is no broker"));
+    assert!(report.contains("amqp.url ") && !report.contains("amqp.url.url"), "{report}");
+    app.close().await.expect("a clean stop");
+}
+
+async fn what_another_user_published_is_brought_back(broker: Arc<TestBroker>) {
+    let (probe, queue) = (Probe::new(), broker.name("q"));
+    let dead = format!("{queue}.dead");
+    let declared = [queue.clone(), dead.clone()];
+    let app = broker.app(&probe, move |routes| {
+        declared.iter().fold(routes, |routes, queue| routes.queue(Queue::new(queue)))
+    });
+    let way = FrameProxy::before(&broker).await;
+    let app = app.config("amqp.url", &*way.url).await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    let message = Message::json("", &dead, &text("hi")).expect("JSON").app_id("another");
+    broker.client.send(message).await;
+    way.forge_users();
+    assert_eq!(amqp.redrive(&queue).await.expect("moved"), 1);
+    assert_eq!(broker.only_message(&queue).await.json::<Text>(), text("hi"));
+    app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
 }
 
 async fn a_redrive_that_is_cut_loses_nothing_and_doubles_one_at_most(broker: Arc<TestBroker>) {

@@ -30,6 +30,9 @@ on_both_brokers! {
     a_request_ends_when_the_connection_is_lost_and_the_next_one_is_answered,
     without_a_connection_a_request_says_that_it_was_not_sent,
     while_the_broker_takes_no_messages_no_request_is_sent,
+    a_request_that_was_held_back_is_sent_over_the_next_connection,
+    a_request_may_wait_for_ever_and_be_answered,
+    a_request_with_a_delay_is_refused,
     a_caller_that_leaves_disturbs_no_other,
     a_request_to_a_missing_exchange_fails_and_those_to_queues_are_answered,
     items_come_one_after_the_other_and_end,
@@ -247,6 +250,49 @@ async fn while_the_broker_takes_no_messages_no_request_is_sent(broker: Arc<TestB
     states.wait_for(|state| state.blocked.is_none()).await.expect("it lives");
     amqp.publish("", &queue, &2).await.expect("confirmed");
     assert_eq!(broker.only_message(&queue).await.json::<u8>(), 2, "the request was never sent");
+    end(&broker, app, &queue).await;
+}
+
+async fn a_request_that_was_held_back_is_sent_over_the_next_connection(broker: Arc<TestBroker>) {
+    let (queue, way) = (broker.name("q"), FrameProxy::before(&broker).await);
+    let consumed = queue.clone();
+    let app = broker.app(&Probe::new(), move |routes| routes.consume(&consumed, shout));
+    let app = app.config("amqp.url", &*way.url).config("amqp.request_timeout", "30s");
+    let app = app.await.expect("starts");
+    let amqp = app.app::<AmqpApp>().expect("loaded");
+    for before in [false, true] {
+        if before {
+            // From now on there is a channel for requests.
+            let reply: String = amqp.request(&queue, &text("before")).await.expect("a reply");
+            assert_eq!(reply, "BEFORE");
+        }
+        way.block("low on memory");
+        let mut states = amqp.state_changes();
+        states.wait_for(|state| state.blocked.is_some()).await.expect("it lives");
+        let held = tokio::spawn(amqp.request::<_, String>(&queue, &text("held")));
+        // Time enough for it to be taken.
+        assert_eq!(broker.client.queue_depth(&queue).await, 0);
+        broker.proxy.cut();
+        until_connected(&app, false).await;
+        let reply = timeout(LIMIT, held).await.expect("it is stuck").expect("no panic");
+        assert_eq!(reply.expect("a reply"), "HELD");
+    }
+    end(&broker, app, &queue).await;
+}
+
+async fn a_request_may_wait_for_ever_and_be_answered(broker: Arc<TestBroker>) {
+    let (app, amqp, queue) = shouting(&broker, &Probe::new(), &[]).await;
+    let message = Message::json("", &queue, &text("hi")).expect("JSON").expiration(Duration::MAX);
+    let reply = amqp.request_message(message).await.expect("a reply");
+    assert_eq!(reply.json::<String>().expect("JSON"), "HI");
+    end(&broker, app, &queue).await;
+}
+
+async fn a_request_with_a_delay_is_refused(broker: Arc<TestBroker>) {
+    let (app, amqp, queue) = shouting(&broker, &Probe::new(), &[]).await;
+    let message =
+        Message::json("", &queue, &text("hi")).expect("JSON").delay(Duration::from_secs(1));
+    assert_eq!(told(amqp.request_message(message).await).0, FaultKind::Internal);
     end(&broker, app, &queue).await;
 }
 
