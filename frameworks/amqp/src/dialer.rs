@@ -152,15 +152,18 @@ impl Dialer {
         self.declarations.wanted.load(Ordering::Acquire)
     }
 
-    /// Says once what the broker refuses; health is told as long as it does.
+    /// Says once what the broker refuses; health is told as long as it does. A process that has never
+    /// had everything goes on trying: whatever it serves may be wrong.
     async fn tolerate(&self, declared: Result<(), DialError>) -> Result<(), DialError> {
+        let mut done = self.declarations.done.lock().await;
         let refused = match declared {
             Ok(()) => None,
-            Err(DialError::Declare(error)) if error.is_only_refused() => Some(error),
+            Err(DialError::Declare(error)) if error.is_only_refused() && done.upto > 0 => {
+                Some(error)
+            }
             Err(error) => return Err(error),
         };
         let reason = refused.as_ref().map(ToString::to_string);
-        let mut done = self.declarations.done.lock().await;
         self.monitor.set_undeclared(reason.as_deref());
         if let Some(error) = refused
             && done.told != reason

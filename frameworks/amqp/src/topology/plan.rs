@@ -330,6 +330,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_queue_for_one_instance_gives_out_too_often_ends_where_messages_are_parked() {
+        let consumer = Consumer::new("q").one_instance();
+        let routes = AmqpRoutes::default().consume(consumer, operation);
+        let (plan, errors) = plan(&[registered("m", routes)], &[1]);
+        assert!(errors.is_empty(), "{errors:?}");
+        let main = &plan.queues["q"].what;
+        assert_eq!(main.arguments.text(DEAD_LETTER_EXCHANGE), Some(""));
+        assert_eq!(main.arguments.text("x-dead-letter-routing-key"), Some("q.dead"));
+        assert_eq!(plan.forgetful().count(), 0);
+    }
+
+    #[test]
+    fn a_consumed_quorum_queue_without_a_dead_letter_exchange_is_told() {
+        let keeps = Queue::quorum("keeps").dead_letter("", "keeps.dead");
+        let routes = AmqpRoutes::default().queue(Queue::quorum("drops")).queue(keeps);
+        let routes = routes.queue(Queue::quorum("other")).queue(Queue::new("classic"));
+        let routes = routes.consume("drops", operation).consume("keeps", operation);
+        let (plan, _) = plan(&[registered("m", routes.consume("classic", operation))], &[]);
+        assert_eq!(plan.forgetful().collect::<Vec<_>>(), ["drops"]);
+    }
+
+    #[test]
     fn equal_declarations_are_one_and_their_bindings_unite() {
         let one = || AmqpRoutes::default().exchange(Exchange::topic("im").bind("company", "im"));
         let a = registered("a", one().queue(Queue::new("q").bind("im", "a")));
