@@ -12,7 +12,7 @@ use crate::{
     broker::{Broker, Node},
     connection::Link,
     monitor::{Monitor, Side},
-    refusal::{NodeError, OpenError},
+    refusal::OpenError,
     settings::AmqpSettings,
     topology::{DeclareError, Plan},
 };
@@ -37,14 +37,21 @@ pub(crate) struct Dialer {
 pub(crate) struct Declarations {
     /// How often something happened by which it may have.
     wanted: AtomicU64,
+    done: Mutex<Done>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
     /// Up to which of these everything is declared.
-    done: Mutex<u64>,
+    upto: u64,
+    /// What the broker has refused, as it was told last.
+    told: Option<String>,
 }
 
 impl Default for Declarations {
     /// Nothing is declared yet.
     fn default() -> Self {
-        Self { wanted: AtomicU64::new(1), done: Mutex::new(0) }
+        Self { wanted: AtomicU64::new(1), done: Mutex::default() }
     }
 }
 
@@ -103,11 +110,69 @@ impl Dialer {
     }
 
     /// Declares what whoever uses the link on this side needs.
-    pub(crate) async fn declare_for(&self, side: Side, link: &Link) -> Result<(), DialError> {
-        self.declare(link.node()).await?;
+    async fn declare_for(&self, side: Side, link: &Link) -> Result<(), DialError> {
+        self.declare(self.administer(link.node())).await?;
         if side == Side::Consume {
             self.plan.declare_exclusive(link).await?;
         }
+        Ok(())
+    }
+
+    /// The same, while the process serves: what the broker refuses by itself is told, and everything
+    /// else goes on.
+    pub(crate) async fn declare_again(&self, side: Side, link: &Link) -> Result<(), DialError> {
+        self.tolerate(self.declare(self.administer(link.node())).await).await?;
+        if side == Side::Consume {
+            // Whoever consumes from one that is refused tells that.
+            match self.plan.declare_exclusive(link).await {
+                Err(error) if !error.is_only_refused() => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Declares everything again that a queue was found missing of, over a connection of its own.
+    /// `seen` is what [`declared`](Self::declared) said before that was found: several find it at once.
+    pub(crate) async fn redeclare(&self, seen: u64) -> Result<(), DialError> {
+        let wanted = &self.declarations.wanted;
+        let _ = wanted.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
+        let admin = Link::open(&self.broker, ADMIN, &self.settings);
+        self.tolerate(self.declare(admin).await).await
+    }
+
+    /// Declares again what the broker has refused: somebody may have mended it.
+    pub(crate) async fn declare_refused(&self) -> Result<(), DialError> {
+        let refused = self.declarations.done.lock().await.told.is_some();
+        if refused { self.redeclare(self.declared()).await } else { Ok(()) }
+    }
+
+    /// Which declarations are wanted or done by now.
+    pub(crate) fn declared(&self) -> u64 {
+        self.declarations.wanted.load(Ordering::Acquire)
+    }
+
+    /// Says once what the broker refuses; health is told as long as it does. A process that has never
+    /// had everything goes on trying: whatever it serves may be wrong.
+    async fn tolerate(&self, declared: Result<(), DialError>) -> Result<(), DialError> {
+        let mut done = self.declarations.done.lock().await;
+        let refused = match declared {
+            Ok(()) => None,
+            Err(DialError::Declare(error)) if error.is_only_refused() && done.upto > 0 => {
+                Some(error)
+            }
+            Err(error) => return Err(error),
+        };
+        let reason = refused.as_ref().map(ToString::to_string);
+        self.monitor.set_undeclared(reason.as_deref());
+        if let Some(error) = refused
+            && done.told != reason
+        {
+            let (broker, report) = (&self.broker, error.report(&self.broker));
+            let advice = report.advice().map(str::to_owned);
+            tracing::error!(%broker, reason, advice, "{report}; everything else goes on");
+        }
+        done.told = reason;
         Ok(())
     }
 
@@ -116,7 +181,7 @@ impl Dialer {
         let mut told = None;
         loop {
             tokio::time::sleep(backoff.next_delay()).await;
-            match self.dial(side).await {
+            match self.dial_again(side).await {
                 Ok(link) => {
                     let (node, side) = (link.node().address(), side.as_str());
                     tracing::info!(node, side, "connected again");
@@ -127,20 +192,33 @@ impl Dialer {
         }
     }
 
+    async fn dial_again(&self, side: Side) -> Result<Link, DialError> {
+        let link = self.connect(side).await?;
+        match self.declare_again(side, &link).await {
+            Ok(()) => Ok(link),
+            Err(error) => {
+                close(&link).await;
+                Err(error)
+            }
+        }
+    }
+
     /// Declares everything, unless that is done since the broker was lost last: over a short-lived
-    /// connection to the same node, since the broker closes what a contradiction was declared on.
-    async fn declare(&self, node: &Node) -> Result<(), DialError> {
+    /// connection, since the broker closes what a contradiction was declared on.
+    async fn declare(
+        &self,
+        admin: impl Future<Output = Result<Link, OpenError>>,
+    ) -> Result<(), DialError> {
         let mut done = self.declarations.done.lock().await;
         let wanted = self.declarations.wanted.load(Ordering::Acquire);
-        if *done < wanted {
+        if done.upto < wanted {
             if !self.plan.is_empty() {
-                let link = self.administer(node).await;
-                let link = link.map_err(|error| OpenError(vec![(node.clone(), error)]))?;
+                let link = admin.await?;
                 let declared = self.plan.declare(&link).await;
                 close(&link).await;
                 declared?;
             }
-            *done = wanted;
+            done.upto = wanted;
         }
         Ok(())
     }
@@ -150,9 +228,10 @@ impl Dialer {
         self.declarations.wanted.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A short-lived connection to do what may go wrong.
-    pub(crate) async fn administer(&self, node: &Node) -> Result<Link, NodeError> {
-        Link::open_at(node, ADMIN, &self.settings).await
+    /// A short-lived connection to the same node, to do what may go wrong.
+    async fn administer(&self, node: &Node) -> Result<Link, OpenError> {
+        let link = Link::open_at(node, ADMIN, &self.settings).await;
+        link.map_err(|error| OpenError(vec![(node.clone(), error)]))
     }
 
     /// Notes and says that a connection was lost.

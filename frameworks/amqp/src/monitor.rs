@@ -1,10 +1,16 @@
 //! What is known of the connections, for health, logs and application code.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+mod idle;
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
 
 use polyport_bootstrap::{Health, Indicator};
 use tokio::sync::watch;
 
+use self::idle::Idle;
 use crate::{
     metrics::ConnectionMetrics,
     state::{AmqpState, Blocked},
@@ -36,6 +42,7 @@ pub(crate) struct Monitor {
     state: watch::Sender<AmqpState>,
     blocked: watch::Sender<Option<Blocked>>,
     frame_max: AtomicU32,
+    idle: Mutex<Idle>,
     /// Whether each side was connected once.
     was_up: [AtomicBool; 2],
     /// How many messages were dropped whose handling failed, and that nobody keeps.
@@ -49,18 +56,22 @@ pub(crate) struct Voices {
     connected: Indicator,
     /// Whether it takes messages.
     publishing: Indicator,
-    /// Whether it gives those that wait.
+    /// Whether every consumer consumes, and gets what waits.
     consuming: Indicator,
+    /// Whether it has what is declared.
+    topology: Indicator,
 }
 
 impl Voices {
     /// Those of the framework that reports call `title`; `required` is whether the process is not
-    /// ready without the broker. One that takes no messages, or gives none, only degrades it.
+    /// ready without the broker. One that takes no messages, gives none, or refuses a declaration,
+    /// only degrades it.
     pub(crate) fn new(health: &Health, title: &str, required: bool) -> Self {
         Self {
             connected: health.indicator(title).critical(required),
             publishing: health.indicator(format!("{title} publishing")).critical(false),
             consuming: health.indicator(format!("{title} consuming")).critical(false),
+            topology: health.indicator(format!("{title} topology")).critical(false),
         }
     }
 }
@@ -79,6 +90,7 @@ impl Monitor {
             blocked: watch::Sender::new(None),
             // AMQP 0-9-1 lets a broker ask for less; RabbitMQ's default until it has spoken.
             frame_max: AtomicU32::new(128 * 1024),
+            idle: Mutex::default(),
             was_up: Default::default(),
             dropped: AtomicU64::new(0),
         }
@@ -130,7 +142,24 @@ impl Monitor {
 
     /// Some consumers get nothing although messages wait, or no longer.
     pub(crate) fn set_silent(&self, reason: Option<String>) {
-        tell(&self.voices.consuming, reason.as_deref());
+        self.set_idle(|idle| idle.silent = reason);
+    }
+
+    /// The consumer of this queue does not consume, for this reason, or does so again.
+    pub(crate) fn consuming(&self, queue: &str, trouble: Option<String>) {
+        self.set_idle(|idle| idle.set(queue, trouble));
+    }
+
+    fn set_idle(&self, change: impl FnOnce(&mut Idle)) {
+        // Told under the lock, so that two consumers cannot overtake each other.
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut idle);
+        tell(&self.voices.consuming, idle.reason().as_deref());
+    }
+
+    /// The broker refuses some of what is declared, or has everything.
+    pub(crate) fn set_undeclared(&self, reason: Option<&str>) {
+        tell(&self.voices.topology, reason);
     }
 
     /// Why the consuming connection is down, if it is.

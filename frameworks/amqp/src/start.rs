@@ -26,6 +26,13 @@ impl Dialer {
     /// # Errors
     /// Returns why the process cannot start.
     pub(crate) async fn first(&self, consumes: bool) -> Result<Option<Links>> {
+        for queue in self.plan.forgetful() {
+            tracing::warn!(
+                queue,
+                "this quorum queue has no dead-letter exchange: what the broker has given out too \
+                 often (20 times in RabbitMQ 4, where nothing else is declared) it drops"
+            );
+        }
         match self.settings.start {
             StartMode::Fail => match self.links(consumes).await {
                 Ok(links) => Ok(Some(links)),

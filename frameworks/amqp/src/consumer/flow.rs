@@ -5,19 +5,20 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use lapin::{
     Channel,
+    message::Delivery,
     options::{
         BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions,
-        QueueDeclareOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
     },
-    types::FieldTable,
+    types::{FieldTable, ShortString},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Incoming, Source, Waiting, Worker, settle::requeue};
-use crate::connection::{CLOSE, Link, LinkError, answered, describe};
+use super::{Source, Taken, Waiting, Worker, settle::requeue};
+use crate::connection::{CLOSE, Link, LinkError, answered, describe, settled};
 
 /// How long deliveries that were on their way at a cancel may still take.
 const LAST: Duration = Duration::from_millis(500);
@@ -42,7 +43,14 @@ pub(crate) enum FlowEnd {
 pub(super) struct Turn {
     /// The key that the message holds, and whom to tell when it does no more.
     key: Option<(u64, mpsc::UnboundedSender<u64>)>,
-    _slot: OwnedSemaphorePermit,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// Lets another call go on, and goes on holding the key.
+    pub(super) fn leave_slot(&mut self) {
+        self.slot = None;
+    }
 }
 
 impl Drop for Turn {
@@ -58,31 +66,49 @@ impl Worker {
     /// Begins to consume, on a channel of its own: an error there concerns nobody else.
     pub(crate) async fn open(&self, link: &Link) -> Result<Flow, LinkError> {
         let channel = link.channel().await?;
+        match self.consume(&channel, link).await {
+            Ok(stream) => Ok(Flow { channel: Arc::new(channel), stream }),
+            Err(error) => {
+                settled(&channel).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn consume(&self, channel: &Channel, link: &Link) -> Result<lapin::Consumer, LinkError> {
         answered(channel.basic_qos(self.terms.prefetch, BasicQosOptions::default())).await?;
         let queue = match &self.source {
             Source::Queue => (&*self.queue).into(),
-            Source::Own(keys) => self.own_queue(&channel, keys).await?,
+            Source::Own(keys) => self.own_queue(channel, link, keys).await?,
         };
-        let stream = answered(channel.basic_consume(
-            queue,
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        ))
-        .await?;
-        Ok(Flow { channel: Arc::new(channel), stream })
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        answered(channel.basic_consume(queue, "".into(), options, none)).await
     }
 
     /// Declares a queue that is gone with its consumer, or at the latest with the connection.
     async fn own_queue(
         &self,
         channel: &Channel,
+        link: &Link,
         keys: &[String],
-    ) -> Result<lapin::types::ShortString, LinkError> {
+    ) -> Result<ShortString, LinkError> {
         let options =
             QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let declared = channel.queue_declare("".into(), options, FieldTable::default());
         let queue = answered(declared).await?.name().clone();
+        if let Err(error) = self.bind(channel, &queue, keys).await {
+            discard(link, queue).await;
+            return Err(error);
+        }
+        Ok(queue)
+    }
+
+    async fn bind(
+        &self,
+        channel: &Channel,
+        queue: &ShortString,
+        keys: &[String],
+    ) -> Result<(), LinkError> {
         for key in keys {
             answered(channel.queue_bind(
                 queue.clone(),
@@ -93,7 +119,7 @@ impl Worker {
             ))
             .await?;
         }
-        Ok(queue)
+        Ok(())
     }
 
     /// Hands messages to the operation until the flow is over; what waits then goes back. As many
@@ -101,14 +127,38 @@ impl Worker {
     pub(crate) async fn pump(self: &Arc<Self>, flow: &mut Flow) -> FlowEnd {
         // Held by the flow before, until that has ended.
         let mut waiting = self.waiting.lock().await;
-        // What a lost connection has left here, the broker delivers again.
-        drop(waiting.lanes.clear());
+        if !self.is_own() {
+            // What a lost connection has left here, the broker delivers again.
+            drop(waiting.lanes.clear());
+        }
         let end = self.take_turns(&mut waiting, flow).await;
-        let left = waiting.lanes.clear();
-        if flow.channel.status().connected() {
-            left.iter().for_each(|incoming| requeue(&flow.channel, incoming.tag));
+        match &end {
+            // Nobody delivers it again: it is handled over the next flow.
+            FlowEnd::Failed(_) if self.is_own() => {}
+            FlowEnd::Failed(_) => give_back(&mut waiting, flow, Vec::new()),
+            // Only then: the broker would give it out here again.
+            FlowEnd::Stopped | FlowEnd::Stale => {
+                let late = flow.cancel().await;
+                match self.is_own() {
+                    true => late.into_iter().for_each(|late| self.take(&mut waiting, flow, late)),
+                    false => give_back(&mut waiting, flow, late),
+                }
+            }
         }
         end
+    }
+
+    /// Lets go of what nobody else gets, when nothing more is begun.
+    pub(super) async fn abandon(&self) {
+        if !self.is_own() {
+            return;
+        }
+        let left = self.waiting.lock().await.lanes.clear().len();
+        if left > 0 {
+            let queue = &*self.queue;
+            tracing::warn!(queue, left, "messages that were taken and not begun are dropped");
+            self.count_dropped(left as u64);
+        }
     }
 
     async fn take_turns(self: &Arc<Self>, waiting: &mut Waiting, flow: &mut Flow) -> FlowEnd {
@@ -123,41 +173,54 @@ impl Worker {
                     continue;
                 }
                 Ok(slot) = Arc::clone(&self.slots).acquire_owned(), if waiting.lanes.has_ready() => {
-                    self.begin(&mut waiting.lanes, flow, slot);
+                    self.begin(&mut waiting.lanes, slot);
                     continue;
                 }
-                _ = look.tick() => {
-                    if self.is_stale(waiting) {
-                        return FlowEnd::Stale;
+                _ = look.tick() => match self.is_stale(waiting) {
+                    true if !self.is_own() => return FlowEnd::Stale,
+                    true => {
+                        self.take_anew(waiting);
+                        continue;
                     }
-                    continue;
-                }
+                    false => continue,
+                },
                 next = flow.stream.next() => next,
             };
             match next {
-                Some(Ok(message)) => self.add(waiting, self.taken(message)),
+                Some(Ok(message)) => self.take(waiting, flow, message),
                 Some(Err(error)) => return FlowEnd::Failed(describe(&error)),
                 None => return FlowEnd::Failed("cancelled by the broker".to_owned()),
             }
         }
     }
 
-    fn add(&self, waiting: &mut Waiting, incoming: Incoming) {
-        let key = self.keys.as_ref().and_then(|keys| keys.of(&incoming.delivery));
-        waiting.lanes.add(key, incoming);
+    fn take(&self, waiting: &mut Waiting, flow: &Flow, message: Delivery) {
+        let (incoming, channel) = (self.incoming(message), Arc::clone(&flow.channel));
+        self.add(waiting, Taken { incoming, channel });
     }
 
-    fn begin(
-        self: &Arc<Self>,
-        lanes: &mut super::Lanes<Incoming>,
-        flow: &Flow,
-        slot: OwnedSemaphorePermit,
-    ) {
-        let Some((key, incoming)) = lanes.begin() else { return };
+    fn add(&self, waiting: &mut Waiting, taken: Taken) {
+        let key = self.keys.as_ref().and_then(|keys| keys.of(&taken.incoming.delivery));
+        waiting.lanes.add(key, taken);
+    }
+
+    fn begin(self: &Arc<Self>, lanes: &mut super::Lanes<Taken>, slot: OwnedSemaphorePermit) {
+        let Some((key, Taken { incoming, channel })) = lanes.begin() else { return };
         let key = key.map(|key| (key, self.finished.clone()));
-        let call =
-            Arc::clone(self).handle(incoming, Arc::clone(&flow.channel), Turn { key, _slot: slot });
+        let call = Arc::clone(self).handle(incoming, channel, Turn { key, slot: Some(slot) });
         self.shared.calls.spawn(call);
+    }
+
+    /// Gives back what waits, in its order, and so gets it at once again: the broker waits anew. Its
+    /// queue must keep its consumer, with which it would be gone.
+    fn take_anew(&self, waiting: &mut Waiting) {
+        let all = waiting.lanes.clear().into_iter();
+        let (mut held, orphans): (Vec<_>, Vec<_>) = all.partition(Taken::is_held);
+        orphans.into_iter().for_each(|taken| self.add(waiting, taken));
+        held.sort_unstable_by_key(|taken| taken.incoming.tag);
+        for Taken { incoming, channel } in held {
+            requeue(&channel, incoming.tag);
+        }
     }
 
     /// Often enough to find what waits in time.
@@ -170,7 +233,7 @@ impl Worker {
     fn is_stale(&self, waiting: &Waiting) -> bool {
         // By then the next look would come too late.
         let limit = self.terms.begin_within.mul_f32(0.75);
-        waiting.lanes.waiting().any(|incoming| incoming.waited() >= limit)
+        waiting.lanes.waiting().any(|taken| taken.is_held() && taken.incoming.waited() >= limit)
     }
 }
 
@@ -184,15 +247,49 @@ impl Flow {
         answered(self.channel.close(200, "OK".into())).await
     }
 
-    /// Takes nothing new, and gives back what has come and was not begun.
-    pub(crate) async fn cancel(&mut self) {
+    /// Takes nothing new; what was on its way is still to be settled.
+    async fn cancel(&mut self) -> Vec<Delivery> {
+        let mut late = Vec::new();
         let cancelling =
             self.channel.basic_cancel(self.stream.tag(), BasicCancelOptions::default());
-        if timeout(CLOSE, cancelling).await.is_err() {
-            return;
+        if timeout(CLOSE, cancelling).await.is_ok() {
+            while let Ok(Some(Ok(message))) = timeout(LAST, self.stream.next()).await {
+                late.push(message);
+            }
         }
-        while let Ok(Some(Ok(message))) = timeout(LAST, self.stream.next()).await {
-            requeue(&self.channel, message.delivery_tag);
-        }
+        late
+    }
+}
+
+impl Taken {
+    /// Whether the broker waits for an answer.
+    fn is_held(&self) -> bool {
+        self.channel.status().connected()
+    }
+}
+
+/// Gives back what waits and what came late, in the order in which it came.
+fn give_back(waiting: &mut Waiting, flow: &Flow, late: Vec<Delivery>) {
+    let left = waiting.lanes.clear();
+    if !flow.channel.status().connected() {
+        return;
+    }
+    let left = left.iter().map(|taken| taken.incoming.tag);
+    let mut tags: Vec<_> = left.chain(late.iter().map(|late| late.delivery_tag)).collect();
+    tags.sort_unstable();
+    for tag in tags {
+        requeue(&flow.channel, tag);
+    }
+}
+
+/// Deletes a queue that never had a consumer: it would stay as long as the connection.
+async fn discard(link: &Link, queue: ShortString) {
+    let deleting = async {
+        let channel = link.channel().await?;
+        answered(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
+        answered(channel.close(200, "OK".into())).await
+    };
+    if let Err(error) = deleting.await {
+        tracing::debug!(%error, "a queue is left until the connection ends");
     }
 }

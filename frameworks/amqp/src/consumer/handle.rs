@@ -3,17 +3,14 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use lapin::Channel;
 use polyport_bootstrap::Fault;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::{
     AckPolicy, Incoming, Worker,
     flow::Turn,
-    settle::{Settle, ack, ack_for_certain, requeue},
+    settle::{Settle, Unread, ack, ack_for_certain, requeue},
 };
-use crate::{
-    connection::LinkError,
-    settlement::{Decided, Settlement},
-};
+use crate::settlement::{Decided, Settlement};
 
 /// How long a message is held before it goes back to its queue, so that it does not spin.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -30,17 +27,9 @@ impl Worker {
         match self.terms.ack {
             AckPolicy::AfterSuccess => {
                 let settle = self.call(&incoming, None).await;
-                self.tell(&channel, &incoming, settle);
+                self.tell(&channel, &incoming, settle, Some(turn)).await;
             }
-            AckPolicy::Before => {
-                match ack_for_certain(&channel, incoming.tag, self.terms.prefetch).await {
-                    Ok(()) => {
-                        self.pulse.metrics.acknowledged.increment(1);
-                        let _ = self.call(&incoming, None).await;
-                    }
-                    Err(error) => self.leave(&incoming, &error),
-                }
-            }
+            AckPolicy::Before => self.acknowledge_and_call(&channel, &incoming).await,
             AckPolicy::Manual => {
                 let (settle, decided) = self.call_with_settlement(&incoming).await;
                 drop(turn);
@@ -48,29 +37,69 @@ impl Worker {
                     Settle::Open => self.settle_as_decided(&incoming, decided).await,
                     settle => settle,
                 };
-                self.tell(&channel, &incoming, settle);
+                self.tell(&channel, &incoming, settle, None).await;
             }
         }
     }
 
-    fn tell(&self, channel: &Channel, incoming: &Incoming, settle: Settle) {
+    async fn tell(
+        &self,
+        channel: &Channel,
+        incoming: &Incoming,
+        settle: Settle,
+        mut turn: Option<Turn>,
+    ) {
         match settle {
             Settle::Ack => {
                 ack(channel, incoming.tag);
                 self.pulse.metrics.acknowledged.increment(1);
             }
-            Settle::Requeue | Settle::Open => {
-                requeue(channel, incoming.tag);
-                self.pulse.metrics.requeued.increment(1);
+            Settle::Requeue | Settle::Open => self.put_back(channel, incoming),
+            Settle::Later(pause) => {
+                if let Some(turn) = &mut turn {
+                    turn.leave_slot();
+                }
+                let _ = timeout(pause, self.shared.stop.cancelled()).await;
+                self.put_back(channel, incoming);
             }
+        }
+    }
+
+    fn put_back(&self, channel: &Channel, incoming: &Incoming) {
+        if requeue(channel, incoming.tag) || !self.is_own() {
+            self.pulse.metrics.requeued.increment(1);
+        } else {
+            self.lose(incoming, &Fault::unavailable("QUEUE_GONE", "its queue is gone"));
+        }
+    }
+
+    async fn acknowledge_and_call(&self, channel: &Channel, incoming: &Incoming) {
+        match ack_for_certain(channel, incoming.tag, self.terms.prefetch).await {
+            Ok(()) => self.pulse.metrics.acknowledged.increment(1),
+            // Its queue is gone, and it cannot come again.
+            Err(_) if self.is_own() => {}
+            Err(unread) => return self.leave(incoming, &unread),
+        }
+        if self.call(incoming, None).await != Settle::Ack {
+            let why = "the broker was not there to send its reply to";
+            self.lose(incoming, &Fault::unavailable("NOT_CONNECTED", why));
         }
     }
 
     /// A message of which nobody knows whether it is acknowledged must not be handled: it may come
     /// again.
-    fn leave(&self, incoming: &Incoming, error: &LinkError) {
+    fn leave(&self, incoming: &Incoming, unread: &Unread) {
         let (queue, message_id) = (&*self.queue, incoming.delivery.message_id());
-        tracing::warn!(queue, message_id, %error, "a message is left alone: it comes again, or is lost");
+        match unread {
+            Unread::Unsent(error) => {
+                tracing::warn!(queue, message_id, %error, "a message is left alone: it comes again");
+            }
+            Unread::Unanswered(error) => {
+                let why = "nobody knows whether it is acknowledged: it comes again, or is lost";
+                let fault = Fault::unavailable("NOT_ANSWERED", why).caused_by(error.clone());
+                self.lose(incoming, &fault);
+            }
+        }
     }
 
     async fn call_with_settlement(&self, incoming: &Incoming) -> (Settle, Decided) {

@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use lapin::Channel;
 use polyport_bootstrap::Backoff;
 use tokio::task::JoinSet;
 
 use super::{
     Shared, Worker,
-    flow::{Flow, FlowEnd},
+    flow::Flow,
+    life::{Life, LifeEnd},
 };
 use crate::{
-    connection::{CLOSE, Link, LinkError, settled},
+    connection::{CLOSE, Link, LinkError},
     dialer::Dialer,
     monitor::Side,
 };
@@ -28,14 +30,7 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 pub(crate) struct Started {
     link: Arc<Link>,
-    flows: JoinSet<LifeEnd>,
-}
-
-/// How a consumer's life on one connection ended.
-#[derive(Debug)]
-enum LifeEnd {
-    Stopped(Arc<Channel>),
-    Lost(String),
+    lives: JoinSet<LifeEnd>,
 }
 
 /// What is left when nothing is taken any more: calls in flight still acknowledge over it.
@@ -46,21 +41,28 @@ pub(crate) struct Remains {
 }
 
 impl Intake {
-    /// Starts every consumer.
+    /// Starts every consumer, for the first time.
     ///
     /// # Errors
     /// Returns the queue that cannot be consumed from, and why.
     pub(crate) async fn start(&self, link: Link) -> Result<Started, (Arc<str>, LinkError)> {
-        let (link, mut flows) = (Arc::new(link), JoinSet::new());
+        let (link, mut flows) = (Arc::new(link), Vec::new());
         for consumer in &self.consumers {
+            consumer.declare_by(&self.dialer);
             let flow = consumer.open(&link).await;
-            let flow = flow.map_err(|error| (Arc::clone(&consumer.queue), error))?;
-            let life =
-                live(Arc::clone(consumer), Arc::clone(&self.dialer), Arc::clone(&link), flow);
-            flows.spawn(life);
+            flows.push(Ok(flow.map_err(|error| (Arc::clone(&consumer.queue), error))?));
+        }
+        Ok(self.begin(link, flows))
+    }
+
+    /// Has every consumer live on, whether it consumes already or is to try again.
+    fn begin(&self, link: Arc<Link>, flows: Vec<Result<Flow, LinkError>>) -> Started {
+        let mut lives = JoinSet::new();
+        for (consumer, flow) in self.consumers.iter().zip(flows) {
+            lives.spawn(Life::new(consumer, &self.dialer, &link).run(flow));
         }
         self.dialer.monitor.up(Side::Consume);
-        Ok(Started { link, flows })
+        Started { link, lives }
     }
 
     /// Consumes until it is stopped; begins where it has started, if it has.
@@ -92,17 +94,19 @@ impl Intake {
         }
     }
 
+    /// Connects anew. What one consumer is refused keeps no other waiting.
     async fn restart(&self, backoff: &mut Backoff) -> Started {
         loop {
-            let link = self.dialer.redial(Side::Consume, backoff).await;
-            match self.start(link).await {
-                Ok(started) => return started,
-                Err((queue, error)) => {
-                    let reason = format!("queue \"{queue}\": {error}");
-                    tracing::warn!(reason, "cannot consume");
-                    self.dialer.monitor.failed(Side::Consume, reason);
-                }
+            let link = Arc::new(self.dialer.redial(Side::Consume, backoff).await);
+            let opening = self.consumers.iter().map(|consumer| {
+                consumer.declare_by(&self.dialer);
+                consumer.open(&link)
+            });
+            let flows = join_all(opening).await;
+            if link.is_up() {
+                return self.begin(link, flows);
             }
+            self.dialer.lost(Side::Consume, link.lost().await);
         }
     }
 }
@@ -114,12 +118,12 @@ impl Started {
         loop {
             let ended = tokio::select! {
                 biased;
-                ended = self.flows.join_next() => ended,
+                ended = self.lives.join_next() => ended,
                 reason = self.link.lost() => return Err(reason),
             };
             match ended {
                 None => return Ok(Remains { link: self.link, channels }),
-                Some(Ok(LifeEnd::Stopped(channel))) => channels.push(channel),
+                Some(Ok(LifeEnd::Stopped(channel))) => channels.extend(channel),
                 Some(Ok(LifeEnd::Lost(reason))) => return Err(reason),
                 Some(Err(error)) => return Err(error.to_string()),
             }
@@ -127,77 +131,11 @@ impl Started {
     }
 }
 
-/// One consumer on one connection: a queue that was deleted, and a channel that the broker
-/// closed, are replaced.
-async fn live(
-    consumer: Arc<Worker>,
-    dialer: Arc<Dialer>,
-    link: Arc<Link>,
-    mut flow: Flow,
-) -> LifeEnd {
-    let mut backoff = Backoff::default();
-    loop {
-        let end = tokio::select! {
-            end = consumer.pump(&mut flow) => end,
-            () = consumer.pulse.renewed() => match flow.close().await {
-                Ok(()) => FlowEnd::Failed("it gets nothing, and messages wait".to_owned()),
-                Err(error) => return LifeEnd::Lost(error.to_string()),
-            },
-        };
-        match end {
-            FlowEnd::Stopped => {
-                flow.cancel().await;
-                return LifeEnd::Stopped(Arc::clone(flow.channel()));
-            }
-            FlowEnd::Stale => {
-                flow.cancel().await;
-                let queue = &*consumer.queue;
-                tracing::warn!(queue, "messages waited too long for their turn; they go back");
-            }
-            FlowEnd::Failed(reason) if link.is_up() => {
-                let (queue, in_flight) = (&*consumer.queue, consumer.in_flight());
-                tracing::warn!(
-                    queue,
-                    reason,
-                    in_flight,
-                    "a consumer ended; starting it again, and what is in flight may come again"
-                );
-            }
-            FlowEnd::Failed(reason) => return LifeEnd::Lost(reason),
-        }
-        retire(&flow).await;
-        let stop = &consumer.shared.stop;
-        if tokio::time::timeout(backoff.next_delay(), stop.cancelled()).await.is_ok() {
-            return LifeEnd::Stopped(Arc::clone(flow.channel()));
-        }
-        flow = match reopen(&consumer, &dialer, &link).await {
-            Ok(flow) => flow,
-            Err(reason) => return LifeEnd::Lost(reason),
-        };
-        tracing::info!(queue = &*consumer.queue, "consuming again");
-    }
-}
-
-/// Calls in flight may still acknowledge over a channel whose consumer was cancelled; one that
-/// the broker closed must be closed on both sides before it is dropped.
-async fn retire(flow: &Flow) {
-    if !flow.channel().status().connected() {
-        settled(flow.channel()).await;
-    }
-}
-
-async fn reopen(consumer: &Worker, dialer: &Dialer, link: &Link) -> Result<Flow, String> {
-    dialer.forget_declarations();
-    dialer.declare_for(Side::Consume, link).await.map_err(|error| error.to_string())?;
-    consumer.open(link).await.map_err(|error| error.to_string())
-}
-
 impl Remains {
     /// Closes in order: a channel closes only after the acknowledgements that went over it.
     pub(crate) async fn close(self) -> Result<(), LinkError> {
         let closings = self.channels.iter().map(|channel| channel.close(200, "OK".into()));
-        let closings = futures_util::future::join_all(closings);
-        let _ = tokio::time::timeout(CLOSE, closings).await;
+        let _ = tokio::time::timeout(CLOSE, join_all(closings)).await;
         self.link.close().await
     }
 }

@@ -5,16 +5,22 @@ mod flow;
 mod handle;
 mod intake;
 mod lanes;
+mod life;
 pub(crate) mod moves;
 mod options;
 mod order;
 mod outcome;
+mod setbacks;
 mod settle;
 mod terms;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use lapin::Channel;
 use polyport_bootstrap::operation::{Endpoint, RequestId};
 use tokio::{
     sync::{Mutex, Semaphore, mpsc},
@@ -26,15 +32,15 @@ pub(crate) use self::{
     intake::{CUT, Intake, Remains, Started},
     terms::{Terms, configure},
 };
-use self::{lanes::Lanes, order::Keys};
+use self::{lanes::Lanes, order::Keys, setbacks::Setbacks};
 pub use self::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
 };
 use crate::{
-    adapter::Adapter, attempts::Place, cloud_events, delivery::Delivery, dispatch::Dispatch,
-    headers, monitor::Monitor, publisher::Publisher, pulse::Pulse, routes::Consumed,
-    topology::Steps,
+    adapter::Adapter, attempts::Place, cloud_events, delivery::Delivery, dialer::Dialer,
+    dispatch::Dispatch, headers, monitor::Monitor, publisher::Publisher, pulse::Pulse,
+    routes::Consumed, topology::Steps,
 };
 
 /// What all consumers share.
@@ -67,6 +73,9 @@ pub(crate) struct Worker {
     waiting: Mutex<Waiting>,
     /// Tells that the message of a key has been handled.
     finished: mpsc::UnboundedSender<u64>,
+    /// What declares the queues beside this one again that are gone.
+    dialer: OnceLock<Arc<Dialer>>,
+    setbacks: Setbacks,
     pub(crate) pulse: Pulse,
 }
 
@@ -83,8 +92,15 @@ enum Source {
 /// until it is handled no more.
 #[derive(Debug)]
 struct Waiting {
-    lanes: Lanes<Incoming>,
+    lanes: Lanes<Taken>,
     finished: mpsc::UnboundedReceiver<u64>,
+}
+
+/// A message, and the channel over which the broker is told of it.
+#[derive(Debug)]
+struct Taken {
+    incoming: Incoming,
+    channel: Arc<Channel>,
 }
 
 /// A message that was taken from a queue.
@@ -126,9 +142,21 @@ impl Worker {
             slots: Arc::new(Semaphore::new(terms.concurrency.into())),
             waiting: Mutex::new(Waiting { lanes: Lanes::default(), finished: receiver }),
             finished,
+            dialer: OnceLock::new(),
+            setbacks: Setbacks::default(),
             terms,
             pulse,
         }
+    }
+
+    /// Has what is gone declared again by `dialer`.
+    fn declare_by(&self, dialer: &Arc<Dialer>) {
+        self.dialer.get_or_init(|| Arc::clone(dialer));
+    }
+
+    /// Whether nobody else has its queue, which is gone with its channel.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.source, Source::Own(_))
     }
 
     /// How many messages are being handled.
@@ -136,7 +164,7 @@ impl Worker {
         usize::from(self.terms.concurrency).saturating_sub(self.slots.available_permits())
     }
 
-    fn taken(&self, message: lapin::message::Delivery) -> Incoming {
+    fn incoming(&self, message: lapin::message::Delivery) -> Incoming {
         let (queue, body) = (Arc::clone(&self.queue), Bytes::from(message.data));
         let content_type = message.properties.content_type().as_ref().map(|name| name.as_str());
         let opened = cloud_events::open(content_type, &body);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::order::OrderKey;
-use crate::settings::ConsumerSettings;
+use crate::{settings::ConsumerSettings, topology::MAX_NAME};
 
 /// When a message that was taken is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -176,6 +176,12 @@ impl Consumer {
     /// Whether it is bound as only the queue of an instance can be.
     pub(crate) fn is_misbound(&self) -> bool {
         !self.each_instance && !self.bindings.is_empty()
+    }
+
+    /// Whether AMQP can carry the names by which the queue of an instance is bound.
+    pub(crate) fn is_bindable(&self) -> bool {
+        let fits = |name: &String| name.len() <= MAX_NAME;
+        !self.name.is_empty() && fits(&self.name) && self.bindings.iter().all(fits)
     }
 
     pub(crate) fn is_for_one_instance(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What becomes of a message whose handling failed, or that is settled by hand.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use polyport_bootstrap::{Fault, FaultKind, wire::QueueDecision};
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +12,7 @@ use super::{
     settle::Settle,
 };
 use crate::{
-    publisher::Outgoing,
+    publisher::{Outgoing, PublishError},
     settlement::{Decided, Decision},
 };
 
@@ -25,10 +25,7 @@ impl Worker {
         match fault.kind().queue_decision() {
             QueueDecision::Reject => self.park(incoming, fault).await,
             QueueDecision::Retry => self.retry(incoming, fault).await,
-            QueueDecision::Requeue => {
-                self.pause().await;
-                Settle::Requeue
-            }
+            QueueDecision::Requeue => Settle::Later(PAUSE),
         }
     }
 
@@ -40,7 +37,7 @@ impl Worker {
     /// A call that is not ended leaves its message to another worker, if it still can.
     pub(super) fn give_up(&self, incoming: &Incoming) -> Settle {
         let why = "its call was cut off by the stop";
-        if self.terms.ack == AckPolicy::Before || matches!(self.source, Source::Own(_)) {
+        if self.terms.ack == AckPolicy::Before || self.is_own() {
             return self.lose(incoming, &Fault::cancelled("STOPPED", why));
         }
         self.give_back(incoming, why)
@@ -50,15 +47,15 @@ impl Worker {
         let step = usize::try_from(incoming.delivery.attempt() - 1).unwrap_or(usize::MAX);
         match (&self.source, self.steps.retries.get(step)) {
             (Source::Queue, Some(queue)) => {
-                let message = moves::retry(incoming, queue, self.failure(fault));
-                self.put_aside(queue, message, &self.pulse.metrics.retried).await
+                let message = || moves::retry(incoming, queue, self.failure(fault));
+                self.put_aside(incoming, queue, message, &self.pulse.metrics.retried).await
             }
             _ => self.park(incoming, fault).await,
         }
     }
 
     async fn park(&self, incoming: &Incoming, fault: &Fault) -> Settle {
-        if matches!(self.source, Source::Own(_)) {
+        if self.is_own() {
             return self.lose(incoming, fault);
         }
         let queue = &self.steps.dead;
@@ -71,14 +68,13 @@ impl Worker {
             %fault,
             "a message is parked in {queue}",
         );
-        let message = moves::park(incoming, queue, self.failure(fault));
-        self.put_aside(queue, message, &self.pulse.metrics.parked).await
+        let message = || moves::park(incoming, queue, self.failure(fault));
+        self.put_aside(incoming, queue, message, &self.pulse.metrics.parked).await
     }
 
     /// A message that nobody keeps: it was acknowledged before, or nobody else has its queue.
-    fn lose(&self, incoming: &Incoming, fault: &Fault) -> Settle {
-        self.shared.monitor.dropped.fetch_add(1, Ordering::Relaxed);
-        self.pulse.metrics.dropped.increment(1);
+    pub(super) fn lose(&self, incoming: &Incoming, fault: &Fault) -> Settle {
+        self.count_dropped(1);
         tracing::error!(
             queue = &*self.queue,
             operation = incoming.endpoint.info().name(),
@@ -96,29 +92,66 @@ impl Worker {
         Failure { fault, place: &self.shared.place, frame_max }
     }
 
+    pub(super) fn count_dropped(&self, messages: u64) {
+        self.shared.monitor.dropped.fetch_add(messages, Ordering::Relaxed);
+        self.pulse.metrics.dropped.increment(messages);
+    }
+
     /// Moves the message, and only then acknowledges it; where it cannot be moved, it goes back.
     async fn put_aside(
         &self,
+        incoming: &Incoming,
         queue: &str,
-        message: Option<Outgoing>,
+        message: impl Fn() -> Option<Outgoing>,
         moved: &metrics::Counter,
     ) -> Settle {
-        let Some(message) = message else { return Settle::Requeue };
-        let Err(error) = self.shared.publisher.publish(message).await else {
+        let Err(error) = self.publish_aside(incoming, message).await else {
+            self.setbacks.end();
             moved.increment(1);
             return Settle::Ack;
         };
+        let pause = self.setback(incoming);
         tracing::error!(
             queue = &*self.queue,
             %error,
-            "a message cannot be put aside in {queue}; it goes back to its queue",
+            ?pause,
+            "a message cannot be put aside in {queue}; it goes back to its queue after a pause",
         );
-        self.pause().await;
-        Settle::Requeue
+        Settle::Later(pause)
     }
 
-    async fn pause(&self) {
-        let _ = tokio::time::timeout(PAUSE, self.shared.stop.cancelled()).await;
+    /// Publishes it; where the queue is gone, once more when that is declared again.
+    async fn publish_aside(
+        &self,
+        incoming: &Incoming,
+        message: impl Fn() -> Option<Outgoing>,
+    ) -> Result<(), PublishError> {
+        let publish = async || match message() {
+            Some(message) => self.shared.publisher.publish(message).await,
+            None => Err(PublishError::Rejected { reason: "its name is too long".to_owned() }),
+        };
+        let Some(dialer) = self.dialer.get() else { return publish().await };
+        let seen = dialer.declared();
+        let unroutable = match publish().await {
+            Err(error @ PublishError::Unroutable { .. }) => error,
+            sent => return sent,
+        };
+        let limit = incoming.taken + self.terms.answer_within;
+        match timeout_at(limit, dialer.redeclare(seen)).await {
+            Ok(Ok(())) => publish().await,
+            Ok(Err(error)) => {
+                tracing::warn!(queue = &*self.queue, %error, "it cannot be declared again");
+                Err(unroutable)
+            }
+            Err(_) => Err(unroutable),
+        }
+    }
+
+    /// How long a message is held that cannot be moved: never longer than the broker waits.
+    fn setback(&self, incoming: &Incoming) -> Duration {
+        let limit = incoming.taken + self.terms.answer_within;
+        let left = limit.saturating_duration_since(Instant::now());
+        self.setbacks.pause().min(left).max(PAUSE)
     }
 
     /// Waits for whoever settles the message by hand, as long as the broker waits.
@@ -136,10 +169,7 @@ impl Worker {
         match decision {
             Ok(Some(Decision::Ack)) => Settle::Ack,
             Ok(Some(Decision::Requeue)) => Settle::Requeue,
-            Ok(Some(Decision::Retry)) if matches!(self.source, Source::Own(_)) => {
-                self.pause().await;
-                Settle::Requeue
-            }
+            Ok(Some(Decision::Retry)) if self.is_own() => Settle::Later(PAUSE),
             Ok(Some(Decision::Retry)) => {
                 let fault =
                     Fault::unavailable("RETRY", "the operation has asked for another attempt");
@@ -165,7 +195,7 @@ impl Worker {
 
     /// How long until a message is handled again that is held meanwhile; none where it is moved.
     pub(super) fn hold(&self, incoming: &Incoming, fault: &Fault) -> Option<Instant> {
-        let is_held = matches!(self.source, Source::Own(_))
+        let is_held = self.is_own()
             && self.terms.ack != AckPolicy::Before
             && fault.kind().queue_decision() == QueueDecision::Retry;
         let step = usize::try_from(incoming.delivery.attempt() - 1).ok()?;

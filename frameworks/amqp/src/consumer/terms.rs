@@ -12,7 +12,9 @@ use super::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
 };
-use crate::{AmqpRoutes, AmqpSettings, routes::Consumed, settlement::Settlement};
+use crate::{
+    AmqpRoutes, AmqpSettings, routes::Consumed, settlement::Settlement, topology::MAX_NAME,
+};
 
 /// What a consumer keeps to.
 #[derive(Debug, Clone)]
@@ -128,6 +130,12 @@ fn faults(consumed: &Consumed, settings: &AmqpSettings, section: &str) -> Vec<Er
     if consumer.is_misbound() {
         let what = "a queue is bound where it is declared";
         errors.push(wrong(what, format!("write `.queue(Queue::new(\"{name}\").bind(…))`")));
+    }
+    if consumer.queue().is_none() && !consumer.is_bindable() {
+        let what =
+            "AMQP cannot carry the name of its exchange, or a routing key that it is bound by";
+        let advice = format!("names have from 1 to {MAX_NAME} bytes, and routing keys no more");
+        errors.push(wrong(what, advice));
     }
     if consumer.queue().is_none() && consumer.is_for_one_instance() {
         let what = "it is for each instance, and for one";

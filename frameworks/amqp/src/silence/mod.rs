@@ -1,5 +1,8 @@
 //! Notices consumers that are silent while their queues grow: connected as far as anybody can
 //! tell, and forgotten by the broker or by something between.
+//!
+//! Queues that belong to the consuming connection cannot be asked for what waits in them, and are
+//! gone with it: exclusive ones, and those of consumers for each instance.
 
 mod ear;
 
@@ -35,7 +38,9 @@ impl SilenceWatch {
             consumer: Arc::clone(consumer),
             ear: Ear::default(),
         };
-        Self { dialer, consumers: consumers.iter().map(watched).collect() }
+        let asked = |one: &&Arc<Worker>| !one.is_own() && !dialer.plan.is_exclusive(&one.queue);
+        let consumers = consumers.iter().filter(asked).map(watched).collect();
+        Self { dialer, consumers }
     }
 
     /// Looks once every `pause`, until it is stopped; never, where that is zero.
@@ -67,6 +72,9 @@ impl SilenceWatch {
             tracing::debug!(error, "cannot look at what waits in the queues");
         }
         self.tell();
+        if let Err(error) = self.dialer.declare_refused().await {
+            tracing::debug!(%error, "cannot declare again what was refused");
+        }
     }
 
     /// Asks the broker what waits in these consumers' queues, over one short-lived connection.

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The longest name that AMQP can carry (a short string), in bytes.
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// Below this a delivery limit is used up by connections that are lost.
 const FEWEST_DELIVERIES: u64 = 20;

@@ -13,6 +13,7 @@ mod settings;
 mod shown;
 mod steps;
 
+pub(crate) use checks::MAX_NAME;
 pub(crate) use declare::DeclareError;
 pub use exchange::{Exchange, ExchangeKind};
 pub(crate) use plan::Plan;

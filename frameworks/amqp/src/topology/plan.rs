@@ -84,6 +84,19 @@ impl Plan {
         self.queues.get(queue).is_some_and(|queue| queue.what.is_single_active())
     }
 
+    /// Whether this queue belongs to the connection that consumes from it.
+    pub(crate) fn is_exclusive(&self, queue: &str) -> bool {
+        self.queues.get(queue).is_some_and(|queue| queue.what.exclusive)
+    }
+
+    /// The consumed quorum queues of which the broker drops what it has given out too often.
+    pub(crate) fn forgetful(&self) -> impl Iterator<Item = &str> {
+        let declared = self.consumed().filter_map(|name| self.queues.get(name));
+        let queues = declared.map(|declared| &declared.what).filter(|queue| queue.is_quorum());
+        let keeps = |queue: &&Queue| queue.arguments.get(DEAD_LETTER_EXCHANGE).is_some();
+        queues.filter(move |queue| !keeps(queue)).map(Queue::name)
+    }
+
     /// Whether there is nothing to ask the broker for.
     pub(crate) fn is_empty(&self) -> bool {
         self.mode == TopologyMode::None || (self.exchanges.is_empty() && self.queues.is_empty())
@@ -193,7 +206,7 @@ impl Plan {
         let Some(queue) = consumer.queue() else { return Vec::new() };
         let origin = Origin::Consumer(module.to_owned());
         let wanted = match consumer.is_for_one_instance() {
-            true => Queue::quorum(queue).single_active_consumer(),
+            true => Steps::of_one_instance(queue),
             false => Queue::new(queue),
         };
         let mut errors = Vec::new();
@@ -314,6 +327,28 @@ mod tests {
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(plan.queues().count(), 5);
         assert!(plan.queues().all(Queue::is_quorum));
+    }
+
+    #[test]
+    fn what_a_queue_for_one_instance_gives_out_too_often_ends_where_messages_are_parked() {
+        let consumer = Consumer::new("q").one_instance();
+        let routes = AmqpRoutes::default().consume(consumer, operation);
+        let (plan, errors) = plan(&[registered("m", routes)], &[1]);
+        assert!(errors.is_empty(), "{errors:?}");
+        let main = &plan.queues["q"].what;
+        assert_eq!(main.arguments.text(DEAD_LETTER_EXCHANGE), Some(""));
+        assert_eq!(main.arguments.text("x-dead-letter-routing-key"), Some("q.dead"));
+        assert_eq!(plan.forgetful().count(), 0);
+    }
+
+    #[test]
+    fn a_consumed_quorum_queue_without_a_dead_letter_exchange_is_told() {
+        let keeps = Queue::quorum("keeps").dead_letter("", "keeps.dead");
+        let routes = AmqpRoutes::default().queue(Queue::quorum("drops")).queue(keeps);
+        let routes = routes.queue(Queue::quorum("other")).queue(Queue::new("classic"));
+        let routes = routes.consume("drops", operation).consume("keeps", operation);
+        let (plan, _) = plan(&[registered("m", routes.consume("classic", operation))], &[]);
+        assert_eq!(plan.forgetful().collect::<Vec<_>>(), ["drops"]);
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl DeclareError {
         self.0.iter().any(Undeclared::is_refusal)
     }
 
+    /// Whether the broker was asked for everything, and has refused these alone.
+    pub(crate) fn is_only_refused(&self) -> bool {
+        self.0.iter().all(Undeclared::is_refusal)
+    }
+
     /// The report of a start that failed for it.
     pub(crate) fn report(self, broker: &Broker) -> Error {
         let address = broker.address();

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use polyport_amqp::{Delivery, Exchange, Message, Queue};
+use polyport_amqp::{AmqpRoutes, Delivery, Exchange, Message, Queue};
 use polyport_bootstrap::{
     Fault,
     operation::{Ctx, Inject, Input},
@@ -292,8 +292,10 @@ async fn refuse_and_report(
 async fn what_cannot_be_parked_goes_back_and_is_not_lost(broker: Arc<TestBroker>) {
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
-    let app = broker.app(&probe, move |routes| routes.consume(&consumed, refuse_and_report));
-    let app = app.await.expect("starts");
+    let routes = move |routes: AmqpRoutes| routes.consume(&consumed, refuse_and_report);
+    let operator = broker.app(&probe, routes.clone()).await.expect("starts");
+    operator.close().await.expect("a clean stop");
+    let app = broker.app(&probe, routes).config("amqp.topology", "none").await.expect("starts");
     broker.client.delete(&format!("{queue}.dead")).await;
     broker.client.publish("", &queue, &text("kept")).await;
     assert!(!probe.next().await.delivery.redelivered());

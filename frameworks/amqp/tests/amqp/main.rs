@@ -23,6 +23,7 @@ macro_rules! on_both_brokers {
 }
 
 mod attempts;
+mod beside;
 mod blocked;
 mod cloud_events;
 mod commands;
@@ -30,13 +31,16 @@ mod connections;
 mod consuming;
 mod delayed;
 mod frames;
+mod giving_back;
 mod guards;
 mod instances;
+mod isolation;
 mod items;
 mod logs;
 mod options;
 mod ordering;
 mod outbox;
+mod own_queues;
 mod passing_on;
 mod protobuf;
 mod proxy;

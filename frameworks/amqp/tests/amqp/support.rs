@@ -14,7 +14,7 @@ use polyport_amqp::{
 };
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::{
-    Bootstrap, Module, ModuleBuilder, Result,
+    Bootstrap, Health, Module, ModuleBuilder, Result,
     testing::{TestApp, TestBootstrap, create_bootstrap},
 };
 use serde::{Deserialize, Serialize};
@@ -202,6 +202,25 @@ pub(crate) async fn until_connected(app: &TestApp, connected: bool) {
     let mut changes = app.state_changes();
     let waiting = changes.wait_for(|state| state.connected == connected);
     timeout(LIMIT, waiting).await.expect("the state does not change").expect("it lives");
+}
+
+/// Waits until a component of health is down for a reason that names `part`, or up again.
+pub(crate) async fn until_told(app: &TestApp, component: &str, part: Option<&str>) {
+    let health = app.container().get::<Health>().await.expect("provided");
+    let mut changes = health.watch();
+    let is_told = || {
+        let components = health.readiness().components;
+        let reason = components.into_iter().find(|one| one.name == component)?.reason;
+        (reason.is_some() == part.is_some()).then_some(())?;
+        part.is_none_or(|part| reason.is_some_and(|reason| reason.contains(part))).then_some(())
+    };
+    let told = async {
+        while is_told().is_none() {
+            changes.changed().await;
+        }
+    };
+    let told = timeout(LIMIT, told).await;
+    assert!(told.is_ok(), "{component} {part:?}: {:?}", health.readiness());
 }
 
 /// The report of a start that must fail.
