@@ -1,13 +1,13 @@
 //! What goes back to its queue when a consumer ends.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use polyport_amqp::{AckPolicy, AmqpApp, Consumer, Delivery, Message, OrderKey, Queue};
 use polyport_bootstrap::{
     Fault,
     operation::{Inject, Input},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::support::{LIMIT, Probe, TestBroker, Text, text, until_connected, until_told};
 
@@ -69,10 +69,9 @@ async fn a_consumer_that_is_being_opened_does_not_hold_up_the_stop(broker: Arc<T
     broker.client.delete(&queue).await;
     until_told(&app, "amqp consuming", Some(&queue)).await;
     broker.proxy.freeze(true);
-    let begun = Instant::now();
-    // Whether the connection can be closed in order is another matter.
-    drop(app.close().await);
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // Whether the connections can be closed in order is another matter.
+    let report = app.close().await.err().map(|error| format!("{error:?}")).unwrap_or_default();
+    assert!(!report.contains("shutdown.intake"), "{report}");
     broker.proxy.freeze(false);
     broker.delete(&queue).await;
 }
