@@ -272,9 +272,9 @@ impl Application for AmqpApp {
         &self.0.core
     }
 
-    /// The broker's URL, without the password.
+    /// The broker's URL, without the password; none where it is in this process and has no port.
     fn url(&self) -> Option<String> {
-        self.0.broker.get().map(Broker::to_string)
+        self.0.broker.get().filter(|broker| broker.has_address()).map(Broker::to_string)
     }
 }
 
