@@ -41,6 +41,13 @@ struct Open {
     entries: BTreeMap<u64, Entry>,
 }
 
+impl Open {
+    /// How much has begun, and how much of that goes on.
+    fn work(&self) -> (u64, usize) {
+        (self.begun, self.working)
+    }
+}
+
 struct Entry {
     kind: Leftover,
     what: String,
@@ -122,12 +129,12 @@ impl Ledger {
 
     async fn quiet(&self) -> Result<()> {
         loop {
-            let begun = self.open().begun;
+            let before = self.open().work();
             let arrivals = self.arrivals().clone();
             try_join_all(arrivals.iter().map(|arrived| arrived())).await?;
             self.until(|open| open.working == 0).await;
-            // What has begun meanwhile may have handed something to somebody else.
-            if self.open().begun == begun {
+            // What has gone on meanwhile may have handed something to somebody else.
+            if before == self.open().work() {
                 return Ok(());
             }
         }

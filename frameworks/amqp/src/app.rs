@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock, atomic::Ordering},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Fault, Result};
+use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Fault, Result, framework::Mark};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -44,6 +44,8 @@ struct Inner {
     broker: OnceLock<Broker>,
     embedded: bool,
     settings: AmqpSettings,
+    /// What a test is told of that was not handled in the end.
+    left: OnceLock<Vec<Mark>>,
 }
 
 impl AmqpApp {
@@ -63,6 +65,7 @@ impl AmqpApp {
             broker: OnceLock::new(),
             embedded,
             settings,
+            left: OnceLock::new(),
         }))
     }
 
@@ -250,6 +253,11 @@ impl AmqpApp {
 
     pub(crate) fn set_broker(&self, broker: Broker) {
         let _ = self.0.broker.set(broker);
+    }
+
+    /// Handles are there until the test has looked at what is left.
+    pub(crate) fn keep(&self, left: Vec<Mark>) {
+        let _ = self.0.left.set(left);
     }
 
     #[cfg(feature = "testing")]

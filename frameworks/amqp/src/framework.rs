@@ -187,6 +187,7 @@ fn shared(
         publisher: publisher.clone(),
         monitor: Arc::clone(monitor),
         place: Place::here(),
+        witness: context.witness(),
         calls: TaskTracker::new(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),

@@ -11,6 +11,7 @@ use lapin::{
     },
     types::FieldTable,
 };
+use polyport_bootstrap::framework::at_home;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{Interval, MissedTickBehavior, interval, timeout},
@@ -157,7 +158,7 @@ impl Worker {
         let key = key.map(|key| (key, self.finished.clone()));
         let call =
             Arc::clone(self).handle(incoming, Arc::clone(&flow.channel), Turn { key, _slot: slot });
-        self.shared.calls.spawn(call);
+        self.shared.calls.spawn(at_home(call));
     }
 
     /// Often enough to find what waits in time.

@@ -36,7 +36,8 @@ impl Worker {
                 match ack_for_certain(&channel, incoming.tag, self.terms.prefetch).await {
                     Ok(()) => {
                         self.pulse.metrics.acknowledged.increment(1);
-                        let _ = self.call(&incoming, None).await;
+                        let settle = self.call(&incoming, None).await;
+                        incoming.told_settled(settle);
                     }
                     Err(error) => self.leave(&incoming, &error),
                 }
@@ -54,6 +55,7 @@ impl Worker {
     }
 
     fn tell(&self, channel: &Channel, incoming: &Incoming, settle: Settle) {
+        incoming.told_settled(settle);
         match settle {
             Settle::Ack => {
                 ack(channel, incoming.tag);

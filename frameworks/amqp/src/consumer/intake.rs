@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::Channel;
-use polyport_bootstrap::Backoff;
+use polyport_bootstrap::{Backoff, framework::at_home};
 use tokio::task::JoinSet;
 
 use super::{
@@ -57,7 +57,7 @@ impl Intake {
             let flow = flow.map_err(|error| (Arc::clone(&consumer.queue), error))?;
             let life =
                 live(Arc::clone(consumer), Arc::clone(&self.dialer), Arc::clone(&link), flow);
-            flows.spawn(life);
+            flows.spawn(at_home(life));
         }
         self.dialer.monitor.up(Side::Consume);
         Ok(Started { link, flows })

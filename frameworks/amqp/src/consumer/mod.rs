@@ -11,11 +11,15 @@ mod order;
 mod outcome;
 mod settle;
 mod terms;
+mod told;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use polyport_bootstrap::operation::{Endpoint, RequestId};
+use polyport_bootstrap::{
+    framework::Witness,
+    operation::{Endpoint, RequestId},
+};
 use tokio::{
     sync::{Mutex, Semaphore, mpsc},
     time::Instant,
@@ -26,7 +30,7 @@ pub(crate) use self::{
     intake::{CUT, Intake, Remains, Started},
     terms::{Terms, configure},
 };
-use self::{lanes::Lanes, order::Keys};
+use self::{lanes::Lanes, order::Keys, told::Told};
 pub use self::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
@@ -44,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) place: Place,
+    pub(crate) witness: Witness,
     /// The calls in flight, and the messages that are to be settled by hand.
     pub(crate) calls: TaskTracker,
     /// Asks for nothing new to be taken.
@@ -101,6 +106,7 @@ pub(crate) struct Incoming {
     /// What handles it.
     pub(crate) endpoint: Endpoint,
     taken: Instant,
+    told: Told,
 }
 
 impl Worker {
@@ -152,7 +158,8 @@ impl Worker {
             Some((opened, data)) => (delivery.opened_as(opened), Some(data)),
         };
         let endpoint = self.dispatch.to(&delivery).clone();
-        Incoming { data, ..Incoming::of(delivery, body, message.delivery_tag, endpoint) }
+        let incoming = Incoming::of(delivery, body, message.delivery_tag, endpoint);
+        Incoming { data, ..incoming }.told_to(&self.shared.witness)
     }
 }
 
@@ -160,7 +167,8 @@ impl Incoming {
     pub(crate) fn of(delivery: Delivery, body: Bytes, tag: u64, endpoint: Endpoint) -> Self {
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         let id = RequestId::from_peer(id);
-        Self { delivery, body, data: None, tag, id, endpoint, taken: Instant::now() }
+        let (taken, told) = (Instant::now(), Told::default());
+        Self { delivery, body, data: None, tag, id, endpoint, taken, told }
     }
 
     /// What the operation's input is made of.

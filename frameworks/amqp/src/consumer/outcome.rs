@@ -51,7 +51,11 @@ impl Worker {
         match (&self.source, self.steps.retries.get(step)) {
             (Source::Queue, Some(queue)) => {
                 let message = moves::retry(incoming, queue, self.failure(fault));
-                self.put_aside(queue, message, &self.pulse.metrics.retried).await
+                let settle = self.put_aside(queue, message, &self.pulse.metrics.retried).await;
+                if settle == Settle::Ack {
+                    incoming.told_retried(fault);
+                }
+                settle
             }
             _ => self.park(incoming, fault).await,
         }
@@ -72,13 +76,18 @@ impl Worker {
             "a message is parked in {queue}",
         );
         let message = moves::park(incoming, queue, self.failure(fault));
-        self.put_aside(queue, message, &self.pulse.metrics.parked).await
+        let settle = self.put_aside(queue, message, &self.pulse.metrics.parked).await;
+        if settle == Settle::Ack {
+            incoming.told_parked(Some(queue), fault);
+        }
+        settle
     }
 
     /// A message that nobody keeps: it was acknowledged before, or nobody else has its queue.
     fn lose(&self, incoming: &Incoming, fault: &Fault) -> Settle {
         self.shared.monitor.dropped.fetch_add(1, Ordering::Relaxed);
         self.pulse.metrics.dropped.increment(1);
+        incoming.told_parked(None, fault);
         tracing::error!(
             queue = &*self.queue,
             operation = incoming.endpoint.info().name(),

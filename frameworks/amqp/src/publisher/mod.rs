@@ -15,11 +15,13 @@ mod queue;
 mod settings;
 mod state;
 mod task;
+mod told;
 mod unwatched;
 mod verdicts;
 
 use std::{sync::Arc, time::Duration};
 
+use polyport_bootstrap::framework::Witness;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -33,11 +35,13 @@ pub(crate) use outgoing::{Outgoing, max_headers, new_message_id, now};
 pub use settings::PublishSettings;
 pub use state::OutboxState;
 pub(crate) use task::{Links, PublisherTask};
+pub(crate) use told::recorded;
 
 use self::{
     delay::Delays,
     job::{Job, Receipt},
     outbox::Outbox,
+    told::OnItsWay,
     unwatched::{Ticket, Unwatched},
 };
 use crate::{metrics::PublishMetrics, monitor::Monitor, settings::AmqpSettings};
@@ -54,6 +58,7 @@ pub(crate) struct Publisher {
     mode: PublishMode,
     timeout: Duration,
     max_body: usize,
+    witness: Witness,
 }
 
 /// The other end of [`Publisher`], for its task.
@@ -83,6 +88,7 @@ impl Publisher {
             mode: settings.publish.mode,
             timeout: settings.publish.timeout,
             max_body: settings.max_message_size,
+            witness: Witness::here(),
         };
         (publisher, Jobs { receiver, delays })
     }
@@ -106,9 +112,10 @@ impl Publisher {
 
     async fn publish_as(&self, mode: PublishMode, message: Outgoing) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
+        let told = OnItsWay::begin(&self.witness, &message);
         if mode == PublishMode::FireAndForget {
             // It is counted when its outcome is known.
-            return self.forget(message, size);
+            return self.forget(message, size, told);
         }
         let _in_flight = self.metrics.begin();
         let outcome = match mode {
@@ -116,6 +123,7 @@ impl Publisher {
             _ => self.confirmed(message, size).await,
         };
         self.metrics.end(&outcome);
+        told.end(&outcome);
         outcome
     }
 
@@ -172,12 +180,12 @@ impl Publisher {
         self.outcome(receipt, &stage, Instant::now() + self.timeout).await
     }
 
-    fn forget(&self, message: Outgoing, size: usize) -> Result<(), PublishError> {
+    fn forget(&self, message: Outgoing, size: usize, told: OnItsWay) -> Result<(), PublishError> {
         if self.jobs.is_closed() {
             return Err(stopped());
         }
         let room = self.outbox.try_enter(size).ok_or_else(|| self.full())?;
-        let ticket = Ticket::new(Arc::clone(&self.unwatched));
+        let ticket = Ticket::new(Arc::clone(&self.unwatched), told);
         self.hand_over(Job::unwatched(message, room, ticket))
     }
 

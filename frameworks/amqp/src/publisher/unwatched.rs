@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PublishError;
+use super::{PublishError, told::OnItsWay};
 use crate::metrics::PublishMetrics;
 
 /// How long failures are only counted after one was logged.
@@ -82,16 +82,19 @@ impl Drop for Unwatched {
 #[derive(Debug)]
 pub(super) struct Ticket {
     counts: Arc<Unwatched>,
-    is_finished: bool,
+    /// None when it is finished.
+    told: Option<OnItsWay>,
 }
 
 impl Ticket {
-    pub(super) fn new(counts: Arc<Unwatched>) -> Self {
-        Self { counts, is_finished: false }
+    pub(super) fn new(counts: Arc<Unwatched>, told: OnItsWay) -> Self {
+        Self { counts, told: Some(told) }
     }
 
     pub(super) fn finish(mut self, outcome: Result<(), PublishError>) {
-        self.is_finished = true;
+        if let Some(told) = self.told.take() {
+            told.end(&outcome);
+        }
         self.counts.metrics.end(&outcome);
         match outcome {
             Ok(()) => drop(self.counts.confirmed.fetch_add(1, Ordering::Relaxed)),
@@ -102,7 +105,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.is_finished {
+        if self.told.is_some() {
             self.counts.failed("the process has stopped before it was confirmed");
         }
     }
@@ -111,13 +114,19 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Message;
+
+    fn ticket(counts: &Arc<Unwatched>) -> Ticket {
+        let message = Message::new("", "q", "").into_outgoing().expect("fits");
+        Ticket::new(Arc::clone(counts), OnItsWay::begin(&Default::default(), &message))
+    }
 
     #[test]
     fn every_message_is_counted_also_one_that_is_dropped() {
         let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
-        Ticket::new(Arc::clone(&counts)).finish(Ok(()));
-        Ticket::new(Arc::clone(&counts)).finish(Err(PublishError::Nacked));
-        drop(Ticket::new(Arc::clone(&counts)));
+        ticket(&counts).finish(Ok(()));
+        ticket(&counts).finish(Err(PublishError::Nacked));
+        drop(ticket(&counts));
         assert_eq!(counts.counts(), (1, 2));
     }
 

@@ -1,6 +1,9 @@
 //! The in-memory broker of one framework.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Weak},
+};
 
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::Result;
@@ -37,6 +40,11 @@ impl Embedded {
         };
         self.running = Some(broker);
         reached
+    }
+
+    /// The broker for who must not keep it; none where it does not run.
+    pub(crate) fn running(&self) -> Weak<EmbeddedBroker> {
+        self.running.as_ref().map_or_else(Weak::new, Arc::downgrade)
     }
 
     /// Stops it; whoever is just about to connect keeps it for as long as that takes.
