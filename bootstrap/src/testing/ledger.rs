@@ -117,7 +117,9 @@ impl Ledger {
     /// Ends when all work is finished, also what has been caused by that; fails with the first
     /// failure on the way.
     pub(super) async fn settled(&self, limit: Duration) -> Result<()> {
-        let quiet = timeout(limit, self.quiet()).await;
+        // What it waits for is named at the limit: it must still be there.
+        let mut quiet = pin!(self.quiet());
+        let quiet = timeout(limit, &mut quiet).await;
         let failures = self.failures().drain(..).collect::<Vec<_>>();
         let settled = quiet.unwrap_or_else(|_| Err(self.late(limit)));
         match (settled, failures.len()) {
