@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod amqp;
 mod app;
 mod clock;
 mod grpc;

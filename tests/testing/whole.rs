@@ -1,6 +1,10 @@
-//! HTTP, WebSocket and gRPC in one application, many times at once.
+//! HTTP, WebSocket, gRPC and AMQP in one application, many times at once.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use garde::Validate;
@@ -65,11 +69,13 @@ fn named(name: &str) -> Bootstrap {
         .load(HttpFramework::new())
         .load(WebSocketFramework::new())
         .load(GrpcFramework::new())
+        .load(AmqpFramework::new())
         .default_config(json!({ "tasks": { "on_failure": "log" } }))
         .module(module("greeter", move |m| {
             m.provide_value(Arc::clone(&name))
                 .http(|r| r.post("/hello", hello).post("/announce", announce))
                 .websocket(|g| g.on("hello", hello))
+                .amqp(|q| q.consume("hello", hello))
                 .grpc(|s| {
                     s.unary::<HelloRequest, HelloReply>("helloworld.Greeter/SayHello", hello)
                 });
@@ -94,13 +100,16 @@ async fn live(number: usize) {
     let mut client = app.grpc(GreeterClient::new);
     let reply = client.say_hello(HelloRequest { name: "Tom".into() }).await.expect("is answered");
     assert_eq!(reply.into_inner().message, greeting);
+    let reply = app.amqp().request("hello", &json!({ "name": "Tom" })).await;
+    assert_eq!(reply.json::<String>(), greeting);
     app.settled().await.expect("nothing fails");
+    socket.close().await;
     let recorder = app.recorder().clone();
     app.close().await.expect("ends cleanly");
     let lines = recorder.logs().into_iter().filter_map(|line| line.text);
     let said: Vec<_> = lines.filter(|text| text.starts_with("said hello")).collect();
-    assert_eq!(said, vec![format!("said hello app={name}"); 3], "{recorder}");
-    assert_eq!(recorder.of(RecordedKind::Called).len(), 4, "and the connect: {recorder}");
+    assert_eq!(said, vec![format!("said hello app={name}"); 4], "{recorder}");
+    assert_eq!(recorder.of(RecordedKind::Called).len(), 5, "and the connect: {recorder}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +118,24 @@ async fn a_hundred_applications_at_once_do_not_disturb_each_other() {
     for lived in lives {
         lived.expect("each is as if it were alone");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stderr, reason = "a test runner shows the figure where it is asked to")]
+async fn in_memory_an_application_starts_and_ends_at_once() {
+    let mut took = Vec::new();
+    for _ in 0..21 {
+        let begun = Instant::now();
+        let app = create_bootstrap(bootstrap()).root("no/such/folder").in_memory();
+        let app = app.await.expect("starts");
+        let started = begun.elapsed();
+        app.close().await.expect("ends cleanly");
+        took.push((begun.elapsed(), started));
+    }
+    took.sort();
+    let (median, started) = took[took.len() / 2];
+    eprintln!("start and close in memory: median {median:?}, of which {started:?} the start");
+    assert!(median < Duration::from_secs(2), "nothing is waited for: {took:?}");
 }
 
 #[polyport::test(bootstrap)]

@@ -156,7 +156,8 @@ impl TestBootstrap {
     }
 
     /// Opens no port and connects to none: HTTP, WebSocket and gRPC are served to the clients of the
-    /// test over pipes in this process, through the same code as sockets. So a test needs nothing of
+    /// test over pipes in this process, through the same code as sockets, and AMQP is spoken over
+    /// pipes with the in-memory broker, whichever the configuration names. So a test needs nothing of
     /// the machine, starts and stops in milliseconds, and with `tokio::time::pause` sees calls,
     /// timeouts and stops without waiting. No handle has a `local_addr` or a `url` then, and all
     /// addresses that the configuration names mean one and the same way in; TLS is spoken as on a

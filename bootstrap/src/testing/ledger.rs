@@ -41,6 +41,13 @@ struct Open {
     entries: BTreeMap<u64, Entry>,
 }
 
+impl Open {
+    /// How much has begun, and how much of that goes on.
+    fn work(&self) -> (u64, usize) {
+        (self.begun, self.working)
+    }
+}
+
 struct Entry {
     kind: Leftover,
     what: String,
@@ -110,7 +117,9 @@ impl Ledger {
     /// Ends when all work is finished, also what has been caused by that; fails with the first
     /// failure on the way.
     pub(super) async fn settled(&self, limit: Duration) -> Result<()> {
-        let quiet = timeout(limit, self.quiet()).await;
+        // What it waits for is named at the limit: it must still be there.
+        let mut quiet = pin!(self.quiet());
+        let quiet = timeout(limit, &mut quiet).await;
         let failures = self.failures().drain(..).collect::<Vec<_>>();
         let settled = quiet.unwrap_or_else(|_| Err(self.late(limit)));
         match (settled, failures.len()) {
@@ -122,12 +131,12 @@ impl Ledger {
 
     async fn quiet(&self) -> Result<()> {
         loop {
-            let begun = self.open().begun;
+            let before = self.open().work();
             let arrivals = self.arrivals().clone();
             try_join_all(arrivals.iter().map(|arrived| arrived())).await?;
             self.until(|open| open.working == 0).await;
-            // What has begun meanwhile may have handed something to somebody else.
-            if self.open().begun == begun {
+            // What has gone on meanwhile may have handed something to somebody else.
+            if before == self.open().work() {
                 return Ok(());
             }
         }

@@ -16,6 +16,12 @@ pub enum RecordedKind {
     Published,
     /// A message was taken from a queue.
     Consumed,
+    /// A message was handled and acknowledged.
+    Acknowledged,
+    /// A message was put aside for its next attempt, or given back.
+    Retried,
+    /// A message was parked, or dropped.
+    DeadLettered,
     /// A line was logged.
     Logged,
 }
@@ -28,6 +34,9 @@ impl fmt::Display for RecordedKind {
             Self::Sent => "sent",
             Self::Published => "published",
             Self::Consumed => "consumed",
+            Self::Acknowledged => "acked",
+            Self::Retried => "retried",
+            Self::DeadLettered => "parked",
             Self::Logged => "logged",
         })
     }
@@ -49,12 +58,16 @@ pub struct Recorded {
     pub operation: Option<String>,
     /// The request id of the call that it belongs to.
     pub request_id: Option<String>,
+    /// The id of the message, where the protocol has one.
+    pub message_id: Option<String>,
     /// How long the message is, in bytes.
     pub size: Option<usize>,
     /// The message, as far as it is text; the log line; the fault with its source.
     pub text: Option<String>,
     /// The kind of the fault.
     pub fault: Option<FaultKind>,
+    /// The reason of the fault.
+    pub reason: Option<String>,
 }
 
 impl Recorded {
@@ -67,9 +80,11 @@ impl Recorded {
             route: route.into(),
             operation: None,
             request_id: None,
+            message_id: None,
             size: None,
             text: None,
             fault: None,
+            reason: None,
         }
     }
 
@@ -102,6 +117,13 @@ impl Recorded {
         self
     }
 
+    /// Of which message it is.
+    #[must_use]
+    pub fn message_id(mut self, id: impl Into<String>) -> Self {
+        self.message_id = Some(id.into());
+        self
+    }
+
     /// How long the message is, in bytes.
     #[must_use]
     pub fn size(mut self, bytes: usize) -> Self {
@@ -120,6 +142,7 @@ impl Recorded {
     #[must_use]
     pub fn fault(mut self, fault: &Fault) -> Self {
         self.fault = Some(fault.kind());
+        self.reason = Some(fault.reason().to_owned());
         self.text(match fault.source_text() {
             Some(source) => format!("{fault} ({source})"),
             None => fault.to_string(),
@@ -136,16 +159,19 @@ impl Recorded {
 /// One line, as it stands in the report of a failed test.
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, kind, framework, route, operation, request_id, size, text, .. } = self;
+        let Self { at, kind, framework, route, operation, request_id, message_id, .. } = self;
         write!(f, "{:>9.3} ms  {kind:<9}  {framework} {route}", at.as_secs_f64() * 1e3)?;
         if let Some(operation) = operation {
             write!(f, "  {operation}")?;
         }
-        if let Some(size) = size {
+        if let Some(size) = &self.size {
             write!(f, "  {size} B")?;
         }
-        if let Some(text) = text {
+        if let Some(text) = &self.text {
             write!(f, "  {text}")?;
+        }
+        if let Some(id) = message_id {
+            write!(f, "  message {id}")?;
         }
         match request_id {
             Some(id) => write!(f, "  [{id}]"),

@@ -18,6 +18,7 @@ impl Module for StoreModule {
 
     fn configure(&self, m: &mut ModuleBuilder<'_>) -> Result<()> {
         m.default_config(serde_json::json!({ "im": { "database": "run/im.sqlite" } }));
+        m.default_config_for("unittest", serde_json::json!({ "im": { "database": ":memory:" } }));
         m.provide_with(open_pool).on_dispose(async |pool| {
             pool.close().await;
             Ok(())

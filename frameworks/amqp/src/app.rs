@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock, atomic::Ordering},
 };
 
-use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Fault, Result};
+use polyport_bootstrap::{AppCore, AppHandle, Application, Error, Fault, Result, framework::Mark};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -46,6 +46,8 @@ struct Inner {
     /// Where the settings stand, for reports.
     section: String,
     settings: AmqpSettings,
+    /// What a test is told of that was not handled in the end.
+    left: OnceLock<Vec<Mark>>,
 }
 
 impl AmqpApp {
@@ -67,6 +69,7 @@ impl AmqpApp {
             embedded,
             section: section.to_owned(),
             settings,
+            left: OnceLock::new(),
         }))
     }
 
@@ -256,6 +259,11 @@ impl AmqpApp {
         let _ = self.0.broker.set(broker);
     }
 
+    /// Handles are there until the test has looked at what is left.
+    pub(crate) fn keep(&self, left: Vec<Mark>) {
+        let _ = self.0.left.set(left);
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn broker_address(&self) -> Option<&Broker> {
         self.0.broker.get()
@@ -276,9 +284,9 @@ impl Application for AmqpApp {
         &self.0.core
     }
 
-    /// The broker's URL, without the password.
+    /// The broker's URL, without the password; none where it is in this process and has no port.
     fn url(&self) -> Option<String> {
-        self.0.broker.get().map(Broker::to_string)
+        self.0.broker.get().filter(|broker| broker.has_address()).map(Broker::to_string)
     }
 }
 

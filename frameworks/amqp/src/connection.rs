@@ -15,6 +15,7 @@ use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, ErrorKind, Event,
     uri::AMQPUri,
 };
+use polyport_bootstrap::framework::{Leftover, Mark, Witness, at_home};
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
@@ -47,6 +48,7 @@ pub(crate) struct Link {
     lost: watch::Receiver<Option<String>>,
     _watcher: AbortOnDropHandle<()>,
     _kill_switch: KillSwitch,
+    _mark: Mark,
 }
 
 impl Link {
@@ -101,8 +103,16 @@ impl Link {
         let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);
-        let node = node.clone();
-        Ok(Self { connection, node, lost, _watcher: watcher, _kill_switch: kill_switch })
+        let mark = Witness::here()
+            .mark(Leftover::Connection, || format!("to the broker {node} ({purpose})"));
+        Ok(Self {
+            connection,
+            node: node.clone(),
+            lost,
+            _watcher: watcher,
+            _kill_switch: kill_switch,
+            _mark: mark,
+        })
     }
 
     /// The node at the other end.
@@ -170,10 +180,10 @@ fn watch_over(
 ) -> (Lost, AbortOnDropHandle<()>) {
     let (sender, lost) = watch::channel(None);
     let (events, status) = (connection.events_listener(), connection.status().clone());
-    let watcher = tokio::spawn(async move {
+    let watcher = tokio::spawn(at_home(async move {
         let reason = until_lost(events, status, on_blocked).await;
         sender.send_replace(Some(reason));
-    });
+    }));
     (lost, AbortOnDropHandle::new(watcher))
 }
 

@@ -113,7 +113,8 @@ impl Framework for AmqpFramework {
         let startup = context.config().peek_or_default("startup")?;
         start::check_wait(&settings, &section, &startup)?;
         settings.tls = settings.tls.within(context.config().root());
-        let source = Source::of(&settings, context.config().environment(), &section)?;
+        let environment = context.config().environment();
+        let source = Source::of(&settings, environment, &section, context.in_memory())?;
         let mut registered = context.take::<AmqpRoutes>();
         let unfit = consumer::configure(&mut registered, &settings, &section);
         let plan = plan(&registered, &settings, &self.name, &context, unfit)?;
@@ -187,6 +188,7 @@ fn shared(
         publisher: publisher.clone(),
         monitor: Arc::clone(monitor),
         place: Place::here(),
+        witness: context.witness(),
         calls: TaskTracker::new(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),

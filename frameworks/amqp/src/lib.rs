@@ -62,6 +62,7 @@ pub mod testing;
 mod tls;
 mod topology;
 mod transport;
+mod waiting;
 
 pub use app::AmqpApp;
 pub use attempts::Attempt;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use polyport_bootstrap::{
     Application, Error, Result, Transport,
-    framework::{Activity, CommandAnswer, CommandCall},
+    framework::{Activity, CommandAnswer, CommandCall, at_home},
 };
 use tokio::time::timeout;
 use tokio_util::{
@@ -28,6 +28,7 @@ use crate::{
     silence::SilenceWatch,
     source::Source,
     topology::Plan,
+    waiting,
 };
 
 /// How long messages that were accepted may still take to be confirmed when the process ends.
@@ -93,6 +94,8 @@ impl AmqpTransport {
     async fn dialer(&mut self) -> Result<Arc<Dialer>> {
         let broker = self.parts.source.open().await?;
         self.parts.app.set_broker(broker.clone());
+        let (source, plan) = (&self.parts.source, &self.parts.plan);
+        waiting::watch(&self.parts.shared, source, plan, &self.parts.settings);
         Ok(Arc::new(Dialer {
             broker,
             settings: self.parts.settings.clone(),
@@ -108,13 +111,13 @@ impl AmqpTransport {
         let task = PublisherTask::new(dialer, jobs, self.flush.clone());
         for requests in requests {
             let requests = RequestTask::new(requests, task.links(), self.flush.clone());
-            self.requests.push(AbortOnDropHandle::new(tokio::spawn(requests.run())));
+            self.requests.push(AbortOnDropHandle::new(tokio::spawn(at_home(requests.run()))));
         }
         if link.is_some() {
             // At once, so that nobody who does not wait is told that there is no connection.
             self.shared().monitor.up(Side::Publish);
         }
-        self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(task.run(link))));
+        self.publisher = Some(AbortOnDropHandle::new(tokio::spawn(at_home(task.run(link)))));
     }
 
     /// Joins the exchanges by which other frameworks reach the other instances; later, where the
@@ -127,7 +130,7 @@ impl AmqpTransport {
             };
             let (dialer, stop) = (Arc::clone(dialer), self.flush.clone());
             let task = FanOutTask { dialer, opened, stop };
-            self.fan_outs.push(AbortOnDropHandle::new(tokio::spawn(task.run(joined))));
+            self.fan_outs.push(AbortOnDropHandle::new(tokio::spawn(at_home(task.run(joined)))));
         }
         Ok(())
     }
@@ -228,8 +231,8 @@ impl Transport for AmqpTransport {
         let started = self.start_consuming(&intake, link).await?;
         let watch = SilenceWatch::new(Arc::clone(&intake.dialer), &intake.consumers);
         let watch = watch.run(self.parts.settings.watch_interval, self.shared().stop.clone());
-        self.watch = Some(AbortOnDropHandle::new(tokio::spawn(watch)));
-        let running = tokio::spawn(intake.run(started));
+        self.watch = Some(AbortOnDropHandle::new(tokio::spawn(at_home(watch))));
+        let running = tokio::spawn(at_home(intake.run(started)));
         self.stage = Stage::Serving(AbortOnDropHandle::new(running));
         Ok(())
     }
@@ -286,6 +289,8 @@ impl Transport for AmqpTransport {
         };
         let fan_outs = Self::close_fan_outs(std::mem::take(&mut self.fan_outs));
         let (published, (), ()) = tokio::join!(self.close_publisher(), close(remains), fan_outs);
+        let left = waiting::left(&self.shared().witness, &self.parts.source, &self.parts.plan);
+        self.parts.app.keep(left);
         self.parts.source.close().await;
         published
     }

@@ -39,7 +39,6 @@ impl Broker {
     /// # Errors
     /// Returns an error where that is no URL of a broker.
     #[cfg(feature = "embedded")]
-    #[cfg_attr(not(test), allow(dead_code, reason = "for a broker that has no port"))]
     pub(crate) fn in_process(url: &str, pipes: Pipes) -> Result<Self> {
         let key = "the in-memory broker's URL";
         let node = Node::parse(url, key, || Err(Error::configuration("a pipe has no TLS")))?;
@@ -74,6 +73,11 @@ impl Broker {
         let count = self.0.len();
         let first = usize::try_from(random() % count.max(1) as u64).unwrap_or_default();
         self.0.iter().cycle().skip(first).take(count)
+    }
+
+    /// Whether it has an address: pipes within this process have none.
+    pub(crate) fn has_address(&self) -> bool {
+        self.0.iter().any(Node::has_address)
     }
 
     /// How many nodes there are, at least 1.

@@ -74,6 +74,14 @@ impl Node {
         &self.0.way
     }
 
+    pub(crate) fn has_address(&self) -> bool {
+        match self.0.way {
+            Way::Tcp | Way::Tls(_) => true,
+            #[cfg(feature = "embedded")]
+            Way::Pipe(_) => false,
+        }
+    }
+
     pub(crate) fn host(&self) -> &str {
         &self.0.uri.authority.host
     }

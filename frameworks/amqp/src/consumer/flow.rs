@@ -12,6 +12,7 @@ use lapin::{
     },
     types::{FieldTable, ShortString},
 };
+use polyport_bootstrap::framework::at_home;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{Interval, MissedTickBehavior, interval, timeout},
@@ -208,7 +209,7 @@ impl Worker {
         let Some((key, Taken { incoming, channel })) = lanes.begin() else { return };
         let key = key.map(|key| (key, self.finished.clone()));
         let call = Arc::clone(self).handle(incoming, channel, Turn { key, slot: Some(slot) });
-        self.shared.calls.spawn(call);
+        self.shared.calls.spawn(at_home(call));
     }
 
     /// Gives back what waits, in its order, and so gets it at once again: the broker waits anew. Its

@@ -49,6 +49,7 @@ impl Worker {
         settle: Settle,
         mut turn: Option<Turn>,
     ) {
+        incoming.told_settled(settle);
         match settle {
             Settle::Ack => {
                 ack(channel, incoming.tag);
@@ -80,9 +81,12 @@ impl Worker {
             Err(_) if self.is_own() => {}
             Err(unread) => return self.leave(incoming, &unread),
         }
-        if self.call(incoming, None).await != Settle::Ack {
-            let why = "the broker was not there to send its reply to";
-            self.lose(incoming, &Fault::unavailable("NOT_CONNECTED", why));
+        match self.call(incoming, None).await {
+            Settle::Ack => incoming.told_settled(Settle::Ack),
+            _ => {
+                let why = "the broker was not there to send its reply to";
+                self.lose(incoming, &Fault::unavailable("NOT_CONNECTED", why));
+            }
         }
     }
 

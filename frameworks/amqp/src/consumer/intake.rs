@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use lapin::Channel;
-use polyport_bootstrap::Backoff;
+use polyport_bootstrap::{Backoff, framework::at_home};
 use tokio::task::JoinSet;
 
 use super::{
@@ -59,7 +59,7 @@ impl Intake {
     fn begin(&self, link: Arc<Link>, flows: Vec<Result<Flow, LinkError>>) -> Started {
         let mut lives = JoinSet::new();
         for (consumer, flow) in self.consumers.iter().zip(flows) {
-            lives.spawn(Life::new(consumer, &self.dialer, &link).run(flow));
+            lives.spawn(at_home(Life::new(consumer, &self.dialer, &link).run(flow)));
         }
         self.dialer.monitor.up(Side::Consume);
         Started { link, lives }

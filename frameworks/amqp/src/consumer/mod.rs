@@ -13,6 +13,7 @@ mod outcome;
 mod setbacks;
 mod settle;
 mod terms;
+mod told;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -21,7 +22,10 @@ use std::{
 
 use bytes::Bytes;
 use lapin::Channel;
-use polyport_bootstrap::operation::{Endpoint, RequestId};
+use polyport_bootstrap::{
+    framework::Witness,
+    operation::{Endpoint, RequestId},
+};
 use tokio::{
     sync::{Mutex, Semaphore, mpsc},
     time::Instant,
@@ -32,7 +36,7 @@ pub(crate) use self::{
     intake::{CUT, Intake, Remains, Started},
     terms::{Terms, configure},
 };
-use self::{lanes::Lanes, order::Keys, setbacks::Setbacks};
+use self::{lanes::Lanes, order::Keys, setbacks::Setbacks, told::Told};
 pub use self::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) place: Place,
+    pub(crate) witness: Witness,
     /// The calls in flight, and the messages that are to be settled by hand.
     pub(crate) calls: TaskTracker,
     /// Asks for nothing new to be taken.
@@ -117,6 +122,7 @@ pub(crate) struct Incoming {
     /// What handles it.
     pub(crate) endpoint: Endpoint,
     taken: Instant,
+    told: Told,
 }
 
 impl Worker {
@@ -180,7 +186,8 @@ impl Worker {
             Some((opened, data)) => (delivery.opened_as(opened), Some(data)),
         };
         let endpoint = self.dispatch.to(&delivery).clone();
-        Incoming { data, ..Incoming::of(delivery, body, message.delivery_tag, endpoint) }
+        let incoming = Incoming::of(delivery, body, message.delivery_tag, endpoint);
+        Incoming { data, ..incoming }.told_to(&self.shared.witness)
     }
 }
 
@@ -188,7 +195,8 @@ impl Incoming {
     pub(crate) fn of(delivery: Delivery, body: Bytes, tag: u64, endpoint: Endpoint) -> Self {
         let id = delivery.header(headers::REQUEST_ID).or_else(|| delivery.message_id());
         let id = RequestId::from_peer(id);
-        Self { delivery, body, data: None, tag, id, endpoint, taken: Instant::now() }
+        let (taken, told) = (Instant::now(), Told::default());
+        Self { delivery, body, data: None, tag, id, endpoint, taken, told }
     }
 
     /// What the operation's input is made of.

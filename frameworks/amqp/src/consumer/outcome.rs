@@ -48,7 +48,12 @@ impl Worker {
         match (&self.source, self.steps.retries.get(step)) {
             (Source::Queue, Some(queue)) => {
                 let message = || moves::retry(incoming, queue, self.failure(fault));
-                self.put_aside(incoming, queue, message, &self.pulse.metrics.retried).await
+                let moved = &self.pulse.metrics.retried;
+                let settle = self.put_aside(incoming, queue, message, moved).await;
+                if settle == Settle::Ack {
+                    incoming.told_retried(fault);
+                }
+                settle
             }
             _ => self.park(incoming, fault).await,
         }
@@ -69,12 +74,18 @@ impl Worker {
             "a message is parked in {queue}",
         );
         let message = || moves::park(incoming, queue, self.failure(fault));
-        self.put_aside(incoming, queue, message, &self.pulse.metrics.parked).await
+        let moved = &self.pulse.metrics.parked;
+        let settle = self.put_aside(incoming, queue, message, moved).await;
+        if settle == Settle::Ack {
+            incoming.told_parked(Some(queue), fault);
+        }
+        settle
     }
 
     /// A message that nobody keeps: it was acknowledged before, or nobody else has its queue.
     pub(super) fn lose(&self, incoming: &Incoming, fault: &Fault) -> Settle {
         self.count_dropped(1);
+        incoming.told_parked(None, fault);
         tracing::error!(
             queue = &*self.queue,
             operation = incoming.endpoint.info().name(),

@@ -158,7 +158,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{
-        super::{PublishSettings, outbox::Outbox, unwatched::Unwatched},
+        super::{PublishSettings, outbox::Outbox, told::OnItsWay, unwatched::Unwatched},
         *,
     };
     use crate::{Message, metrics::PublishMetrics};
@@ -194,7 +194,8 @@ mod tests {
     fn what_nobody_waits_for_is_sent_as_often_as_it_takes() {
         let (message, room) = parts();
         let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
-        let job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts)));
+        let told = OnItsWay::begin(&Default::default(), &message);
+        let job = Job::unwatched(message, room, Ticket::new(Arc::clone(&counts), told));
         assert!(job.is_wanted() && job.begin() && job.begin());
         job.finish(Ok(()));
         assert_eq!(counts.counts(), (1, 0));

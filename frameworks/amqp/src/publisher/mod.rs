@@ -15,12 +15,14 @@ mod queue;
 mod settings;
 mod state;
 mod task;
+mod told;
 mod unwatched;
 mod verdicts;
 
 use std::{sync::Arc, time::Duration};
 
 use lapin::types::ShortString;
+use polyport_bootstrap::framework::Witness;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -35,11 +37,13 @@ pub(crate) use outgoing::{Outgoing, max_headers, new_message_id, now};
 pub use settings::PublishSettings;
 pub use state::OutboxState;
 pub(crate) use task::{Links, PublisherTask};
+pub(crate) use told::recorded;
 
 use self::{
     delay::{Delays, SecondTry},
     job::{Job, Receipt},
     outbox::Outbox,
+    told::OnItsWay,
     unwatched::{Ticket, Unwatched},
 };
 use crate::{metrics::PublishMetrics, monitor::Monitor, settings::AmqpSettings};
@@ -56,6 +60,7 @@ pub(crate) struct Publisher {
     mode: PublishMode,
     timeout: Duration,
     max_body: usize,
+    witness: Witness,
 }
 
 /// The other end of [`Publisher`], for its task.
@@ -85,6 +90,7 @@ impl Publisher {
             mode: settings.publish.mode,
             timeout: settings.publish.timeout,
             max_body: settings.max_message_size,
+            witness: Witness::here(),
         };
         (publisher, Jobs { receiver, delays })
     }
@@ -136,11 +142,15 @@ impl Publisher {
         deadline: Instant,
     ) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
-        match mode {
-            PublishMode::FireAndForget => self.forget(message, size, None),
+        let told = OnItsWay::begin(&self.witness, &message);
+        let outcome = match mode {
+            // It is told of when its outcome is known.
+            PublishMode::FireAndForget => return self.forget(message, size, None, told),
             PublishMode::FailFast => self.fail_fast(message, size, deadline).await,
             PublishMode::Confirmed => self.confirmed(message, size, deadline).await,
-        }
+        };
+        told.end(&outcome);
+        outcome
     }
 
     /// Publishes to the exchange by way of the queue where messages wait that long.
@@ -162,7 +172,8 @@ impl Publisher {
         message.exchange = self.delays.step(&target, delay, deadline, patient).await?;
         if mode == PublishMode::FireAndForget {
             let second_try = self.second_try(target, delay);
-            return self.forget(message, size, Some(second_try));
+            let told = OnItsWay::begin(&self.witness, &message);
+            return self.forget(message, size, Some(second_try), told);
         }
         match self.publish_as(mode, message.clone(), deadline).await {
             Err(PublishError::Unroutable { .. } | PublishError::Rejected { .. }) => {
@@ -220,12 +231,13 @@ impl Publisher {
         message: Outgoing,
         size: usize,
         second_try: Option<Box<SecondTry>>,
+        told: OnItsWay,
     ) -> Result<(), PublishError> {
         if self.jobs.is_closed() {
             return Err(stopped());
         }
         let room = self.outbox.try_enter(size).ok_or_else(|| self.full())?;
-        let ticket = Ticket::new(Arc::clone(&self.unwatched));
+        let ticket = Ticket::new(Arc::clone(&self.unwatched), told);
         self.hand_over(Job::unwatched(message, room, ticket).or(second_try))
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PublishError;
+use super::{PublishError, told::OnItsWay};
 use crate::metrics::PublishMetrics;
 
 /// How long failures are only counted after one was logged.
@@ -82,16 +82,19 @@ impl Drop for Unwatched {
 #[derive(Debug)]
 pub(super) struct Ticket {
     counts: Arc<Unwatched>,
-    is_finished: bool,
+    /// None when it is finished.
+    told: Option<OnItsWay>,
 }
 
 impl Ticket {
-    pub(super) fn new(counts: Arc<Unwatched>) -> Self {
-        Self { counts, is_finished: false }
+    pub(super) fn new(counts: Arc<Unwatched>, told: OnItsWay) -> Self {
+        Self { counts, told: Some(told) }
     }
 
     pub(super) fn finish(mut self, outcome: Result<(), PublishError>) {
-        self.is_finished = true;
+        if let Some(told) = self.told.take() {
+            told.end(&outcome);
+        }
         self.counts.metrics.end(&outcome);
         match outcome {
             Ok(()) => drop(self.counts.confirmed.fetch_add(1, Ordering::Relaxed)),
@@ -101,13 +104,13 @@ impl Ticket {
 
     /// The message was not accepted, and its caller is told so.
     pub(super) fn void(mut self) {
-        self.is_finished = true;
+        self.told = None;
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.is_finished {
+        if self.told.is_some() {
             // It may have been sent.
             self.counts.metrics.end(&Err(PublishError::TimedOut { after: Duration::ZERO }));
             self.counts.failed("the process has stopped before it was confirmed");
@@ -118,14 +121,20 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Message;
+
+    fn ticket(counts: &Arc<Unwatched>) -> Ticket {
+        let message = Message::new("", "q", "").into_outgoing().expect("fits");
+        Ticket::new(Arc::clone(counts), OnItsWay::begin(&Default::default(), &message))
+    }
 
     #[test]
     fn every_message_is_counted_also_one_that_is_dropped() {
         let counts = Arc::new(Unwatched::new(Arc::new(PublishMetrics::new("default"))));
-        Ticket::new(Arc::clone(&counts)).finish(Ok(()));
-        Ticket::new(Arc::clone(&counts)).finish(Err(PublishError::Nacked));
-        drop(Ticket::new(Arc::clone(&counts)));
-        Ticket::new(Arc::clone(&counts)).void();
+        ticket(&counts).finish(Ok(()));
+        ticket(&counts).finish(Err(PublishError::Nacked));
+        drop(ticket(&counts));
+        ticket(&counts).void();
         assert_eq!(counts.counts(), (1, 2), "one that was not accepted is none");
     }
 

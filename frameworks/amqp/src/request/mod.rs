@@ -12,7 +12,7 @@ mod task;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use polyport_bootstrap::{Context, Fault};
+use polyport_bootstrap::{Context, Fault, framework::Witness};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -27,7 +27,7 @@ pub(crate) use task::{RequestTask, Requests};
 use self::ask::Ask;
 use crate::{
     monitor::Monitor,
-    publisher::{LONGEST, Message, Outgoing, PublishError, Stage, obstacle},
+    publisher::{LONGEST, Message, Outgoing, PublishError, Stage, obstacle, recorded},
     settings::AmqpSettings,
 };
 
@@ -45,6 +45,7 @@ pub(crate) struct Requester {
     monitor: Arc<Monitor>,
     timeout: Duration,
     max_body: usize,
+    witness: Witness,
 }
 
 impl Requester {
@@ -54,7 +55,8 @@ impl Requester {
         let requests = [queues, exchanges]
             .map(|receiver| Requests { receiver, monitor: Arc::clone(&monitor) });
         let (timeout, max_body) = (settings.request_timeout, settings.max_message_size);
-        (Self { to_queues, to_exchanges, monitor, timeout, max_body }, requests)
+        let witness = Witness::here();
+        (Self { to_queues, to_exchanges, monitor, timeout, max_body, witness }, requests)
     }
 
     /// Sends a request and waits for its reply.
@@ -89,6 +91,7 @@ impl Requester {
     fn outgoing(&self, message: Message, wait: &Wait) -> Result<Outgoing, PublishError> {
         let outgoing = message.into_request(wait.limit)?;
         outgoing.check(self.max_body, self.monitor.frame_max())?;
+        self.witness.record(|| recorded(&outgoing));
         Ok(outgoing)
     }
 

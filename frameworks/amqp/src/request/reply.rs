@@ -16,7 +16,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(properties: BasicProperties, body: Bytes) -> Self {
+    pub(crate) fn new(properties: BasicProperties, body: Bytes) -> Self {
         Self { properties, body }
     }
 

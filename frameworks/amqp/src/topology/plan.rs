@@ -115,6 +115,11 @@ impl Plan {
         self.consumers.iter().map(ShownConsumer::queue)
     }
 
+    /// The queues whose messages are handled: these, and where they wait for their next attempt.
+    pub(crate) fn handled(&self) -> impl Iterator<Item = &str> {
+        self.consumers.iter().flat_map(ShownConsumer::handled)
+    }
+
     /// Exchanges that are named and that nobody declares: they may be on the broker.
     pub(crate) fn strangers(&self) -> Vec<String> {
         let of_exchanges = self.exchanges().flat_map(|exchange| {

@@ -79,6 +79,12 @@ impl ShownConsumer {
     pub(super) fn queue(&self) -> &str {
         &self.queue
     }
+
+    /// Its queue, and those where messages wait for their next attempt.
+    pub(super) fn handled(&self) -> impl Iterator<Item = &str> {
+        let retries = self.retries.iter().map(String::as_str);
+        std::iter::once(self.queue()).chain(retries)
+    }
 }
 
 impl Shown {

@@ -1,7 +1,12 @@
 //! Which broker it is: one elsewhere, or the in-memory one inside this process.
 
+#[cfg(feature = "embedded")]
+mod embedded;
+
 use polyport_bootstrap::{Environment, Error, Result};
 
+#[cfg(feature = "embedded")]
+use self::embedded::Embedded;
 use crate::{broker::Broker, settings::AmqpSettings};
 
 /// Which broker to connect to.
@@ -11,11 +16,12 @@ pub(crate) enum Source {
     Url(Broker),
     /// One to be started.
     #[cfg(feature = "embedded")]
-    Embedded(Option<polyport_amqp_embedded::EmbeddedBroker>),
+    Embedded(Embedded),
 }
 
 impl Source {
-    /// What the settings in `section` say.
+    /// What the settings in `section` say; `in_memory` nothing leaves the process, whatever they
+    /// say.
     ///
     /// # Errors
     /// Returns a configuration error where they name no broker, and none can or may be started.
@@ -23,13 +29,15 @@ impl Source {
         settings: &AmqpSettings,
         environment: &Environment,
         section: &str,
+        in_memory: bool,
     ) -> Result<Self> {
         match &settings.url {
+            _ if in_memory => piped(section),
             Some(urls) => Ok(Self::Url(Broker::of(urls, &settings.tls, section)?)),
             None if environment.is_production() => Err(missing(section)
                 .context("environment prod, where the in-memory broker is never used")),
             #[cfg(feature = "embedded")]
-            None => Ok(Self::Embedded(None)),
+            None => Ok(Self::Embedded(Embedded::listening())),
             #[cfg(not(feature = "embedded"))]
             None => Err(missing(section)),
         }
@@ -56,11 +64,7 @@ impl Source {
         match self {
             Self::Url(broker) => Ok(broker.clone()),
             #[cfg(feature = "embedded")]
-            Self::Embedded(running) => {
-                let broker = polyport_amqp_embedded::EmbeddedBroker::start().await?;
-                let url = running.insert(broker).url();
-                Broker::parse(&url, "the in-memory broker's URL")
-            }
+            Self::Embedded(embedded) => embedded.start().await,
         }
     }
 
@@ -68,13 +72,23 @@ impl Source {
         match self {
             Self::Url(_) => {}
             #[cfg(feature = "embedded")]
-            Self::Embedded(running) => {
-                if let Some(broker) = running.take() {
-                    broker.stop().await;
-                }
-            }
+            Self::Embedded(embedded) => embedded.stop().await,
         }
     }
+}
+
+#[cfg(feature = "embedded")]
+fn piped(_: &str) -> Result<Source> {
+    Ok(Source::Embedded(Embedded::piped()))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn piped(section: &str) -> Result<Source> {
+    Err(Error::configuration(format!("{section}: there is no in-memory broker in this build"))
+        .advise(
+            "a test that runs in_memory needs it: turn on the feature \"embedded\" of polyport in \
+             [dev-dependencies]",
+        ))
 }
 
 fn missing(section: &str) -> Error {
@@ -92,7 +106,8 @@ mod tests {
     #[test]
     fn production_needs_a_url_and_is_told_where_to_put_it() {
         let settings = AmqpSettings::default();
-        let error = Source::of(&settings, &Environment::production(), "amqp").expect_err("no URL");
+        let error = Source::of(&settings, &Environment::production(), "amqp", false);
+        let error = error.expect_err("no URL");
         let report = format!("{error:?}");
         assert!(report.contains("amqp.url") && report.contains("POLYPORT__AMQP__URL"), "{report}");
         assert_eq!(error.exit_code(), 78);
@@ -101,7 +116,7 @@ mod tests {
     #[cfg(feature = "embedded")]
     #[test]
     fn elsewhere_the_in_memory_broker_stands_in() {
-        let source = Source::of(&AmqpSettings::default(), &Environment::unittest(), "amqp");
+        let source = Source::of(&AmqpSettings::default(), &Environment::unittest(), "amqp", false);
         assert!(source.expect("a broker").is_embedded());
     }
 
@@ -110,7 +125,17 @@ mod tests {
         let url = Some("amqp://broker.example".into());
         let settings = AmqpSettings { url, ..Default::default() };
         for environment in [Environment::unittest(), Environment::production()] {
-            assert!(!Source::of(&settings, &environment, "amqp").expect("a URL").is_embedded());
+            let source = Source::of(&settings, &environment, "amqp", false).expect("a URL");
+            assert!(!source.is_embedded());
         }
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn in_memory_no_url_counts() {
+        let url = Some("amqp://broker.example".into());
+        let settings = AmqpSettings { url, ..Default::default() };
+        let source = Source::of(&settings, &Environment::unittest(), "amqp", true);
+        assert!(source.expect("a broker").is_embedded());
     }
 }

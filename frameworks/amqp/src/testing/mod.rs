@@ -1,28 +1,31 @@
 //! A client for tests, on a connection of its own: `app.amqp()`.
 
+mod fate;
+mod message;
+
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    Channel, Confirmation,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
         BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
         QueuePurgeOptions,
     },
-    types::{AMQPValue, FieldTable},
+    types::FieldTable,
 };
-use polyport_bootstrap::{DEFAULT_NAME, Fault, testing::TestApp};
-use serde::{Serialize, de::DeserializeOwned};
+use polyport_bootstrap::{
+    DEFAULT_NAME,
+    testing::{Recorder, TestApp},
+};
+use serde::Serialize;
 use tokio::{sync::Mutex, time::timeout};
 
+pub use self::message::TestMessage;
 use crate::{
-    AmqpApp, AmqpSettings, Attempt, Message, attempts,
-    broker::Broker,
-    connection::Link,
-    headers,
-    publisher::Outgoing,
-    request::{REPLY_TO, fault_of},
+    AmqpApp, AmqpSettings, Message, broker::Broker, connection::Link, headers, publisher::Outgoing,
+    request::REPLY_TO,
 };
 
 /// How long a test waits for the broker, or for a message.
@@ -37,9 +40,10 @@ const LIMIT: Duration = Duration::from_secs(15);
 ///
 /// async fn parks_what_is_malformed(app: TestApp) {
 ///     let amqp = app.amqp();
-///     amqp.publish_bytes("im", "message.lobby", "not JSON").await;
-///     let parked = amqp.expect_on("im.messages.dead").await;
-///     assert_eq!(parked.header("x-exception-kind").as_deref(), Some("INVALID_ARGUMENT"));
+///     let id = amqp.publish_bytes("im", "message.lobby", "not JSON").await;
+///     let parked = amqp.expect_dead_lettered("im.messages", &id).await;
+///     assert_eq!(parked.reason.as_deref(), Some("INVALID_INPUT"));
+///     assert_eq!(amqp.expect_on("im.messages.dead").await.body(), b"not JSON");
 /// }
 /// ```
 pub trait AmqpTest {
@@ -62,7 +66,8 @@ impl AmqpTest for TestApp {
     fn amqp_on(&self, name: &str) -> AmqpClient {
         let app = must(self.app_named::<AmqpApp>(name), "the AMQP framework");
         let broker = app.broker_address().cloned();
-        AmqpClient::of(must(broker.ok_or("it has not started"), "the broker's address"))
+        let broker = must(broker.ok_or("it has not started"), "the broker's address");
+        AmqpClient { recorder: Some(self.recorder().clone()), ..AmqpClient::of(broker) }
     }
 }
 
@@ -72,6 +77,8 @@ impl AmqpTest for TestApp {
 pub struct AmqpClient {
     broker: Broker,
     link: Arc<Mutex<Option<Arc<Link>>>>,
+    /// Of the application under test.
+    recorder: Option<Recorder>,
 }
 
 impl AmqpClient {
@@ -85,10 +92,10 @@ impl AmqpClient {
     }
 
     fn of(broker: Broker) -> Self {
-        Self { broker, link: Arc::default() }
+        Self { broker, link: Arc::default(), recorder: None }
     }
 
-    /// Publishes `value` as JSON, and waits for the confirmation.
+    /// Publishes `value` as JSON, and waits for the confirmation. Returns the message's id.
     ///
     /// # Panics
     /// Panics where no queue takes the message.
@@ -97,24 +104,25 @@ impl AmqpClient {
         exchange: &str,
         routing_key: &str,
         value: &T,
-    ) {
-        self.send(must(Message::json(exchange, routing_key, value), "a message")).await;
+    ) -> String {
+        self.send(must(Message::json(exchange, routing_key, value), "a message")).await
     }
 
-    /// Publishes bytes as they are, and waits for the confirmation.
+    /// Publishes bytes as they are, and waits for the confirmation. Returns the message's id.
     ///
     /// # Panics
     /// Panics where no queue takes the message.
-    pub async fn publish_bytes(&self, exchange: &str, routing_key: &str, body: &str) {
-        self.send(Message::new(exchange, routing_key, body.to_owned())).await;
+    pub async fn publish_bytes(&self, exchange: &str, routing_key: &str, body: &str) -> String {
+        self.send(Message::new(exchange, routing_key, body.to_owned())).await
     }
 
-    /// Publishes a message, and waits for the confirmation.
+    /// Publishes a message, and waits for the confirmation. Returns the message's id.
     ///
     /// # Panics
     /// Panics where no queue takes the message.
-    pub async fn send(&self, message: Message) {
+    pub async fn send(&self, message: Message) -> String {
         let message = must(message.into_outgoing(), "a message");
+        let id = message.properties.message_id().clone().unwrap_or_default().to_string();
         let what = format!("publish to exchange {:?}", message.exchange.as_str());
         let channel = self.channel().await;
         within(channel.confirm_select(ConfirmSelectOptions::default()), "confirm.select").await;
@@ -122,10 +130,11 @@ impl AmqpClient {
         let returned = confirmation.take_message().map(|message| message.reply_text);
         assert!(returned.is_none(), "{what}: {}", returned.unwrap_or_default());
         close(&channel).await;
+        id
     }
 
     /// Sends `value` to a queue and waits for the reply, as any client does over RabbitMQ's direct
-    /// reply-to.
+    /// reply-to. [`TestMessage::value`] is the value or the fault in it.
     ///
     /// # Panics
     /// Panics where no reply comes, or one to another request.
@@ -288,117 +297,4 @@ async fn within<T>(answer: impl Future<Output = lapin::Result<T>>, what: &str) -
 #[allow(clippy::panic, reason = "a test ends where it fails")]
 fn must<T, E: fmt::Display>(result: Result<T, E>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("AMQP test client, {what}: {error}"))
-}
-
-/// A message as a plain client sees it.
-#[derive(Debug, Clone)]
-pub struct TestMessage {
-    exchange: String,
-    routing_key: String,
-    redelivered: bool,
-    properties: BasicProperties,
-    body: Vec<u8>,
-    tag: u64,
-}
-
-impl TestMessage {
-    fn new(message: lapin::message::Delivery) -> Self {
-        Self {
-            exchange: message.exchange.to_string(),
-            routing_key: message.routing_key.to_string(),
-            redelivered: message.redelivered,
-            properties: message.properties,
-            body: message.data,
-            tag: message.delivery_tag,
-        }
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    /// Panics where it is no such JSON.
-    #[must_use]
-    pub fn json<T: DeserializeOwned>(&self) -> T {
-        let shown = String::from_utf8_lossy(&self.body);
-        must(serde_json::from_slice(&self.body), &format!("the message {shown:?}"))
-    }
-
-    /// The fault that a reply is, in whichever envelope; none where its headers name no kind of
-    /// fault.
-    #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
-        fault_of(&self.properties, &self.body)
-    }
-
-    /// The exchange that it was published to.
-    #[must_use]
-    pub fn exchange(&self) -> &str {
-        &self.exchange
-    }
-
-    /// The routing key that it was published with.
-    #[must_use]
-    pub fn routing_key(&self) -> &str {
-        &self.routing_key
-    }
-
-    /// Whether it was given out before.
-    #[must_use]
-    pub fn redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// The content type.
-    #[must_use]
-    pub fn content_type(&self) -> Option<String> {
-        self.properties.content_type().as_ref().map(ToString::to_string)
-    }
-
-    /// The message id.
-    #[must_use]
-    pub fn message_id(&self) -> Option<String> {
-        self.properties.message_id().as_ref().map(ToString::to_string)
-    }
-
-    /// The correlation id.
-    #[must_use]
-    pub fn correlation_id(&self) -> Option<String> {
-        self.properties.correlation_id().as_ref().map(ToString::to_string)
-    }
-
-    /// A header: strings, integers and booleans as text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        let value = headers::get(self.properties.headers().as_ref(), name)?;
-        let number = || headers::integer(value).map(|number| number.to_string());
-        let boolean = || match value {
-            AMQPValue::Boolean(value) => Some(value.to_string()),
-            _ => None,
-        };
-        headers::text(value).map(str::to_owned).or_else(number).or_else(boolean)
-    }
-
-    /// The attempts at handling it that have failed, as a consumer of its queue sees them.
-    #[must_use]
-    pub fn attempts(&self) -> Vec<Attempt> {
-        let history = headers::get(self.properties.headers().as_ref(), headers::ATTEMPTS);
-        match history {
-            Some(AMQPValue::FieldArray(entries)) => {
-                entries.as_slice().iter().filter_map(attempts::read).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether the broker keeps it over a restart.
-    #[must_use]
-    pub fn is_persistent(&self) -> bool {
-        *self.properties.delivery_mode() == Some(2)
-    }
 }

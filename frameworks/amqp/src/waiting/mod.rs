@@ -1,0 +1,56 @@
+//! Messages that wait in queues are not handled yet: a test that settles waits for them, and one that
+//! ends must leave none in the in-memory broker.
+
+#[cfg(feature = "embedded")]
+mod embedded;
+mod remote;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use polyport_bootstrap::framework::{Leftover, Mark, Witness};
+
+use crate::{consumer::Shared, settings::AmqpSettings, source::Source, topology::Plan};
+
+/// Has the test wait for the messages in the queues that are consumed from.
+pub(crate) fn watch(shared: &Arc<Shared>, source: &Source, plan: &Plan, settings: &AmqpSettings) {
+    let queues: Arc<[String]> = plan.handled().map(str::to_owned).collect();
+    // Whoever is asked to wait must not keep the one who asks.
+    let shared_by = Arc::downgrade(shared);
+    match source {
+        Source::Url(broker) => {
+            let (broker, settings) = (broker.clone(), settings.clone());
+            shared.witness.wait_for(move || {
+                let witness = shared_by.upgrade().map(|shared| shared.witness.clone());
+                let (broker, settings) = (broker.clone(), settings.clone());
+                let queues = Arc::clone(&queues);
+                remote::handled(broker, settings, queues, witness.unwrap_or_default()).boxed()
+            });
+        }
+        #[cfg(feature = "embedded")]
+        Source::Embedded(embedded) => {
+            let broker = embedded.running();
+            shared.witness.wait_for(move || {
+                let witness = shared_by.upgrade().map(|shared| shared.witness.clone());
+                let queues = Arc::clone(&queues);
+                embedded::handled(broker.clone(), queues, witness.unwrap_or_default()).boxed()
+            });
+        }
+    }
+}
+
+/// What is in the in-memory broker, which keeps nothing, when the process ends.
+pub(crate) fn left(witness: &Witness, source: &Source, plan: &Plan) -> Vec<Mark> {
+    match source {
+        Source::Url(_) => Vec::new(),
+        #[cfg(feature = "embedded")]
+        Source::Embedded(embedded) => {
+            let queues: Vec<_> = plan.handled().map(str::to_owned).collect();
+            embedded::left(&embedded.running(), &queues, witness)
+        }
+    }
+}
+
+fn mark(witness: &Witness, queue: &str, messages: usize) -> Mark {
+    witness.mark(Leftover::Message, || format!("in queue {queue}, {messages} of them"))
+}
