@@ -84,7 +84,9 @@ impl RequestTask {
         }
         let (channel, replies) = match open(link).await {
             Ok(opened) => opened,
-            Err(error) => return Err(self.refuse_taken(&error)),
+            Err(error) if link.is_up() => return Err(self.refuse_taken(&error)),
+            // They are for the next connection.
+            Err(error) => return Err(error.to_string()),
         };
         let end = self.pump(link, &channel, replies).await;
         if end.is_err() {
@@ -100,7 +102,7 @@ impl RequestTask {
         loop {
             let is_blocked = blocked.borrow_and_update().is_some();
             // What was taken before the last connection was lost is there already.
-            if !self.taken.is_empty() && !is_blocked {
+            if !self.taken.is_empty() && !is_blocked && link.is_up() {
                 return Ok(true);
             }
             tokio::select! {
@@ -130,7 +132,7 @@ impl RequestTask {
             // What lapin is given while the broker takes nothing can not be taken back. Nothing is
             // blocked any more when the connection is lost: what was held back is for the next one.
             let is_blocked = blocked.borrow_and_update().is_some();
-            if !is_blocked && channel.status().connected() {
+            if !is_blocked && link.is_up() && channel.status().connected() {
                 self.send_taken(channel);
             }
             tokio::select! {
