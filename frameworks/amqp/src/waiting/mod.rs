@@ -40,15 +40,17 @@ pub(crate) fn watch(shared: &Arc<Shared>, source: &Source, plan: &Plan, settings
 }
 
 /// What is in the in-memory broker, which keeps nothing, when the process ends.
+#[cfg(feature = "embedded")]
 pub(crate) fn left(witness: &Witness, source: &Source, plan: &Plan) -> Vec<Mark> {
-    match source {
-        Source::Url(_) => Vec::new(),
-        #[cfg(feature = "embedded")]
-        Source::Embedded(embedded) => {
-            let queues: Vec<_> = plan.handled().map(str::to_owned).collect();
-            embedded::left(&embedded.running(), &queues, witness)
-        }
-    }
+    let Source::Embedded(embedded) = source else { return Vec::new() };
+    let queues: Vec<_> = plan.handled().map(str::to_owned).collect();
+    embedded::left(&embedded.running(), &queues, witness)
+}
+
+/// A broker elsewhere keeps what it has.
+#[cfg(not(feature = "embedded"))]
+pub(crate) fn left(_: &Witness, _: &Source, _: &Plan) -> Vec<Mark> {
+    Vec::new()
 }
 
 fn mark(witness: &Witness, queue: &str, messages: usize) -> Mark {
