@@ -1,0 +1,75 @@
+//! A server: this program again, as a process of its own.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use polyport::{Error, Result};
+
+use crate::{cores, servers};
+
+/// A server, ended when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    said: BufReader<ChildStdout>,
+    told: ChildStdin,
+}
+
+impl Process {
+    /// Starts a server on so many cores. What it says goes through [`hear`](Self::hear).
+    pub(crate) fn start(server: &str, cores: usize) -> Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args([servers::WORD, server, &cores.to_string()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let said = child.stdout.take().map(BufReader::new);
+        let (Some(said), Some(told)) = (said, child.stdin.take()) else {
+            return Err(Error::other("the server has no pipes"));
+        };
+        Ok(Self { child, said, told })
+    }
+
+    /// What it says first: where it listens.
+    pub(crate) fn address(&mut self) -> Result<SocketAddr> {
+        Ok(self.hear()?.parse()?)
+    }
+
+    /// The next line that it says.
+    pub(crate) fn hear(&mut self) -> Result<String> {
+        let mut line = String::new();
+        match self.said.read_line(&mut line)? {
+            0 => Err(Error::other("the server has ended; what it wrote above says why")),
+            _ => Ok(line.trim().to_owned()),
+        }
+    }
+
+    /// Says a line to it.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
+        writeln!(self.told, "{line}")?;
+        Ok(self.told.flush()?)
+    }
+
+    /// The time that it has run, in nanoseconds.
+    pub(crate) fn time(&self) -> Result<u64> {
+        cores::time_of_process(self.child.id())
+    }
+
+    /// Its resident memory, in bytes (`proc(5)`, `VmRSS`).
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line
+            .and_then(|line| line.trim().strip_suffix("kB"))
+            .ok_or_else(|| Error::other("no VmRSS"))?;
+        Ok(kilobytes.trim().parse::<f64>()? * 1024.0)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

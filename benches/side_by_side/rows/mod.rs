@@ -1,0 +1,64 @@
+//! The rows: a piece of work, and the servers that do it.
+
+mod call;
+mod grpc;
+mod http;
+mod idle;
+mod websocket;
+
+use polyport::Result;
+
+use crate::{figures::Figures, load::Speaks, options::Options};
+
+/// Work that several servers do.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// The cores of each server.
+    pub(crate) cores: usize,
+    pub(crate) connections: usize,
+    pub(crate) work: Work,
+    /// The first is the baseline.
+    pub(crate) variants: Vec<Variant>,
+}
+
+/// A server that does it.
+pub(crate) struct Variant {
+    pub(crate) server: &'static str,
+    pub(crate) name: &'static str,
+    /// What its ratio may be.
+    pub(crate) target: Option<f64>,
+}
+
+/// What is done.
+pub(crate) enum Work {
+    /// Calls, over connections of which each says this.
+    Calls(Box<dyn Fn() -> Box<dyn Speaks>>),
+    /// Nothing, over connections of which each has said this once.
+    Idle(Box<dyn Fn() -> Box<dyn Speaks>>),
+}
+
+impl Work {
+    /// Starts a server, has it do the work, and ends it.
+    pub(crate) fn measure(&self, row: &Row, server: &str, options: &Options) -> Result<Figures> {
+        match self {
+            Self::Calls(speak) => call::measure(row, server, speak, options),
+            Self::Idle(speak) => idle::measure(row, server, speak),
+        }
+    }
+}
+
+/// All rows, in the order of the report.
+pub(crate) fn all() -> Vec<Row> {
+    [http::rows(), websocket::rows(), grpc::rows()].into_iter().flatten().collect()
+}
+
+/// A server and what it is.
+fn by(server: &'static str, name: &'static str) -> Variant {
+    Variant { server, name, target: None }
+}
+
+/// The same, where its ratio to the baseline has a target.
+fn at_most(target: f64, server: &'static str, name: &'static str) -> Variant {
+    Variant { server, name, target: Some(target) }
+}
