@@ -26,10 +26,10 @@ use polyport::Result;
 
 fn main() -> Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
-    if let [word, server, cores] = &words[..]
+    if let [word, server, cores, argument] = &words[..]
         && word == servers::WORD
     {
-        return servers::serve(server, cores);
+        return servers::serve(server, cores, argument);
     }
     // `cargo bench` says so; `cargo test --all-targets` runs the program too, and has nothing to test.
     if !words.iter().any(|word| word == "--bench") {

@@ -2,9 +2,9 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use polyport::{Error, Result};
@@ -15,20 +15,21 @@ use crate::{cores, servers};
 pub(crate) struct Process {
     child: Child,
     said: BufReader<ChildStdout>,
-    told: ChildStdin,
 }
 
 impl Process {
     /// Starts a server on so many cores. What it says goes through [`hear`](Self::hear).
     pub(crate) fn start(server: &str, cores: usize) -> Result<Self> {
+        Self::start_with(server, cores, "")
+    }
+
+    /// The same, with what that server has to be told.
+    pub(crate) fn start_with(server: &str, cores: usize, argument: &str) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args([servers::WORD, server, &cores.to_string()]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let said = child.stdout.take().map(BufReader::new);
-        let (Some(said), Some(told)) = (said, child.stdin.take()) else {
-            return Err(Error::other("the server has no pipes"));
-        };
-        Ok(Self { child, said, told })
+        command.args([servers::WORD, server, &cores.to_string(), argument]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let said = child.stdout.take().ok_or_else(|| Error::other("the server says nothing"))?;
+        Ok(Self { child, said: BufReader::new(said) })
     }
 
     /// What it says first: where it listens.
@@ -43,12 +44,6 @@ impl Process {
             0 => Err(Error::other("the server has ended; what it wrote above says why")),
             _ => Ok(line.trim().to_owned()),
         }
-    }
-
-    /// Says a line to it.
-    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
-        writeln!(self.told, "{line}")?;
-        Ok(self.told.flush()?)
     }
 
     /// The time that it has run, in nanoseconds.

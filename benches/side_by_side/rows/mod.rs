@@ -1,9 +1,11 @@
 //! The rows: a piece of work, and the servers that do it.
 
+mod amqp;
 mod call;
 mod grpc;
 mod http;
 mod idle;
+mod start;
 mod websocket;
 
 use polyport::Result;
@@ -36,6 +38,14 @@ pub(crate) enum Work {
     Calls(Box<dyn Fn() -> Box<dyn Speaks>>),
     /// Nothing, over connections of which each has said this once.
     Idle(Box<dyn Fn() -> Box<dyn Speaks>>),
+    /// Messages of a broker to be consumed, so many at a time.
+    Consume(u16),
+    /// Messages to be published, so many of them unconfirmed.
+    Publish(u16),
+    /// Requests by a broker.
+    Requests,
+    /// Only to begin.
+    Start,
 }
 
 impl Work {
@@ -44,13 +54,20 @@ impl Work {
         match self {
             Self::Calls(speak) => call::measure(row, server, speak, options),
             Self::Idle(speak) => idle::measure(row, server, speak),
+            Self::Consume(prefetch) => amqp::measure_handled(row, server, *prefetch, true),
+            Self::Publish(window) => amqp::measure_handled(row, server, *window, false),
+            Self::Requests => amqp::measure_requests(row, server, options),
+            Self::Start => start::measure(row, server),
         }
     }
 }
 
 /// All rows, in the order of the report.
 pub(crate) fn all() -> Vec<Row> {
-    [http::rows(), websocket::rows(), grpc::rows()].into_iter().flatten().collect()
+    [http::rows(), websocket::rows(), grpc::rows(), amqp::rows(), start::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A server and what it is.

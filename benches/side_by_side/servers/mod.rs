@@ -1,8 +1,10 @@
 //! The servers that are compared. Each is this program, started with [`WORD`] and a server's name.
 
+pub(crate) mod amqp;
 pub(crate) mod grpc;
 pub(crate) mod http;
 mod log;
+mod start;
 pub(crate) mod websocket;
 
 use std::{future::Future, io::Write, net::SocketAddr, pin::Pin};
@@ -19,7 +21,7 @@ pub(crate) const WORD: &str = "--serve";
 type Serving = Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// Serves until the process is killed, and says first where.
-pub(crate) fn serve(server: &str, count: &str) -> Result<()> {
+pub(crate) fn serve(server: &str, count: &str, argument: &str) -> Result<()> {
     cores::pin(&cores::of_servers(count.parse()?))?;
     if server == "http-epoll" {
         return http::epoll::serve();
@@ -29,6 +31,8 @@ pub(crate) fn serve(server: &str, count: &str) -> Result<()> {
     let serving = http::find(server)
         .or_else(|| websocket::find(server))
         .or_else(|| grpc::find(server))
+        .or_else(|| amqp::find(server, argument))
+        .or_else(|| start::find(server))
         .ok_or_else(|| Error::other(format!("there is no server {server:?}")))?;
     runtime.block_on(serving)
 }

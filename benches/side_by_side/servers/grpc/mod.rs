@@ -8,6 +8,7 @@ use ::tonic::{Request, Response, Status};
 use polyport_proto::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
 
 use super::Serving;
+pub(super) use polyport::module;
 
 /// The method.
 pub(crate) const PATH: &str = "/helloworld.Greeter/SayHello";
@@ -21,7 +22,7 @@ fn greet(hello: &HelloRequest) -> HelloReply {
 }
 
 /// The service, as tonic generates its trait.
-struct Greets;
+pub(super) struct Greets;
 
 #[::tonic::async_trait]
 impl Greeter for Greets {

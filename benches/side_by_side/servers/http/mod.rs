@@ -10,6 +10,8 @@ mod raw;
 
 use super::Serving;
 pub(crate) use payload::form;
+pub(super) use polyport::module;
+pub(super) use raw::router;
 
 /// What a call sends.
 pub(crate) const GET: &str = "GET /users?userId=tom HTTP/1.1\r\nHost: localhost\r\n\

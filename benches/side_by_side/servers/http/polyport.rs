@@ -1,7 +1,7 @@
 //! polyport with all of its chain: request id, timeout, limit of the body, panics caught, one
 //! guard, binding, validation and envelope.
 
-use ::polyport::{http::HttpSettings, prelude::*, wire::EnvelopeStyle};
+use ::polyport::{http::HttpSettings, module as new_module, prelude::*, wire::EnvelopeStyle};
 
 use super::payload::{Filed, Form, GetUser, User, user};
 use crate::servers::{has_token, log, say};
@@ -12,6 +12,14 @@ async fn get_user(Input(query): Input<GetUser>) -> Result<User, Fault> {
 
 async fn file(Input(form): Input<Form>) -> Result<Filed, Fault> {
     Ok(form.filed())
+}
+
+/// What is served.
+pub(in crate::servers) fn module() -> impl Module {
+    new_module("users", |m| {
+        m.http(|r| r.get("/users", get_user).post("/forms", file));
+        Ok(())
+    })
 }
 
 /// With `logs` there are two lines for each call.
@@ -25,10 +33,7 @@ pub(super) async fn serve(logs: bool) -> Result<()> {
         .load(HttpFramework::new().configure(settings))
         .default_config(serde_json::json!({ "middleware": { "traffic": { "enable": logs } } }))
         .pipeline(|p| p.guard(has_token))
-        .module(module("users", |m| {
-            m.http(|r| r.get("/users", get_user).post("/forms", file));
-            Ok(())
-        }))
+        .module(module())
         .start()
         .await?;
     let address = process.app::<HttpApp>()?.local_addr();

@@ -14,7 +14,7 @@ pub(super) async fn serve() -> Result<()> {
     Ok(axum::serve(listen().await?, router()).await?)
 }
 
-pub(super) fn router() -> Router {
+pub(in crate::servers) fn router() -> Router {
     Router::new().route("/users", get(get_user)).route("/forms", post(file))
 }
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Serving;
 use crate::load;
+pub(super) use polyport::module;
+pub(super) use tungstenite::accept;
 
 /// What an ack holds.
 pub(crate) const ACK: &str = r#""id":1"#;

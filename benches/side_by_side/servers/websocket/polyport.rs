@@ -1,7 +1,7 @@
 //! polyport with all of its chain: request id, timeout, panics caught, one guard, binding,
 //! validation and envelope.
 
-use ::polyport::{prelude::*, websocket::WebSocketSettings};
+use ::polyport::{module as new_module, prelude::*, websocket::WebSocketSettings};
 
 use super::{Said, Say};
 use crate::servers::{has_token, say};
@@ -10,15 +10,20 @@ async fn talk(Input(say): Input<Say>) -> Result<Said, Fault> {
     Ok(super::said(say))
 }
 
+/// What is served.
+pub(in crate::servers) fn module() -> impl Module {
+    new_module("talk", |m| {
+        m.websocket(|g| g.on("say", talk));
+        Ok(())
+    })
+}
+
 pub(super) async fn serve() -> Result<()> {
     let settings = WebSocketSettings { port: Some(0), ..WebSocketSettings::default() };
     let process = Bootstrap::new()
         .load(WebSocketFramework::new().configure(settings))
         .pipeline(|p| p.guard(has_token))
-        .module(module("talk", |m| {
-            m.websocket(|g| g.on("say", talk));
-            Ok(())
-        }))
+        .module(module())
         .start()
         .await?;
     let address = process.app::<WebSocketApp>()?.local_addr();

@@ -2,7 +2,7 @@
 
 use ::polyport::Result;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     accept_async_with_config,
     tungstenite::{Message, protocol::WebSocketConfig},
@@ -20,7 +20,14 @@ pub(super) fn small() -> WebSocketConfig {
 }
 
 pub(super) async fn serve(config: WebSocketConfig) -> Result<()> {
-    let listener = listen().await?;
+    accept(listen().await?, config).await
+}
+
+/// Converses with whoever comes.
+pub(in crate::servers) async fn accept(
+    listener: TcpListener,
+    config: WebSocketConfig,
+) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
