@@ -103,7 +103,7 @@ impl Dispatch {
             let early = Early::refused(fault).of(operation);
             return self.refuse(request, identity, early).await;
         }
-        request.headers_mut().insert(X_REQUEST_ID, identity.header.clone());
+        request.headers_mut().insert(X_REQUEST_ID, identity.header());
         let (head, body) = request.into_parts();
         let is_head = head.method == Method::HEAD;
         let mut own = head.clone();

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The request's id, and the header that tells the client.
+/// The request's id.
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) id: RequestId,
-    pub(crate) header: HeaderValue,
+    /// The header that the client has sent, where it is the id.
+    given: Option<HeaderValue>,
 }
 
 impl Identity {
@@ -21,12 +22,17 @@ impl Identity {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(X_REQUEST_ID);
         let id = RequestId::from_peer(given.and_then(|value| value.to_str().ok()));
-        let header = match given {
-            Some(given) if given == id.as_str() => given.clone(),
+        let given = given.filter(|given| *given == id.as_str()).cloned();
+        Self { id, given }
+    }
+
+    /// The header that tells others. Made where it is needed: a value that is kept and copied costs
+    /// more than one that is only written.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.given.clone().unwrap_or_else(|| {
             // Ids are visible ASCII, which every header can hold.
-            _ => HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static("-")),
-        };
-        Self { id, header }
+            HeaderValue::from_str(self.id.as_str()).unwrap_or(HeaderValue::from_static("-"))
+        })
     }
 }
 

@@ -32,7 +32,7 @@ impl Handler for Shell {
         let asker = self.outermost.asker(request.headers());
         let response = match self.outermost.preflight(&request, &self.dispatch.table) {
             Some(mut response) => {
-                response.headers_mut().insert(X_REQUEST_ID, identity.header);
+                response.headers_mut().insert(X_REQUEST_ID, identity.header());
                 response
             }
             None => self.answer(request, &identity).await,
@@ -70,7 +70,7 @@ pub(crate) async fn whatever_happens(
         .await
         .unwrap_or_else(|panic| Err(panicked(&*panic, identity)))
         .unwrap_or_else(|refusal| refused(core, refusal, identity, is_head));
-    response.headers_mut().insert(X_REQUEST_ID, identity.header.clone());
+    response.headers_mut().insert(X_REQUEST_ID, identity.header());
     response
 }
 
