@@ -15,6 +15,7 @@ mod report;
 mod rounds;
 mod rows;
 mod servers;
+mod targets;
 
 use std::{
     env,

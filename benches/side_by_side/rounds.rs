@@ -70,6 +70,12 @@ impl Measured {
         Spread::of(pairs.map(|(value, baseline)| value / baseline))
     }
 
+    /// By how much those of a variant are above those of the baseline, round by round.
+    pub(crate) fn above(&self, variant: usize, kind: Kind) -> Option<Spread> {
+        let pairs = self.values(variant, kind).zip(self.values(0, kind));
+        Spread::of(pairs.map(|(value, baseline)| value - baseline))
+    }
+
     fn values(&self, variant: usize, kind: Kind) -> impl Iterator<Item = f64> + '_ {
         let of_kind = move |figures: &Figures| {
             figures.iter().find(|(is, _)| *is == kind).map(|(_, value)| *value)

@@ -21,10 +21,11 @@ fn row(measured: &Measured) -> Value {
                     "ratio": measured.ratio(index, kind),
                 })
             });
+            let targets = variant.targets.iter().filter_map(|target| target.judge(measured, index));
             json!({
                 "server": variant.server,
                 "name": variant.name,
-                "target": variant.target,
+                "targets": targets.collect::<Vec<_>>(),
                 "figures": figures.collect::<Vec<_>>(),
                 "rounds": measured.figures[index],
             })

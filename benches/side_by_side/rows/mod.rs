@@ -10,7 +10,12 @@ mod websocket;
 
 use polyport::Result;
 
-use crate::{figures::Figures, load::Speaks, options::Options};
+use crate::{
+    figures::{Figures, Kind},
+    load::Speaks,
+    options::Options,
+    targets::{Most, Target},
+};
 
 /// Work that several servers do.
 pub(crate) struct Row {
@@ -28,8 +33,7 @@ pub(crate) struct Row {
 pub(crate) struct Variant {
     pub(crate) server: &'static str,
     pub(crate) name: &'static str,
-    /// What its ratio may be.
-    pub(crate) target: Option<f64>,
+    pub(crate) targets: Vec<Target>,
 }
 
 /// What is done.
@@ -72,10 +76,16 @@ pub(crate) fn all() -> Vec<Row> {
 
 /// A server and what it is.
 fn by(server: &'static str, name: &'static str) -> Variant {
-    Variant { server, name, target: None }
+    Variant { server, name, targets: Vec::new() }
+}
+
+/// The same, where a connection may cost so many bytes.
+fn within(bytes: f64, server: &'static str, name: &'static str) -> Variant {
+    let target = Target { kind: Kind::Connection, most: Most::Figure(bytes) };
+    Variant { server, name, targets: vec![target] }
 }
 
 /// The same, where its ratio to the baseline has a target.
 fn at_most(target: f64, server: &'static str, name: &'static str) -> Variant {
-    Variant { server, name, target: Some(target) }
+    Variant { server, name, targets: vec![Target::ratio(target)] }
 }

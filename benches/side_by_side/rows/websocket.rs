@@ -1,6 +1,6 @@
 //! WebSocket.
 
-use super::{Row, Work, at_most, by};
+use super::{Row, Work, at_most, by, within};
 use crate::{
     load::{Fixed, Speaks},
     servers::websocket,
@@ -37,7 +37,7 @@ fn idle() -> Row {
             by("websocket-tungstenite", "tokio-tungstenite: by hand"),
             by("websocket-tungstenite-small", "tokio-tungstenite: small buffers"),
             by("websocket-axum", "axum: by hand"),
-            by("websocket-polyport", "polyport"),
+            within(4_000.0, "websocket-polyport", "polyport"),
         ],
     }
 }
