@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body::Body;
 use polyport_bootstrap::operation::{Context, Fault, RequestId, peer_timeout};
 use tokio::time::Instant;
@@ -61,11 +61,10 @@ pub(crate) fn patience(call: &Context, limit: Option<Duration>) -> Option<Instan
 /// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or
 /// malformed (section 3.2), and for transfer codings that we do not undo (section 6.1), by which
 /// requests are smuggled past proxies.
-pub(crate) fn check<B: Body>(request: &Request<B>) -> Result<(), Fault> {
-    let headers = request.headers();
+pub(crate) fn check(version: Version, headers: &HeaderMap, body: &impl Body) -> Result<(), Fault> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) if request.version() == Version::HTTP_11 => {
+        (None, _) if version == Version::HTTP_11 => {
             return Err(malformed("the header Host is missing"));
         }
         (Some(_), Some(_)) => return Err(malformed("there are two headers Host")),
@@ -74,7 +73,7 @@ pub(crate) fn check<B: Body>(request: &Request<B>) -> Result<(), Fault> {
         }
         _ => {}
     }
-    if request.body().is_end_stream() || has_plain_framing(headers) {
+    if body.is_end_stream() || has_plain_framing(headers) {
         return Ok(());
     }
     Err(malformed("only the transfer coding chunked is understood, and only once"))
