@@ -31,7 +31,11 @@ impl Identity {
     pub(crate) fn header(&self) -> HeaderValue {
         self.given.clone().unwrap_or_else(|| {
             // Ids are visible ASCII, which every header can hold.
-            HeaderValue::from_str(self.id.as_str()).unwrap_or(HeaderValue::from_static("-"))
+            let header = HeaderValue::from_str(self.id.as_str());
+            let mut header = header.unwrap_or(HeaderValue::from_static("-"));
+            // It never comes again: a place in HPACK's table would be taken from one that does.
+            header.set_sensitive(true);
+            header
         })
     }
 }
