@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_TYPE},
 };
 use polyport_bootstrap::operation::{Endpoint, RequestId};
@@ -20,7 +20,7 @@ use crate::{
     web::Web,
 };
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Tells gRPC from what is not, and gives every answer its request id.
 pub(crate) struct GrpcHandler {
