@@ -16,7 +16,7 @@ pub(crate) use blocking;
 
 async fn under_load(what: &str, mut fault: impl AsyncFnMut(&mut Owned, &Load)) {
     let Some(mut broker) = blocking!(Owned::start()) else { return };
-    let load = Load::start(&[broker.url.clone()], QUEUES).await;
+    let load = Load::start(std::slice::from_ref(&broker.url), QUEUES).await;
     load.until_served().await;
     for round in 1..=rounds() {
         fault(&mut broker, &load).await;
@@ -72,7 +72,7 @@ async fn a_broker_that_is_short_of_memory_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_is_deleted_under_its_consumer_is_served_again() {
     let Some(broker) = blocking!(Owned::start()) else { return };
-    let mut load = Load::start(&[broker.url.clone()], QUEUES).await;
+    let mut load = Load::start(std::slice::from_ref(&broker.url), QUEUES).await;
     load.until_served().await;
     // What is in a queue goes with it, and so nothing may be.
     load.quiet().await;

@@ -82,7 +82,7 @@ async fn ticks() -> Result<Items<ServerEvent>, Fault> {
 }
 
 fn name_of(n: u32) -> &'static str {
-    if n % 2 == 0 { "even" } else { "odd" }
+    if n.is_multiple_of(2) { "even" } else { "odd" }
 }
 
 async fn pieces() -> Result<ByteStream, Fault> {

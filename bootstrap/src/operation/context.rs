@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     net::SocketAddr,
     ops::Deref,
     sync::{Arc, OnceLock},
@@ -8,10 +7,9 @@ use std::{
 
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
-    OperationInfo, Protocol, RawInput,
+    OperationInfo, Protocol, RawInput, RequestId,
     attributes::{Inherited, Values},
     extended::Computed,
     traced::Traced,
@@ -21,71 +19,6 @@ use crate::{
     config::Snapshot,
     container::{CallScope, Container, Resolver},
 };
-
-/// The longest request id that is taken from a peer, in bytes.
-const MAX_PEER_ID: usize = 128;
-
-/// What one call is known by, in every log line and answer: taken from the peer, or a new UUIDv7
-/// (RFC 9562).
-#[derive(Clone)]
-pub struct RequestId(Text);
-
-#[derive(Clone)]
-enum Text {
-    Own([u8; uuid::fmt::Hyphenated::LENGTH]),
-    Peer(Arc<str>),
-}
-
-impl RequestId {
-    /// A new id.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        Uuid::now_v7().hyphenated().encode_lower(&mut text);
-        Self(Text::Own(text))
-    }
-
-    /// The id that a peer sent, or a new one where that is missing, longer than 128 bytes, or
-    /// holds anything but visible ASCII (it ends up in logs and headers).
-    #[must_use]
-    pub fn from_peer(id: Option<&str>) -> Self {
-        match id {
-            Some(id) if is_acceptable(id) => Self(Text::Peer(id.into())),
-            _ => Self::new(),
-        }
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Text::Own(text) => std::str::from_utf8(text).unwrap_or_default(),
-            Text::Peer(text) => text,
-        }
-    }
-}
-
-fn is_acceptable(id: &str) -> bool {
-    !id.is_empty() && id.len() <= MAX_PEER_ID && id.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-impl Default for RequestId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
 
 /// The peer's address, an extension of every call that comes over a connection of its own; the
 /// messages of a broker have none.
@@ -259,23 +192,5 @@ impl Deref for Context {
 
     fn deref(&self) -> &Call {
         &self.0.call
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peers_id_is_taken_only_if_it_is_harmless() {
-        assert_eq!(RequestId::from_peer(Some("abc-1")).as_str(), "abc-1");
-        for id in [None, Some(""), Some("a b"), Some("a\nb"), Some("ä"), Some(&"x".repeat(129))] {
-            assert_eq!(RequestId::from_peer(id).as_str().len(), 36);
-        }
-    }
-
-    #[test]
-    fn new_ids_differ() {
-        assert_ne!(RequestId::new().as_str(), RequestId::new().as_str());
     }
 }

@@ -22,6 +22,7 @@ mod info;
 mod outcome;
 mod pipeline;
 mod reply;
+mod request_id;
 mod schema;
 mod scope;
 mod timeout;
@@ -41,7 +42,7 @@ pub use binding::{InputField, InputFields, InputSource, Rules, bind_fields};
 pub use body_stream::{BodySource, BodyStream};
 
 pub use attributes::Inherited;
-pub use context::{Call, Context, PeerAddr, RequestId};
+pub use context::{Call, Context, PeerAddr};
 #[doc(hidden)]
 pub use declared::ControllerDeclaration;
 pub use declared::{Declared, OperationExt};
@@ -71,6 +72,7 @@ pub use polyport_macros::{Fault, Input, operation};
 pub use reply::{
     Answer, ByteStream, File, IntoReply, Items, NoContent, Raw, Reply, ReplyBody, Value,
 };
+pub use request_id::RequestId;
 pub use schema::Schemas;
 #[doc(hidden)]
 pub use schema::{SchemaOf, WithoutSchema};

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::Fault;
 
 /// The header by which a caller says how long it waits for the answer, in milliseconds.
 pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+
+/// Every call looks for it, and a text would be made a name each time.
+const NAME: HeaderName = HeaderName::from_static(TIMEOUT_HEADER);
 
 /// How long the caller of this metadata waits, where it says so.
 ///
@@ -15,7 +18,7 @@ pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 /// Returns a fault where that is no number of milliseconds, since the caller would wait for less
 /// than it gets, and where it is over already.
 pub fn peer_timeout(metadata: &HeaderMap) -> Result<Option<Duration>, Fault> {
-    let Some(value) = metadata.get(TIMEOUT_HEADER) else { return Ok(None) };
+    let Some(value) = metadata.get(NAME) else { return Ok(None) };
     match value.to_str().ok().and_then(milliseconds) {
         Some(0) => Err(Fault::deadline_exceeded(
             "DEADLINE_EXCEEDED",

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_TYPE},
 };
 use polyport_bootstrap::operation::{Endpoint, RequestId};
@@ -19,7 +20,7 @@ use crate::{
     web::Web,
 };
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Tells gRPC from what is not, and gives every answer its request id.
 pub(crate) struct GrpcHandler {
@@ -68,29 +69,34 @@ impl GrpcHandler {
             return Refusal::NotProtobuf.into();
         }
         let id = request_id(asked.headers());
-        let response = match &self.layers {
-            None => self.calls.answer(asked, &id).await,
-            Some(layers) => layers.answer(&self.calls, asked.boxed(), &id).await,
+        let answer = match &self.layers {
+            None => self.calls.answer(asked, &id),
+            Some(layers) => Box::pin(layers.answer(&self.calls, asked.boxed(), &id)),
         };
-        finish(response, &id)
+        finish(answer.await, &id)
     }
 }
 
 impl Calls {
-    pub(crate) async fn answer(&self, asked: Asked, id: &RequestId) -> Response<Body> {
+    /// Boxed for each kind of call apart, so that none carries room for another.
+    pub(crate) fn answer<'a>(
+        &'a self,
+        asked: Asked,
+        id: &'a RequestId,
+    ) -> BoxFuture<'a, Response<Body>> {
         match (self.table.find(asked.path()), asked) {
             (Ok(Found::Method(method)), Asked::Own(request)) => {
-                method.serve(&self.shared, id, request).await
+                method.serve(&self.shared, id, request)
             }
             (Ok(Found::Method(method)), Asked::Layered(request)) => {
-                method.serve_foreign(&self.shared, id, request).await
+                method.serve_foreign(&self.shared, id, request)
             }
             (Ok(Found::Service(found)), asked) => {
-                service::serve(found, &self.shared, id, asked.boxed()).await
+                Box::pin(service::serve(found, &self.shared, id, asked.boxed()))
             }
             (Err(unknown), asked) => {
                 let headers = asked.boxed().headers().clone();
-                unknown::refuse(&self.fallback, &self.shared, id, headers, unknown).await
+                Box::pin(unknown::refuse(&self.fallback, &self.shared, id, headers, unknown))
             }
         }
     }
@@ -132,7 +138,9 @@ pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
 
 /// Lets the answer say which call it belongs to.
 pub(crate) fn identify(response: &mut Response<Body>, id: &RequestId) {
-    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+    if let Ok(mut id) = HeaderValue::from_str(id.as_str()) {
+        // It never comes again: a place in HPACK's table would be taken from one that does.
+        id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, id);
     }
 }

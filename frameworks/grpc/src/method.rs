@@ -1,6 +1,10 @@
 //! One method that an operation answers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
@@ -146,7 +150,7 @@ impl<Res: Message + 'static> Unary<Res> {
             });
             grpc.unary(service, request).await
         };
-        finish(answer, deadline, shared, id).await
+        finish(pin!(answer), deadline, shared, id).await
     }
 
     async fn call(
@@ -211,7 +215,7 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
             });
             grpc.server_streaming(service, request).await
         };
-        let mut response = finish(answer, deadline, shared, id).await;
+        let mut response = finish(pin!(answer), deadline, shared, id).await;
         response.extensions_mut().insert(LongLived);
         response
     }
@@ -273,9 +277,10 @@ fn grpc<Res: Message + 'static>(shared: &Shared, sends: Sends) -> Grpc<RawMessag
         .apply_compression_config(shared.receives, shared.sends)
 }
 
-/// Waits for the answer, and gives every fault of reading the request its details.
+/// Waits for the answer, and gives every fault of reading the request its details. The answer is not
+/// taken by value, which would need room for it once more.
 async fn finish(
-    answer: impl Future<Output = http::Response<Body>>,
+    answer: Pin<&mut impl Future<Output = http::Response<Body>>>,
     deadline: Option<Instant>,
     shared: &Shared,
     id: &RequestId,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use polyport_bootstrap::Fault;
 use tokio::time::Instant;
 
 use crate::ending::Ending;
 
-pub(crate) const TIMEOUT: &str = "grpc-timeout";
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// When the call has to be answered: at the peer's deadline or ours, whichever is sooner.
 ///

@@ -1,7 +1,7 @@
 //! HTTP messages ↔ the neutral call.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use matchit::Params;
 use polyport_bootstrap::operation::{BodyFormat, BodySource, Context, Fault, PathParams};
@@ -31,21 +31,15 @@ pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathP
 /// Calls the operation of a route.
 pub(crate) async fn call<B: RequestBody>(
     core: &Core,
-    route: &Route,
-    path: PathParams,
-    request: Request<B>,
+    to: Destination<'_>,
+    head: &mut Parts,
+    body: B,
     identity: &Identity,
-    deadline: Option<Instant>,
 ) -> Outcome {
+    let Destination { route, deadline, .. } = to;
     let operation = route.endpoint.info();
-    let deadline = match route.timeout {
-        None => deadline,
-        // What the caller asks for has been found to be a number.
-        own => head::deadline(request.headers(), own).unwrap_or(deadline),
-    };
     let flight = operation.enter_reading();
-    let (mut head, body) = request.into_parts();
-    let (body, format) = match payload(core, route, &mut head, body, deadline).await {
+    let payload = match payload(core, route, head, body, deadline).await {
         Ok(payload) => payload,
         Err(refusal) => {
             let early = Early::refused(refusal).of(operation);
@@ -57,14 +51,50 @@ pub(crate) async fn call<B: RequestBody>(
         flight.read();
     }
     let is_head = head.method == Method::HEAD;
-    let mut call = core.parts(operation, head, &route.place, identity, deadline);
-    (call.input.path, call.input.body, call.input.format) = (path, body, format);
-    let context = Context::new(call);
+    let context = context(core, to, head, identity, payload);
     let answered = match route.endpoint.call(&context).await {
         Ok(reply) => reply::response(core, &context, route.status, reply, is_head),
         Err(fault) => Err(fault),
     };
     Ok(cookies::written(&context, answered)?)
+}
+
+/// The operation that a request is for.
+pub(crate) struct Destination<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) path: PathParams,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl<'a> Destination<'a> {
+    /// With the operation's own time where it has one, else with the framework's.
+    pub(crate) fn new(
+        route: &'a Route,
+        path: PathParams,
+        headers: &HeaderMap,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let deadline = match route.timeout {
+            None => deadline,
+            // What the caller asks for has been found to be a number.
+            own => head::deadline(headers, own).unwrap_or(deadline),
+        };
+        Self { route, path, deadline }
+    }
+}
+
+/// A function of its own, so that a call that waits has no room for the parts of its context.
+fn context(
+    core: &Core,
+    to: Destination<'_>,
+    head: &mut Parts,
+    identity: &Identity,
+    (body, format): (Bytes, BodyFormat),
+) -> Context {
+    let Destination { route, path, deadline } = to;
+    let mut call = core.parts(route.endpoint.info(), head, &route.place, identity, deadline);
+    (call.input.path, call.input.body, call.input.format) = (path, body, format);
+    Context::new(call)
 }
 
 async fn payload<B: RequestBody>(

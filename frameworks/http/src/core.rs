@@ -1,6 +1,7 @@
 //! What all calls of a framework have in common.
 
 use std::{
+    mem::take,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -119,7 +120,7 @@ impl Core {
     /// Answers a call that reaches no operation; the middleware sees it all the same.
     pub(crate) async fn settle(
         &self,
-        parts: Parts,
+        head: &mut Parts,
         identity: &Identity,
         deadline: Option<Instant>,
         early: Early<'_>,
@@ -129,9 +130,9 @@ impl Core {
             Err(Refusal { fault, close }) => (Err(fault), close),
         };
         let settled = Settled(Mutex::new(Some(answer)));
-        let is_head = parts.method == Method::HEAD;
+        let is_head = head.method == Method::HEAD;
         let operation = early.operation.unwrap_or(self.fallback.info());
-        let mut call = self.parts(operation, parts, &self.nowhere, identity, deadline);
+        let mut call = self.parts(operation, head, &self.nowhere, identity, deadline);
         call.extensions.insert(Arc::new(settled));
         let context = Context::new(call);
         let answered = match self.fallback.call(&context).await {
@@ -141,26 +142,27 @@ impl Core {
         cookies::written(&context, answered).map_err(|fault| Refusal { fault, close })
     }
 
-    /// The parts of a call that come from the head of its request.
+    /// The parts of a call that come from the head of its request, which are taken out of it.
     pub(crate) fn parts(
         &self,
         operation: &Arc<OperationInfo>,
-        parts: Parts,
+        head: &mut Parts,
         place: &Arc<Place>,
         identity: &Identity,
         deadline: Option<Instant>,
     ) -> Call {
-        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
+        let (method, uri) = (take(&mut head.method), take(&mut head.uri));
+        let mut extensions = take(&mut head.extensions);
         let query = uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
         let (place, new_cookies) = (Arc::clone(place), NewCookies::default());
-        extensions.insert(Head { method, uri, version, place, new_cookies });
+        extensions.insert(Head { method, uri, version: head.version, place, new_cookies });
         Call {
             protocol: PROTOCOL,
             operation: Arc::clone(operation),
             container: self.container.clone(),
             request_id: identity.id.clone(),
             deadline,
-            metadata: headers,
+            metadata: take(&mut head.headers),
             input: RawInput { query, ..RawInput::default() },
             extensions,
         }

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body as AxumBody;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::Limited;
 use polyport_bootstrap::operation::{Context, Fault, Reply, ReplyBody};
 use polyport_listener::{LongLived, ResponseBody, client_of, normal_path};
 use tokio::time::Instant;
 
 use crate::{
-    adapter,
+    adapter::{self, Destination},
     body::{self, RequestBody},
     cookies,
     core::{Core, Early, Outcome},
@@ -29,91 +29,88 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Answers a request by its operation or router; what nothing is served for passes through the
-    /// middleware as well.
+    /// middleware as well. Only what an operation needs has room in the future, which is made anew
+    /// for each request.
     pub(crate) async fn answer<B: RequestBody>(
         &self,
-        mut request: Request<B>,
+        head: &mut Parts,
+        body: B,
         identity: &Identity,
     ) -> Outcome {
-        let checked = head::check(&request);
-        let deadline = checked.and_then(|()| head::deadline(request.headers(), self.core.timeout));
-        let deadline = match deadline {
-            Ok(deadline) => deadline,
-            Err(fault) => return self.refuse(request, identity, Early::refused(fault)).await,
-        };
-        let path = normal_path(request.uri().path());
-        match self.table.find(request.method(), &path) {
-            Found::Route(route, params) => match adapter::parameters(route, &params) {
-                Ok(path) => {
-                    adapter::call(&self.core, route, path, request, identity, deadline).await
-                }
-                Err(fault) => {
-                    let early = Early::refused(fault).of(route.endpoint.info());
-                    self.refuse(request, identity, early).await
-                }
-            },
-            Found::Mount(mounted, known) => {
-                if let Cow::Owned(path) = &path {
-                    mount::rewrite(request.uri_mut(), path);
-                }
-                Box::pin(self.call_mount(mounted, known, request, identity, deadline)).await
-            }
-            Found::WrongMethod(path) => {
-                let answer = wrong_method(request.method(), path.allow()).map_err(Refusal::from);
-                let early = Early { operation: None, answer };
-                self.refuse(request, identity, early).await
-            }
-            Found::Nothing => {
-                self.refuse(request, identity, Early::refused(Refusal::unknown_path())).await
-            }
+        match self.route(head, &body) {
+            To::Route(to) => adapter::call(&self.core, to, head, body, identity).await,
+            To::Mount(to) => Box::pin(self.call_mount(to, head, body, identity)).await,
+            To::Nobody(early) => Box::pin(self.refuse(head, body, identity, *early)).await,
         }
     }
 
-    /// Answers without having read the body. Boxed, so that other calls do not carry room for it.
+    /// Who answers a request.
+    fn route<'a>(&'a self, head: &mut Parts, body: &impl RequestBody) -> To<'a> {
+        let checked = head::check(head.version, &head.headers, body);
+        let deadline = checked.and_then(|()| head::deadline(&head.headers, self.core.timeout));
+        let deadline = match deadline {
+            Ok(deadline) => deadline,
+            Err(fault) => return To::nobody(Early::refused(fault)),
+        };
+        let path = normal_path(head.uri.path());
+        match self.table.find(&head.method, &path) {
+            Found::Route(route, params) => match adapter::parameters(route, &params) {
+                Ok(path) => To::Route(Destination::new(route, path, &head.headers, deadline)),
+                Err(fault) => To::nobody(Early::refused(fault).of(route.endpoint.info())),
+            },
+            Found::Mount(mounted, known) => {
+                if let Cow::Owned(path) = path {
+                    mount::rewrite(&mut head.uri, &path);
+                }
+                To::Mount(ToMount { mounted, known, deadline })
+            }
+            Found::WrongMethod(path) => {
+                let answer = wrong_method(&head.method, path.allow()).map_err(Refusal::from);
+                To::nobody(Early { operation: None, answer })
+            }
+            Found::Nothing => To::nobody(Early::refused(Refusal::unknown_path())),
+        }
+    }
+
+    /// Answers without having read the body.
     async fn refuse<B: RequestBody>(
         &self,
-        request: Request<B>,
+        head: &mut Parts,
+        body: B,
         identity: &Identity,
         mut early: Early<'_>,
     ) -> Outcome {
-        let refuse = async {
-            let (head, body) = request.into_parts();
-            early.answer = match early.answer {
-                Ok(reply) => Ok(reply),
-                Err(refusal) => Err(body::refuse(&head, body, refusal).await),
-            };
-            self.core.settle(head, identity, None, early).await
+        early.answer = match early.answer {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => Err(body::refuse(head, body, refusal).await),
         };
-        Box::pin(refuse).await
+        self.core.settle(head, identity, None, early).await
     }
 
     /// Lets a mounted router answer. Where it does not know the request, and the table has the
     /// path by other methods, the client learns of all that are allowed.
     async fn call_mount<B: RequestBody>(
         &self,
-        mounted: &Mounted,
-        known: Option<&Path>,
-        mut request: Request<B>,
+        ToMount { mounted, known, deadline }: ToMount<'_>,
+        head: &mut Parts,
+        body: B,
         identity: &Identity,
-        deadline: Option<Instant>,
     ) -> Outcome {
         let operation = mounted.endpoint.info();
         let _flight = operation.enter();
-        if let Err(fault) = body::check_length(request.body(), self.core.body_limit) {
+        if let Err(fault) = body::check_length(&body, self.core.body_limit) {
             let early = Early::refused(fault).of(operation);
-            return self.refuse(request, identity, early).await;
+            return self.refuse(head, body, identity, early).await;
         }
-        request.headers_mut().insert(X_REQUEST_ID, identity.header.clone());
-        let (head, body) = request.into_parts();
+        head.headers.insert(X_REQUEST_ID, identity.header());
         let is_head = head.method == Method::HEAD;
-        let mut own = head.clone();
-        own.extensions = client_of(&head.extensions);
         let body = AxumBody::new(Limited::new(body, self.core.body_limit));
         let native = Arc::new(NativeCall::new(
-            Request::from_parts(head, body),
+            Request::from_parts(head.clone(), body),
             known.map(|path| path.allow()),
         ));
-        let mut call = self.core.parts(operation, own, &mounted.place, identity, deadline);
+        head.extensions = client_of(&head.extensions);
+        let mut call = self.core.parts(operation, head, &mounted.place, identity, deadline);
         call.extensions.insert(Arc::clone(&native));
         let context = Context::new(call);
         let answered = match mounted.endpoint.call(&context).await {
@@ -125,6 +122,26 @@ impl Dispatch {
         };
         Ok(cookies::written(&context, answered)?)
     }
+}
+
+/// Who answers a request, and what they need to know.
+enum To<'a> {
+    Route(Destination<'a>),
+    Mount(ToMount<'a>),
+    Nobody(Box<Early<'a>>),
+}
+
+impl<'a> To<'a> {
+    fn nobody(early: Early<'a>) -> Self {
+        Self::Nobody(Box::new(early))
+    }
+}
+
+/// A mounted router, and what the table has at the same path.
+struct ToMount<'a> {
+    mounted: &'a Mounted,
+    known: Option<&'a Path>,
+    deadline: Option<Instant>,
 }
 
 fn native_response(

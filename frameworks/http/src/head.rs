@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body::Body;
 use polyport_bootstrap::operation::{Context, Fault, RequestId, peer_timeout};
 use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The request's id, and the header that tells the client.
+/// The request's id.
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) id: RequestId,
-    pub(crate) header: HeaderValue,
+    /// The header that the client has sent, where it is the id.
+    given: Option<HeaderValue>,
 }
 
 impl Identity {
@@ -21,12 +22,21 @@ impl Identity {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(X_REQUEST_ID);
         let id = RequestId::from_peer(given.and_then(|value| value.to_str().ok()));
-        let header = match given {
-            Some(given) if given == id.as_str() => given.clone(),
+        let given = given.filter(|given| *given == id.as_str()).cloned();
+        Self { id, given }
+    }
+
+    /// The header that tells others. Made where it is needed: a value that is kept and copied costs
+    /// more than one that is only written.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.given.clone().unwrap_or_else(|| {
             // Ids are visible ASCII, which every header can hold.
-            _ => HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static("-")),
-        };
-        Self { id, header }
+            let header = HeaderValue::from_str(self.id.as_str());
+            let mut header = header.unwrap_or(HeaderValue::from_static("-"));
+            // It never comes again: a place in HPACK's table would be taken from one that does.
+            header.set_sensitive(true);
+            header
+        })
     }
 }
 
@@ -55,11 +65,10 @@ pub(crate) fn patience(call: &Context, limit: Option<Duration>) -> Option<Instan
 /// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or
 /// malformed (section 3.2), and for transfer codings that we do not undo (section 6.1), by which
 /// requests are smuggled past proxies.
-pub(crate) fn check<B: Body>(request: &Request<B>) -> Result<(), Fault> {
-    let headers = request.headers();
+pub(crate) fn check(version: Version, headers: &HeaderMap, body: &impl Body) -> Result<(), Fault> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) if request.version() == Version::HTTP_11 => {
+        (None, _) if version == Version::HTTP_11 => {
             return Err(malformed("the header Host is missing"));
         }
         (Some(_), Some(_)) => return Err(malformed("there are two headers Host")),
@@ -68,7 +77,7 @@ pub(crate) fn check<B: Body>(request: &Request<B>) -> Result<(), Fault> {
         }
         _ => {}
     }
-    if request.body().is_end_stream() || has_plain_framing(headers) {
+    if body.is_end_stream() || has_plain_framing(headers) {
         return Ok(());
     }
     Err(malformed("only the transfer coding chunked is understood, and only once"))

@@ -95,7 +95,8 @@ impl Service<Request<Body>> for Inner {
         let identity = identity.unwrap_or_else(|| Identity::of(request.headers()));
         let is_head = request.method() == Method::HEAD;
         let answer = async move {
-            let answer = dispatch.answer(request, &identity);
+            let (mut head, body) = request.into_parts();
+            let answer = dispatch.answer(&mut head, body, &identity);
             let response =
                 shell::whatever_happens(&dispatch.core, &identity, is_head, answer).await;
             Ok(response.map(Body::new))

@@ -39,7 +39,8 @@ impl Outermost {
         table: &Table,
     ) -> Option<Response<ResponseBody>> {
         let cors = self.cors.as_ref().filter(|_| cors::is_preflight(request))?;
-        let is_plain = request.body().is_end_stream() && head::check(request).is_ok();
+        let checked = head::check(request.version(), request.headers(), request.body());
+        let is_plain = request.body().is_end_stream() && checked.is_ok();
         let path = normal_path(request.uri().path());
         let is_served = !matches!(table.find(&Method::OPTIONS, &path), Found::Nothing);
         (is_plain && is_served).then(|| cors.preflight(request.headers()))

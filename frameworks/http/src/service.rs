@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    HttpSettings, PROTOCOL, adapter,
+    HttpSettings, PROTOCOL,
+    adapter::{self, Destination},
     body::RequestBody,
     core::{self, Core, Early, Outcome},
     head::{self, Identity},
@@ -105,17 +106,16 @@ struct Inner {
 
 impl Inner {
     async fn answer<B: RequestBody>(&self, request: Request<B>, identity: &Identity) -> Outcome {
-        let deadline = head::deadline(request.headers(), self.core.timeout);
         let (mut head, body) = request.into_parts();
-        match deadline {
+        match head::deadline(&head.headers, self.core.timeout) {
             Ok(deadline) => {
                 let path = parameters(&mut head).await;
-                let request = Request::from_parts(head, body);
-                adapter::call(&self.core, &self.route, path, request, identity, deadline).await
+                let to = Destination::new(&self.route, path, &head.headers, deadline);
+                adapter::call(&self.core, to, &mut head, body, identity).await
             }
             Err(fault) => {
                 let early = Early::refused(fault).of(self.route.endpoint.info());
-                self.core.settle(head, identity, None, early).await
+                self.core.settle(&mut head, identity, None, early).await
             }
         }
     }

@@ -30,48 +30,42 @@ impl Handler for Shell {
     async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let identity = Identity::of(request.headers());
         let asker = self.outermost.asker(request.headers());
-        let response = match self.outermost.preflight(&request, &self.dispatch.table) {
-            Some(mut response) => {
-                response.headers_mut().insert(X_REQUEST_ID, identity.header);
+        let preflight = self.outermost.preflight(&request, &self.dispatch.table);
+        let (core, is_head) = (&self.dispatch.core, request.method() == Method::HEAD);
+        let response = match (preflight, &self.layers) {
+            (Some(mut response), _) => {
+                response.headers_mut().insert(X_REQUEST_ID, identity.header());
                 response
             }
-            None => self.answer(request, &identity).await,
+            (None, Some(layers)) => {
+                let answer = layers.answer(request, &identity);
+                Box::pin(whatever_happens(core, &identity, is_head, answer)).await
+            }
+            (None, None) => {
+                let (mut head, body) = request.into_parts();
+                let answer = self.dispatch.answer(&mut head, body, &identity);
+                whatever_happens(core, &identity, is_head, answer).await
+            }
         };
         self.outermost.complete(response, asker)
     }
 }
 
-impl Shell {
-    async fn answer(
-        &self,
-        request: Request<RequestBody>,
-        identity: &Identity,
-    ) -> Response<ResponseBody> {
-        let is_head = request.method() == Method::HEAD;
-        let answer = async {
-            match &self.layers {
-                None => self.dispatch.answer(request, identity).await,
-                Some(layers) => layers.answer(request, identity).await,
-            }
-        };
-        whatever_happens(&self.dispatch.core, identity, is_head, answer).await
-    }
-}
-
-/// Turns panics and refusals into responses, and tells the client the request's id.
-pub(crate) async fn whatever_happens(
+/// Turns panics and refusals into responses, and tells the client the request's id. No `async fn`,
+/// which would have room for `answer` twice: as its argument, and where it is awaited.
+pub(crate) fn whatever_happens(
     core: &Core,
     identity: &Identity,
     is_head: bool,
     answer: impl Future<Output = Outcome> + Send,
-) -> Response<ResponseBody> {
-    let mut response = AssertUnwindSafe(answer)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|panic| Err(panicked(&*panic, identity)))
-        .unwrap_or_else(|refusal| refused(core, refusal, identity, is_head));
-    response.headers_mut().insert(X_REQUEST_ID, identity.header.clone());
-    response
+) -> impl Future<Output = Response<ResponseBody>> + Send {
+    AssertUnwindSafe(answer).catch_unwind().map(move |answered| {
+        let mut response = answered
+            .unwrap_or_else(|panic| Err(panicked(&*panic, identity)))
+            .unwrap_or_else(|refusal| refused(core, refusal, identity, is_head));
+        response.headers_mut().insert(X_REQUEST_ID, identity.header());
+        response
+    })
 }
 
 /// The response of a fault, in the envelope.
