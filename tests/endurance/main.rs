@@ -23,8 +23,15 @@ mod program;
 mod rabbitmq;
 mod stops;
 
+const ROUNDS: &str = "POLYPORT_TEST_ROUNDS";
+
+/// Whether somebody wants more than a look.
+fn is_asked_for() -> bool {
+    std::env::var_os(ROUNDS).is_some()
+}
+
 /// How often each fault is made.
 fn rounds() -> usize {
-    let rounds = std::env::var("POLYPORT_TEST_ROUNDS").ok();
+    let rounds = std::env::var(ROUNDS).ok();
     rounds.map_or(1, |rounds| rounds.parse().expect("POLYPORT_TEST_ROUNDS is a number"))
 }
