@@ -154,8 +154,9 @@ impl Cluster {
     pub(crate) fn until_member(&self, queue: &str, node: usize) {
         let program = format!("ets:lookup(ra_state, list_to_atom(\"%2F_{queue}\")).");
         let asked = Instant::now();
-        while !self.nodes[node].ctl(&["eval", &program]).contains("follower") {
-            assert!(asked.elapsed() < PATIENCE, "node {node} does not follow in {queue}");
+        let takes_part = |state: String| state.contains("follower") || state.contains("leader");
+        while !takes_part(self.nodes[node].ctl(&["eval", &program])) {
+            assert!(asked.elapsed() < PATIENCE, "node {node} takes no part in {queue}");
         }
     }
 

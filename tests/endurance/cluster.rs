@@ -21,7 +21,8 @@ async fn a_cluster_of_three_nodes_that_loses_the_leader_of_a_queue_loses_nothing
     let Some(mut cluster) = blocking!(Cluster::start()) else { return };
     let load = Load::start(&cluster.urls(), &[QUORUM]).await;
     load.until_served().await;
-    for node in &cluster.nodes {
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        blocking!(cluster.until_member(QUORUM, number));
         node.until_kept(QUORUM).await;
     }
     let mut asked = 0;
