@@ -36,7 +36,6 @@ mod guards;
 mod instances;
 mod isolation;
 mod items;
-mod logs;
 mod options;
 mod ordering;
 mod outbox;

@@ -10,7 +10,7 @@ use polyport_bootstrap::{
 };
 use serde_json::json;
 
-use crate::support::{Probe, TestBroker, Text, bootstrap, start_error, text};
+use crate::support::{Probe, TestBroker, Text, bootstrap, start_error, text, until_logged};
 
 on_both_brokers! {
     a_consumer_has_delays_and_a_timeout_of_its_own,
@@ -65,7 +65,6 @@ async fn the_configuration_comes_before_the_code(broker: Arc<TestBroker>) {
 }
 
 async fn what_waits_too_long_for_its_turn_goes_back_and_comes_again(broker: Arc<TestBroker>) {
-    crate::logs::collect();
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| {
@@ -77,8 +76,8 @@ async fn what_waits_too_long_for_its_turn_goes_back_and_comes_again(broker: Arc<
         broker.client.publish("", &queue, &text(name)).await;
     }
     assert_eq!(probe.next().await.text, "first");
-    crate::logs::until(&queue, "waited too long for their turn").await;
-    crate::logs::until(&queue, "consuming again").await;
+    until_logged(&app, &queue, "waited too long for their turn").await;
+    until_logged(&app, &queue, "consuming again").await;
     probe.open(2);
     let second = probe.next().await;
     assert!(second.text == "second" && second.delivery.redelivered());

@@ -8,10 +8,7 @@ use polyport_bootstrap::{
     operation::{Inject, Input},
 };
 
-use crate::{
-    logs,
-    support::{Probe, TestBroker, Text, text, until_connected},
-};
+use crate::support::{Probe, TestBroker, Text, text, until_connected, until_logged};
 
 on_both_brokers! {
     a_consumer_that_was_cancelled_by_the_broker_comes_back_and_says_so,
@@ -32,14 +29,13 @@ async fn report(
 async fn a_consumer_that_was_cancelled_by_the_broker_comes_back_and_says_so(
     broker: Arc<TestBroker>,
 ) {
-    logs::collect();
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
     let app = app.await.expect("starts");
     broker.client.delete(&queue).await;
-    logs::until(&queue, "a consumer ended").await;
-    logs::until(&queue, "consuming again").await;
+    until_logged(&app, &queue, "a consumer ended").await;
+    until_logged(&app, &queue, "consuming again").await;
     broker.client.publish("", &queue, &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");
     app.close().await.expect("a clean stop");
@@ -53,7 +49,6 @@ fn method(channel: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 async fn a_consumer_whose_channel_fails_comes_back_and_says_so(broker: Arc<TestBroker>) {
-    logs::collect();
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
@@ -61,8 +56,8 @@ async fn a_consumer_whose_channel_fails_comes_back_and_says_so(broker: Arc<TestB
     // basic.ack of a delivery that never was, on the consumer's channel.
     let payload = [&[0, 60, 0, 80][..], &999_999_u64.to_be_bytes(), &[0]].concat();
     broker.proxy.inject(method(1, &payload));
-    logs::until(&queue, "a consumer ended").await;
-    logs::until(&queue, "consuming again").await;
+    until_logged(&app, &queue, "a consumer ended").await;
+    until_logged(&app, &queue, "consuming again").await;
     broker.client.publish("", &queue, &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");
     app.close().await.expect("a clean stop");
@@ -72,7 +67,6 @@ async fn a_consumer_whose_channel_fails_comes_back_and_says_so(broker: Arc<TestB
 async fn a_consumer_whose_connection_is_closed_by_the_broker_comes_back_and_says_so(
     broker: Arc<TestBroker>,
 ) {
-    logs::collect();
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
@@ -80,8 +74,8 @@ async fn a_consumer_whose_connection_is_closed_by_the_broker_comes_back_and_says
     let port = format!("127.0.0.1:{}", broker.proxy.port);
     // A method that connections do not have.
     broker.proxy.inject(method(0, &[0, 10, 0, 99]));
-    logs::until(&port, "is lost").await;
-    logs::until(&port, "connected again").await;
+    until_logged(&app, &port, "is lost").await;
+    until_logged(&app, &port, "connected again").await;
     until_connected(&app, true).await;
     broker.client.publish("", &queue, &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");
@@ -90,17 +84,16 @@ async fn a_consumer_whose_connection_is_closed_by_the_broker_comes_back_and_says
 }
 
 async fn a_consumer_whose_connection_is_cut_comes_back_and_says_so(broker: Arc<TestBroker>) {
-    logs::collect();
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
     let app = app.await.expect("starts");
     let port = format!("127.0.0.1:{}", broker.proxy.port);
     broker.proxy.cut_off();
-    logs::until(&port, "is lost").await;
+    until_logged(&app, &port, "is lost").await;
     until_connected(&app, false).await;
     broker.proxy.mend();
-    logs::until(&port, "connected again").await;
+    until_logged(&app, &port, "connected again").await;
     until_connected(&app, true).await;
     broker.client.publish("", &queue, &text("hi")).await;
     assert_eq!(probe.next().await.text, "hi");

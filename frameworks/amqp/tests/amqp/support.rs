@@ -15,6 +15,7 @@ use polyport_amqp::{
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::{
     Bootstrap, Health, Module, ModuleBuilder, Result,
+    framework::{Recorded, RecordedKind},
     testing::{TestApp, TestBootstrap, create_bootstrap},
 };
 use serde::{Deserialize, Serialize};
@@ -221,6 +222,15 @@ pub(crate) async fn until_told(app: &TestApp, component: &str, part: Option<&str
     };
     let told = timeout(LIMIT, told).await;
     assert!(told.is_ok(), "{component} {part:?}: {:?}", health.readiness());
+}
+
+/// Waits for a line of the application's log that names both: a queue, say, and what is told of it.
+pub(crate) async fn until_logged(app: &TestApp, name: &str, what: &str) {
+    let tells = |line: &Recorded| {
+        let text = line.text.as_deref().unwrap_or_default();
+        line.kind == RecordedKind::Logged && text.contains(name) && text.contains(what)
+    };
+    app.recorder().wait_for(tells).await;
 }
 
 /// The report of a start that must fail.
