@@ -95,17 +95,20 @@ impl FanOutTask {
         }
     }
 
-    /// Sends what waits.
+    /// Sends what waits, and returns when nothing is on its way any more.
     async fn flush(&mut self, joined: &Joined) {
         self.opened.outbox.close();
+        let mut flight = FuturesUnordered::new();
         while let Some(message) = self.opened.next().await {
-            let sent = publish(&joined.channel, &self.opened.exchange, &message).await;
-            match sent {
-                // One after the other: nothing is to be on its way behind the last of them.
-                Ok(confirm) => drop(confirm.await),
+            match publish(&joined.channel, &self.opened.exchange, &message).await {
+                Ok(confirm) => flight.push(confirm),
                 Err(_) => return,
             }
+            if flight.len() == WINDOW {
+                flight.next().await;
+            }
         }
+        while flight.next().await.is_some() {}
     }
 
     fn lost(&self, reason: &str) {

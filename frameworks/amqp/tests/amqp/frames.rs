@@ -2,7 +2,7 @@
 //! to say what it never said.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,6 +24,7 @@ const BODY: u8 = 3;
 const END: u8 = 0xCE;
 
 const ACK: [u8; 4] = [0, 60, 0, 80];
+const NACK: [u8; 4] = [0, 60, 0, 120];
 const CLOSE_OK: [u8; 4] = [0, 20, 0, 41];
 const SELECT_OK: [u8; 4] = [0, 85, 0, 11];
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
@@ -51,6 +52,8 @@ struct Unconfirmed {
     lost: AtomicU64,
     /// All confirmations until their channel is closed.
     late: AtomicBool,
+    /// All confirmations on channels that are open: refusals come in their place.
+    refused: AtomicBool,
     /// That confirmations are given at all.
     channels: AtomicBool,
 }
@@ -99,6 +102,11 @@ impl FrameProxy {
         self.unconfirmed.late.store(true, Ordering::SeqCst);
     }
 
+    /// From now on everything is refused on the channels that are open, and on no later one.
+    pub(crate) fn refuse(&self) {
+        self.unconfirmed.refused.store(true, Ordering::SeqCst);
+    }
+
     /// From now on what an application has sent, by its id, comes as what a user of that name has.
     pub(crate) fn forge_users(&self) {
         self.forges.store(true, Ordering::SeqCst);
@@ -143,7 +151,7 @@ impl Way {
         let (frames, mut next) = tokio::sync::mpsc::channel(64);
         let reading = tokio::spawn(read(from_broker, frames));
         let (mut dropped, mut said) = (Dropped::default(), self.said.subscribe());
-        let mut late = Vec::new();
+        let (mut late, mut renewed) = (Vec::new(), HashSet::new());
         let back = async {
             loop {
                 let mut frame = tokio::select! {
@@ -156,6 +164,7 @@ impl Way {
                 if self.forges.load(Ordering::SeqCst) {
                     forge_user(&mut frame);
                 }
+                self.unconfirmed.refuse(&mut frame, &mut renewed);
                 if self.unconfirmed.delays(&frame) {
                     late.append(&mut frame);
                     continue;
@@ -187,6 +196,18 @@ fn forge_user(frame: &mut [u8]) {
 }
 
 impl Unconfirmed {
+    fn refuse(&self, frame: &mut [u8], renewed: &mut HashSet<[u8; 2]>) {
+        let channel = [frame[1], frame[2]];
+        if frame[0] != METHOD || !self.refused.load(Ordering::SeqCst) {
+            return;
+        }
+        if frame[7..].starts_with(&SELECT_OK) {
+            renewed.insert(channel);
+        } else if frame[7..].starts_with(&ACK) && !renewed.contains(&channel) {
+            frame[7..11].copy_from_slice(&NACK);
+        }
+    }
+
     fn delays(&self, frame: &[u8]) -> bool {
         let confirms = frame[0] == METHOD && frame[7..].starts_with(&ACK);
         confirms && self.late.load(Ordering::SeqCst)

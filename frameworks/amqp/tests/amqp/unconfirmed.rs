@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use polyport_amqp::{AmqpApp, Message, PublishError, PublishMode, Queue};
 use polyport_bootstrap::testing::TestApp;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ on_both_brokers! {
     what_nobody_waits_for_is_sent_beside_others_until_it_is_confirmed,
     a_message_that_is_unconfirmed_while_others_are_is_sent_again_after_three_timeouts,
     what_is_confirmed_while_its_channel_is_given_up_is_not_sent_again,
+    a_channel_on_which_messages_are_refused_is_replaced_and_no_message_sent_twice,
     what_nobody_waits_for_outlives_any_number_of_lost_connections,
     a_stop_while_a_channel_is_opened_is_quick_and_no_failure,
     an_expiration_beyond_what_the_broker_takes_is_cut,
@@ -142,6 +144,35 @@ async fn what_is_confirmed_while_its_channel_is_given_up_is_not_sent_again(
         assert_eq!(broker.client.get(&queue).await.expect("a message").body(), body.as_bytes());
     }
     assert!(broker.client.get(&queue).await.is_none(), "each was sent once");
+    broker.client.delete(&queue).await;
+}
+
+/// RabbitMQ refuses everything on a channel that keeps to a leader which is gone.
+async fn a_channel_on_which_messages_are_refused_is_replaced_and_no_message_sent_twice(
+    broker: Arc<TestBroker>,
+) {
+    let way = FrameProxy::before(&broker).await;
+    let (app, amqp, queue) = publisher(&broker, &way).await;
+    amqp.publish("", &queue, "first").await.expect("confirmed");
+    let connections = broker.proxy.connections();
+    way.refuse();
+    let mut sent = 1;
+    let replaced = async {
+        loop {
+            let few = join_all((0..3).map(|number| amqp.publish("", &queue, &number))).await;
+            sent += 3;
+            let refused = |outcome: &Result<(), _>| *outcome == Err(PublishError::Nacked);
+            assert!(few.iter().all(|outcome| outcome.is_ok() || refused(outcome)), "{few:?}");
+            if few.iter().all(Result::is_ok) {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, replaced).await.expect("everything is refused for good");
+    assert!(sent > 4, "nothing was refused");
+    assert_eq!(broker.proxy.connections(), connections, "the connection was kept");
+    app.close().await.expect("a clean stop");
+    assert_eq!(broker.client.queue_depth(&queue).await, sent, "the broker had them all");
     broker.client.delete(&queue).await;
 }
 
