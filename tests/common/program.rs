@@ -87,6 +87,8 @@ impl Program {
             .current_dir(std::env::temp_dir())
             // Or the configuration of this package would be read.
             .env_remove("CARGO_MANIFEST_DIR")
+            // On a busy machine a trace takes longer to write than some stages may take.
+            .env("RUST_BACKTRACE", "0")
             .envs(own)
             .stderr(Stdio::piped())
             .spawn()

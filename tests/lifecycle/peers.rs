@@ -46,7 +46,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::program::{Program, answer, call, connect, within};
 
 /// How long a stop with nothing to wait for may take.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(8);
 
 #[test]
 fn a_request_in_flight_is_answered_and_the_pool_is_open_to_its_end() {

@@ -14,16 +14,6 @@ const PLACES: [(&str, &str, i32); 7] = [
     ("closed", "closed", 71),
 ];
 
-const SHORT: [(&str, &str); 7] = [
-    ("POLYPORT__SHUTDOWN__ON_STOPPING", "200ms"),
-    ("POLYPORT__SHUTDOWN__INTAKE", "200ms"),
-    ("POLYPORT__SHUTDOWN__DRAIN", "200ms"),
-    ("POLYPORT__SHUTDOWN__BEFORE_CLOSE", "200ms"),
-    ("POLYPORT__SHUTDOWN__DISPOSE", "200ms"),
-    ("POLYPORT__SHUTDOWN__CLOSE", "200ms"),
-    ("POLYPORT__SHUTDOWN__CLOSED", "200ms"),
-];
-
 fn stopped(place: &str, how: &str, more: &[(&str, &str)]) -> Ended {
     let mut program = Program::faulty(place, how, more);
     program.ready();
@@ -61,7 +51,9 @@ fn a_panic_at_any_stage_of_the_stop_skips_nobody() {
 #[test]
 fn whoever_hangs_at_any_stage_of_the_stop_is_cut_at_the_deadline_and_named() {
     for (place, stage, _) in PLACES {
-        let ended = stopped(place, "hang", &SHORT);
+        // No other stage is to end early.
+        let limit = format!("POLYPORT__SHUTDOWN__{}", stage.to_uppercase());
+        let ended = stopped(place, "hang", &[(&limit, "300ms")]);
         ended.assert_code(75);
         assert_nothing_was_skipped(&ended);
         let culprit = match place {
@@ -151,9 +143,16 @@ fn a_handler_that_never_returns_is_named_with_its_age_and_the_process_ends_at_it
 
 #[test]
 fn handlers_that_block_all_threads_do_not_keep_the_process() {
-    let mut variables = SHORT.to_vec();
-    variables.push(("TOKIO_WORKER_THREADS", "2"));
-    let mut program = Program::start(&variables);
+    let mut program = Program::start(&[
+        ("POLYPORT__SHUTDOWN__ON_STOPPING", "200ms"),
+        ("POLYPORT__SHUTDOWN__INTAKE", "200ms"),
+        ("POLYPORT__SHUTDOWN__DRAIN", "200ms"),
+        ("POLYPORT__SHUTDOWN__BEFORE_CLOSE", "200ms"),
+        ("POLYPORT__SHUTDOWN__DISPOSE", "200ms"),
+        ("POLYPORT__SHUTDOWN__CLOSE", "200ms"),
+        ("POLYPORT__SHUTDOWN__CLOSED", "200ms"),
+        ("TOKIO_WORKER_THREADS", "2"),
+    ]);
     let http = program.ready().of("http");
     let first = call(http, "block");
     program.until_journal("work");

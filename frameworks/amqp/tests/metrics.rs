@@ -13,7 +13,7 @@ use std::{
 
 use garde::Validate;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule, Message, testing::AmqpTest};
+use polyport_amqp::{AmqpApp, AmqpFramework, AmqpModule, Message, PublishMode, testing::AmqpTest};
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::{
     Bootstrap, Fault, Module, ModuleBuilder, Result, operation::Input, testing::create_bootstrap,
@@ -72,7 +72,7 @@ impl Metrics {
     async fn wait(&self, name: &str, is_so: impl Fn(f64) -> bool) {
         let waiting = async {
             while !is_so(self.value(name)) {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         let reached = timeout(Duration::from_secs(20), waiting).await;
@@ -115,7 +115,8 @@ async fn connections_and_messages_are_counted() {
     let address = broker.local_addr().expect("it listens");
     let app = create_bootstrap(Bootstrap::new().load(AmqpFramework::new()).module(Consumes))
         .config("amqp.url", broker.url())
-        .config("amqp.retry.delays", ["10ms"]);
+        .config("amqp.retry.delays", ["10ms"])
+        .config("amqp.publish.outbox", 2);
     let app = app.await.expect("starts");
     for side in ["publish", "consume"] {
         metrics.reaches(&format!("polyport_amqp_connected{{side={side}}}"), 1.0).await;
@@ -152,10 +153,21 @@ async fn connections_and_messages_are_counted() {
     metrics.reaches("polyport_amqp_connected{side=publish}", 0.0).await;
     let failures = "polyport_amqp_connect_failures_total{side=publish}";
     metrics.wait(failures, |count| count >= 1.0).await;
+    // Nobody waits for any of them: two are kept, and the third is refused and counted at once.
+    let confirmed = metrics.value("polyport_amqp_published_total{outcome=ok}");
+    for is_kept in [true, true, false] {
+        let message = Message::json("", "q", &Wanted { outcome: "ok".to_owned() }).expect("JSON");
+        let accepted = amqp.publish_message(message.mode(PublishMode::FireAndForget)).await;
+        assert_eq!(accepted.is_ok(), is_kept, "{accepted:?}");
+    }
+    assert_eq!(metrics.value("polyport_amqp_published_total{outcome=outbox_full}"), 1.0);
+    assert_eq!(metrics.value("polyport_amqp_published_total{outcome=ok}"), confirmed);
     let broker = EmbeddedBroker::builder().address(address).start().await.expect("free again");
     metrics.reaches("polyport_amqp_reconnects_total{side=publish}", 1.0).await;
     metrics.reaches("polyport_amqp_reconnects_total{side=consume}", 1.0).await;
     metrics.reaches("polyport_amqp_connected{side=consume}", 1.0).await;
+    metrics.reaches("polyport_amqp_published_total{outcome=ok}", confirmed + 2.0).await;
+    assert_eq!(metrics.value("polyport_amqp_published_total{outcome=outbox_full}"), 1.0);
     app.close().await.expect("a clean stop");
     broker.stop().await;
 }

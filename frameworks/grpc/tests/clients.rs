@@ -396,7 +396,7 @@ async fn freezable(to: SocketAddr, frozen: Arc<Notify>) -> SocketAddr {
 async fn a_call_to_who_answers_no_pings_ends_before_its_deadline() {
     let (back, _says) = back().await;
     let frozen = Arc::new(Notify::new());
-    let short = Duration::from_millis(100);
+    let short = Duration::from_millis(500);
     let settings = GrpcClientSettings {
         deadline: Duration::from_secs(3600),
         keep_alive: GrpcKeepAlive { interval: short, timeout: short, ..GrpcKeepAlive::default() },

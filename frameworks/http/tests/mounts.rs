@@ -203,7 +203,7 @@ async fn limits_hold_for_routers_too() {
     within(async {
         let app = create_bootstrap(bootstrap(|r| r.mount("/pages", pages())))
             .config("http.body_limit", 10)
-            .config("http.timeout", "100ms")
+            .config("http.timeout", "1s")
             .await
             .expect("it starts");
         let upload = async |text: &'static str| {

@@ -95,17 +95,19 @@ impl FanOutTask {
         }
     }
 
-    /// Sends what waits.
+    /// Sends what waits, and returns when nothing is on its way any more.
     async fn flush(&mut self, joined: &Joined) {
         self.opened.outbox.close();
+        let mut flight = FuturesUnordered::new();
         while let Some(message) = self.opened.next().await {
-            let sent = publish(&joined.channel, &self.opened.exchange, &message).await;
-            match sent {
-                // One after the other: nothing is to be on its way behind the last of them.
-                Ok(confirm) => drop(confirm.await),
-                Err(_) => return,
+            let (channel, exchange) = (joined.channel.clone(), Arc::clone(&self.opened.exchange));
+            // Nothing waits for the one before: on a busy machine each turn takes its time.
+            flight.push(async move { publish(&channel, &exchange, &message).await?.await });
+            if flight.len() == WINDOW {
+                flight.next().await;
             }
         }
+        while flight.next().await.is_some() {}
     }
 
     fn lost(&self, reason: &str) {

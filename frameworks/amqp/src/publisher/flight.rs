@@ -34,6 +34,9 @@ pub(super) struct Flight {
     /// Whether a message is under way that is suspected of having closed a channel: it flies
     /// alone, so that it is known which one it is.
     alone: bool,
+    opened: Instant,
+    /// When the broker refused a message first.
+    refused: Option<Instant>,
     /// When the broker confirmed something last.
     quiet_since: Instant,
     /// Up to when it could confirm nothing.
@@ -65,6 +68,8 @@ impl Flight {
             verdicts: Verdicts::default(),
             woken: Arc::default(),
             alone: false,
+            opened: now,
+            refused: None,
             quiet_since: now,
             free_since: now,
         }
@@ -126,6 +131,16 @@ impl Flight {
         self.since(self.quiet_since) > patience
     }
 
+    /// Whether the broker has refused a message, and the channel is that old.
+    pub(super) fn is_refused(&self, age: Duration) -> bool {
+        self.refused.is_some() && self.opened.elapsed() >= age
+    }
+
+    /// Whether the broker has refused nothing until the channel was that old.
+    pub(super) fn was_well_for(&self, age: Duration) -> bool {
+        self.refused.is_none_or(|refused| refused.duration_since(self.opened) >= age)
+    }
+
     fn since(&self, begun: Instant) -> Duration {
         begun.max(self.free_since).elapsed()
     }
@@ -182,6 +197,9 @@ impl Flight {
     fn confirm(&mut self, job: Job, confirmation: Confirmation) {
         self.quiet_since = Instant::now();
         let acked = !confirmation.is_nack();
+        if !acked {
+            self.refused.get_or_insert_with(Instant::now);
+        }
         if let Some(returned) = confirmation.take_message() {
             let table = returned.properties.headers().as_ref();
             let sequence = headers::get(table, headers::SEQUENCE).and_then(headers::integer);

@@ -30,6 +30,11 @@ const PATIENCE: u32 = 3;
 /// What that is counted as at least.
 const LEAST: Duration = Duration::from_secs(1);
 
+/// How old a channel is at least that is replaced since the broker refuses messages on it. Where that
+/// does not help, the next one gets twice as old, up to the longest.
+const RENEWAL: Duration = Duration::from_secs(1);
+const LONGEST_RENEWAL: Duration = Duration::from_secs(32);
+
 /// How often, while nothing can be sent, it is looked for messages that their callers have given up.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -47,6 +52,8 @@ pub(crate) struct PublisherTask {
     window: usize,
     /// How many messages were sent, each counted once.
     sequence: i64,
+    /// How old the channel is at least that is replaced for what is refused on it.
+    renewal: Duration,
     /// Asks for the end: what was accepted is still sent and confirmed.
     stop: CancellationToken,
 }
@@ -69,6 +76,7 @@ impl PublisherTask {
             delays: jobs.delays,
             links: watch::Sender::new(None),
             sequence: 0,
+            renewal: RENEWAL,
             stop,
         }
     }
@@ -166,12 +174,16 @@ impl PublisherTask {
         while !(stopping && flight.is_empty() && self.queue.is_empty()) {
             // What lapin is given while the broker takes nothing can not be taken back.
             let is_blocked = blocked.borrow_and_update().is_some();
+            let is_refused = flight.is_refused(self.renewal);
+            if is_refused && flight.is_empty() && !is_blocked {
+                return self.renew(flight).await;
+            }
             if is_blocked {
                 flight.holds();
-            } else {
+            } else if !is_refused {
                 self.send_late(flight);
             }
-            let room = if is_blocked { 0 } else { self.room(flight) };
+            let room = if is_blocked || is_refused { 0 } else { self.room(flight) };
             tokio::select! {
                 biased;
                 landed = flight.landed(), if !flight.is_empty() => {
@@ -219,10 +231,25 @@ impl PublisherTask {
         let count = flight.len();
         tracing::warn!(count, "the broker has not confirmed some messages for long");
         flight.mark_late(self.patience());
+        self.replace(flight, "messages on it were not confirmed").await
+    }
+
+    /// Closes a channel on which the broker refuses messages, when nothing is under way on it.
+    /// RabbitMQ's channels keep to the leader of a quorum queue that they have known first, and refuse
+    /// everything as long as that is down: another channel asks again who leads.
+    async fn renew(&mut self, flight: &mut Flight) -> End {
+        let was_well = flight.was_well_for(self.renewal);
+        self.renewal =
+            if was_well { RENEWAL } else { LONGEST_RENEWAL.min(self.renewal.saturating_mul(2)) };
+        self.replace(flight, "the broker has refused messages on it").await
+    }
+
+    /// Closes a channel in order, and takes back what is unconfirmed on it.
+    async fn replace(&mut self, flight: &mut Flight, why: &str) -> End {
         let closed = timeout(CLOSE, flight.channel().close(200, "OK".into())).await;
         self.recover(flight, Vec::new()).await;
         match closed {
-            Ok(Ok(())) => End::Channel("messages on it were not confirmed".to_owned()),
+            Ok(Ok(())) => End::Channel(why.to_owned()),
             Ok(Err(error)) => End::Channel(describe(&error)),
             Err(_) => End::Link("the broker does not answer".to_owned()),
         }

@@ -13,7 +13,7 @@ use polyport_bootstrap::{
     testing::TestApp,
 };
 
-use crate::support::{Probe, TestBroker, Text, text};
+use crate::support::{LIMIT, Probe, TestBroker, Text, text, until, until_connected};
 
 on_both_brokers! {
     delayed_messages_come_when_their_time_is_over_and_the_shorter_delay_first,
@@ -22,6 +22,8 @@ on_both_brokers! {
     a_delay_whose_queue_was_deleted_is_made_again_for_what_nobody_waits_for,
     a_delayed_message_that_no_queue_takes_holds_up_no_other,
     delays_that_cannot_be_are_refused,
+    a_delayed_message_waits_no_longer_for_the_broker_than_its_deadline,
+    a_delayed_message_outlives_an_outage_that_ends_in_time,
 }
 
 async fn report(
@@ -35,6 +37,15 @@ async fn report(
 
 /// An application that consumes one queue, which an exchange fills.
 async fn application(broker: &TestBroker, probe: &Arc<Probe>) -> (TestApp, AmqpApp) {
+    application_within(broker, probe, LIMIT).await
+}
+
+/// The same, with so long to publish.
+async fn application_within(
+    broker: &TestBroker,
+    probe: &Arc<Probe>,
+    limit: Duration,
+) -> (TestApp, AmqpApp) {
     let (queue, exchange) = (broker.name("q"), broker.name("x"));
     let app = broker.app(probe, move |routes| {
         routes
@@ -43,7 +54,9 @@ async fn application(broker: &TestBroker, probe: &Arc<Probe>) -> (TestApp, AmqpA
             .consume(&queue, report)
     });
     // One after the other, so that the order is seen.
-    let app = app.config("amqp.concurrency", 1).await.expect("starts");
+    let limit = format!("{}s", limit.as_secs());
+    let app = app.config("amqp.concurrency", 1).config("amqp.publish.timeout", limit);
+    let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     (app, amqp)
 }
@@ -75,7 +88,7 @@ async fn delayed_messages_come_when_their_time_is_over_and_the_shorter_delay_fir
     let exchange = broker.name("x");
     // The longer delays first: what waits long must not hold up what waits less.
     let mut published = Vec::new();
-    for (name, delay) in [("late", 1500), ("soon", 300)] {
+    for (name, delay) in [("late", 4000), ("soon", 300)] {
         let messages = (0..COUNT)
             .map(|number| delayed(&exchange, "room.a", &format!("{name} {number}"), delay));
         for outcome in join_all(messages.map(|message| amqp.publish_message(message))).await {
@@ -83,16 +96,16 @@ async fn delayed_messages_come_when_their_time_is_over_and_the_shorter_delay_fir
         }
         published.push(Instant::now());
     }
-    for (round, (name, delay)) in [("soon", 300), ("late", 1500)].into_iter().enumerate() {
+    for (round, (name, delay)) in [("soon", 300), ("late", 4000)].into_iter().enumerate() {
         for number in 0..COUNT {
             let seen = probe.next().await;
             assert_eq!(seen.text, format!("{name} {number}"), "each once, and in order");
             let waited = seen.at.saturating_duration_since(published[1 - round]);
-            assert!(waited < Duration::from_millis(delay + 2000), "{name} came after {waited:?}");
+            assert!(waited < Duration::from_millis(delay + 10_000), "{name} came after {waited:?}");
         }
     }
     app.close().await.expect("a clean stop");
-    clean(&broker, &["1s500ms", "300ms"]).await;
+    clean(&broker, &["4s", "300ms"]).await;
 }
 
 async fn a_delayed_message_comes_by_its_exchange_with_its_key(broker: Arc<TestBroker>) {
@@ -149,8 +162,8 @@ async fn a_delay_whose_queue_was_deleted_is_made_again_for_what_nobody_waits_for
         assert_eq!(probe.next().await.text, round);
         broker.client.delete(&step(&exchange, "100ms")).await;
     }
-    let outbox = amqp.outbox();
-    assert_eq!((outbox.unwatched_confirmed, outbox.unwatched_failed), (3, 0));
+    until(|| amqp.outbox().unwatched_confirmed == 3).await;
+    assert_eq!(amqp.outbox().unwatched_failed, 0);
     app.close().await.expect("a clean stop");
     clean(&broker, &["100ms"]).await;
 }
@@ -195,4 +208,56 @@ async fn delays_that_cannot_be_are_refused(broker: Arc<TestBroker>) {
     }
     app.close().await.expect("a clean stop");
     broker.client.delete(&queue).await;
+}
+
+/// The queue in which it is to wait is made first; both have the time of one message together.
+async fn a_delayed_message_waits_no_longer_for_the_broker_than_its_deadline(
+    broker: Arc<TestBroker>,
+) {
+    const DEADLINE: Duration = Duration::from_secs(3);
+    let probe = Probe::new();
+    let (app, amqp) = application_within(&broker, &probe, DEADLINE).await;
+    let exchange = broker.name("x");
+    let refused = async |mode: PublishMode| {
+        let begun = Instant::now();
+        let message = delayed(&exchange, "room.a", "lost", 150).mode(mode);
+        let error = amqp.publish_message(message).await.expect_err("it cannot be sent");
+        let PublishError::NotConnected { reason } = error else { panic!("{error}") };
+        (reason, begun.elapsed())
+    };
+    broker.proxy.freeze(true);
+    let (reason, waited) = refused(PublishMode::Confirmed).await;
+    assert!(reason.contains("does not answer in time"), "{reason}");
+    assert!(waited >= DEADLINE && waited < DEADLINE * 3, "{waited:?}");
+    broker.proxy.cut_off();
+    broker.proxy.freeze(false);
+    until_connected(&app, false).await;
+    let (_, waited) = refused(PublishMode::Confirmed).await;
+    assert!(waited >= DEADLINE && waited < DEADLINE * 3, "{waited:?}");
+    for mode in [PublishMode::FailFast, PublishMode::FireAndForget] {
+        let (_, waited) = refused(mode).await;
+        assert!(waited < DEADLINE, "{mode:?}: {waited:?}");
+    }
+    broker.proxy.mend();
+    until_connected(&app, true).await;
+    amqp.publish_message(delayed(&exchange, "room.a", "found", 150)).await.expect("confirmed");
+    assert_eq!(probe.next().await.text, "found", "and nothing that was given up");
+    app.close().await.expect("a clean stop");
+    clean(&broker, &["150ms"]).await;
+}
+
+async fn a_delayed_message_outlives_an_outage_that_ends_in_time(broker: Arc<TestBroker>) {
+    let probe = Probe::new();
+    let (app, amqp) = application(&broker, &probe).await;
+    broker.proxy.cut_off();
+    until_connected(&app, false).await;
+    let published = amqp.publish_message(delayed(&broker.name("x"), "room.a", "waits", 150));
+    let mend = async {
+        broker.proxy.refused(2).await;
+        broker.proxy.mend();
+    };
+    tokio::join!(published, mend).0.expect("confirmed");
+    assert_eq!(probe.next().await.text, "waits");
+    app.close().await.expect("a clean stop");
+    clean(&broker, &["150ms"]).await;
 }

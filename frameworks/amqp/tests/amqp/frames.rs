@@ -2,7 +2,7 @@
 //! to say what it never said.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,6 +24,8 @@ const BODY: u8 = 3;
 const END: u8 = 0xCE;
 
 const ACK: [u8; 4] = [0, 60, 0, 80];
+const NACK: [u8; 4] = [0, 60, 0, 120];
+const CLOSE_OK: [u8; 4] = [0, 20, 0, 41];
 const SELECT_OK: [u8; 4] = [0, 85, 0, 11];
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
 const BLOCKED: [u8; 4] = [0, 10, 0, 60];
@@ -46,6 +48,12 @@ const APP_ID: u8 = 0x08;
 struct Unconfirmed {
     /// The confirmations of so many messages, the first ones on each channel.
     messages: AtomicU64,
+    /// How many of these got lost.
+    lost: AtomicU64,
+    /// All confirmations until their channel is closed.
+    late: AtomicBool,
+    /// All confirmations on channels that are open: refusals come in their place.
+    refused: AtomicBool,
     /// That confirmations are given at all.
     channels: AtomicBool,
 }
@@ -81,6 +89,22 @@ impl FrameProxy {
     /// From now on nobody is told that the first messages on each channel are confirmed: so many.
     pub(crate) fn unconfirmed(&self, messages: u64) {
         self.unconfirmed.messages.store(messages, Ordering::SeqCst);
+    }
+
+    /// How many confirmations got lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.unconfirmed.lost.load(Ordering::SeqCst)
+    }
+
+    /// From now on confirmations are held back until the client closes its channel, and come before
+    /// the broker's answer to that.
+    pub(crate) fn confirm_late(&self) {
+        self.unconfirmed.late.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on everything is refused on the channels that are open, and on no later one.
+    pub(crate) fn refuse(&self) {
+        self.unconfirmed.refused.store(true, Ordering::SeqCst);
     }
 
     /// From now on what an application has sent, by its id, comes as what a user of that name has.
@@ -127,6 +151,7 @@ impl Way {
         let (frames, mut next) = tokio::sync::mpsc::channel(64);
         let reading = tokio::spawn(read(from_broker, frames));
         let (mut dropped, mut said) = (Dropped::default(), self.said.subscribe());
+        let (mut late, mut renewed) = (Vec::new(), HashSet::new());
         let back = async {
             loop {
                 let mut frame = tokio::select! {
@@ -138,6 +163,14 @@ impl Way {
                 };
                 if self.forges.load(Ordering::SeqCst) {
                     forge_user(&mut frame);
+                }
+                self.unconfirmed.refuse(&mut frame, &mut renewed);
+                if self.unconfirmed.delays(&frame) {
+                    late.append(&mut frame);
+                    continue;
+                }
+                if frame[0] == METHOD && frame[7..].starts_with(&CLOSE_OK) {
+                    frame = [std::mem::take(&mut late), frame].concat();
                 }
                 if !self.unconfirmed.is(&mut frame)
                     && !dropped.is(&frame, self.is_mute.load(Ordering::SeqCst))
@@ -163,6 +196,23 @@ fn forge_user(frame: &mut [u8]) {
 }
 
 impl Unconfirmed {
+    fn refuse(&self, frame: &mut [u8], renewed: &mut HashSet<[u8; 2]>) {
+        let channel = [frame[1], frame[2]];
+        if frame[0] != METHOD || !self.refused.load(Ordering::SeqCst) {
+            return;
+        }
+        if frame[7..].starts_with(&SELECT_OK) {
+            renewed.insert(channel);
+        } else if frame[7..].starts_with(&ACK) && !renewed.contains(&channel) {
+            frame[7..11].copy_from_slice(&NACK);
+        }
+    }
+
+    fn delays(&self, frame: &[u8]) -> bool {
+        let confirms = frame[0] == METHOD && frame[7..].starts_with(&ACK);
+        confirms && self.late.load(Ordering::SeqCst)
+    }
+
     fn is(&self, frame: &mut [u8]) -> bool {
         let payload = &frame[7..frame.len() - 1];
         if frame[0] == METHOD && payload.starts_with(&SELECT_OK) {
@@ -177,7 +227,9 @@ impl Unconfirmed {
             // Not `multiple`: a confirmation is that of one message.
             frame[7 + 12] &= !1;
         }
-        tag <= messages
+        let is_lost = tag <= messages;
+        self.lost.fetch_add(u64::from(is_lost), Ordering::SeqCst);
+        is_lost
     }
 }
 

@@ -64,7 +64,7 @@ async fn a_fault_among_the_items_is_the_last_reply(broker: Arc<TestBroker>) {
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, count));
-    let app = app.config("amqp.timeout", "300ms").await.expect("starts");
+    let app = app.config("amqp.timeout", "2s").await.expect("starts");
     let cases = [
         ("fault", FaultKind::Unavailable),
         ("panic", FaultKind::Internal),

@@ -120,7 +120,7 @@ async fn a_redrive_to_a_queue_that_is_missing_says_so_and_loses_nothing(broker: 
 
 async fn a_redrive_without_a_broker_says_which_setting_to_look_at(broker: Arc<TestBroker>) {
     let app = broker.app(&Probe::new(), |routes| routes);
-    let app = app.config("amqp.connect_timeout", "1s").await.expect("starts");
+    let app = app.config("amqp.connect_timeout", "5s").await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     broker.proxy.cut_off();
     let report = format!("{:?}", amqp.redrive("q").await.expect_err("there is no broker"));

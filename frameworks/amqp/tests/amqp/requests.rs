@@ -161,14 +161,14 @@ async fn a_request_waits_no_longer_than_it_says_and_a_late_reply_is_dropped(
     broker: Arc<TestBroker>,
 ) {
     let probe = Probe::new();
-    let settings = [("request_timeout", json!("300ms")), ("concurrency", json!(1))];
+    let settings = [("request_timeout", json!("2s")), ("concurrency", json!(1))];
     let (app, amqp, queue) = shouting(&broker, &probe, &settings).await;
     let began = Instant::now();
     let outcome = amqp.request::<_, Value>(&queue, &text("wait")).await;
     assert_eq!(told(outcome), (FaultKind::DeadlineExceeded, "NO_REPLY".to_owned()));
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert!(began.elapsed() >= Duration::from_secs(2));
     let delivery = probe.next().await.delivery;
-    assert_eq!(delivery.header("x-request-timeout-ms"), Some("300"));
+    assert_eq!(delivery.header("x-request-timeout-ms"), Some("2000"));
     probe.open(1);
     let message = Message::json("", &queue, &text("own")).expect("JSON");
     let message = message.expiration(Duration::from_secs(20)).mandatory();
@@ -187,13 +187,13 @@ async fn a_request_in_a_call_waits_no_longer_than_the_call(broker: Arc<TestBroke
         .app(&probe, move |routes| routes.consume(&consumed, shout).consume(&asked, ask.clone()));
     let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
-    let message = Message::new("", &outer, "").expiration(Duration::from_millis(400));
+    let message = Message::new("", &outer, "").expiration(Duration::from_secs(2));
     let began = Instant::now();
     assert_eq!(told(amqp.request_message(message).await).0, FaultKind::DeadlineExceeded);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(8));
     let delivery = probe.next().await.delivery;
     let left: u64 = delivery.header("x-request-timeout-ms").expect("said").parse().expect("ms");
-    assert!((1..=400).contains(&left), "{left}");
+    assert!((1..=2000).contains(&left), "{left}");
     probe.open(1);
     end(&broker, app, &queue).await;
     broker.delete(&outer).await;

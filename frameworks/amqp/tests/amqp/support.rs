@@ -197,6 +197,16 @@ impl Probe {
     }
 }
 
+/// Waits until what can only be looked at is so.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LIMIT, waiting).await.expect("it never holds");
+}
+
 /// Waits until the application says that it is connected, or not.
 pub(crate) async fn until_connected(app: &TestApp, connected: bool) {
     let app = app.app::<polyport_amqp::AmqpApp>().expect("loaded");

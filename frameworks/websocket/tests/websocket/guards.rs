@@ -132,7 +132,7 @@ async fn start() -> TestApp {
     create_bootstrap(bootstrap)
         .config("websocket.port", 0)
         .config("websocket.timeout", "0s")
-        .config("websocket.handshake_timeout", "200ms")
+        .config("websocket.handshake_timeout", "2s")
         .await
         .unwrap()
 }

@@ -166,11 +166,12 @@ async fn state_is_set_at_connect_changed_by_events_and_from_outside_and_dropped_
     app.close().await.unwrap();
 }
 
-#[tokio::test]
+/// In virtual time: to write the trace of a panic can take longer than the stop lets anybody.
+#[tokio::test(start_paused = true)]
 async fn values_that_cannot_be_dropped_hold_up_no_stop() {
     let framework = WebSocketFramework::new().pipeline(|p| p.guard(tenant));
     let bootstrap = Bootstrap::new().load(framework).module(Keeping(Arc::default()));
-    let app = create_bootstrap(bootstrap).config("websocket.port", 0).await.unwrap();
+    let app = create_bootstrap(bootstrap).in_memory().config("websocket.port", 0).await.unwrap();
     let (mut one, mut two) = (app.websocket("/ws").await, app.websocket("/ws").await);
     for client in [&mut one, &mut two] {
         assert_eq!(client.call("count", &()).await["data"], 1);

@@ -69,7 +69,7 @@ async fn clients_that_do_not_answer_hold_the_stop_up_for_a_moment_only() {
     deaf.upgrade().await;
     let begun = Instant::now();
     within(app.close()).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(deaf.rest().await[..4], [0x88, 24, 3, 0xe9]);
 }
 
