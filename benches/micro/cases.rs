@@ -1,4 +1,5 @@
-//! What is measured.
+//! The fixed set: what a call is made of, with nothing beside it. Its instructions are recorded in
+//! `benches/instructions.json`.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
 
 use std::{hint::black_box, sync::Arc};
@@ -17,12 +18,15 @@ use polyport_bootstrap::{
     wire::{EnvelopeStyle, Frame, begin_frame, end_frame},
 };
 use serde::{Deserialize, Serialize};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-use crate::measure::Case;
+use crate::{
+    call,
+    turn::{Turn, now, turn},
+};
 
 /// All of them, in their order.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
     "container: a singleton",
     "config: a section",
     "chain: nothing around",
@@ -30,19 +34,21 @@ pub(crate) const NAMES: [&str; 7] = [
     "binding: a query",
     "binding: a body",
     "frame: read and written",
+    "http: a call through the chain",
 ];
 
 /// The case of that name.
-pub(crate) fn case(name: &str) -> Option<Case> {
-    let name = NAMES.into_iter().find(|known| *known == name)?;
+pub(crate) fn case(name: &str) -> Option<Turn> {
     Some(match name {
-        "container: a singleton" => container(name),
-        "config: a section" => config(name),
-        "chain: nothing around" => call(name, nothing, RawInput::default()),
-        "chain: guard and interceptor" => guarded(name),
-        "binding: a query" => call(name, get_user, query()),
-        "binding: a body" => call(name, get_user, RawInput::json(USER.as_bytes().into())),
-        _ => frame(name),
+        "container: a singleton" => container(),
+        "config: a section" => config(),
+        "chain: nothing around" => whole(nothing, RawInput::default()),
+        "chain: guard and interceptor" => guarded(),
+        "binding: a query" => whole(get_user, query()),
+        "binding: a body" => whole(get_user, RawInput::json(USER.as_bytes().into())),
+        "frame: read and written" => frame(),
+        "http: a call through the chain" => return call::case("polyport: the chain"),
+        _ => return None,
     })
 }
 
@@ -52,11 +58,11 @@ struct Plain;
 
 impl Service for Plain {}
 
-fn container(name: &'static str) -> Case {
+fn container() -> Turn {
     let mut builder = ContainerBuilder::new();
     builder.provide_value::<dyn Service>(Arc::new(Plain));
     let container = builder.build().expect("fits together");
-    Case::new(name, move |_| container.try_get::<dyn Service>())
+    turn(move || container.try_get::<dyn Service>())
 }
 
 #[derive(Deserialize)]
@@ -67,13 +73,13 @@ struct Section {
     is_open: bool,
 }
 
-fn config(name: &'static str) -> Case {
+fn config() -> Turn {
     let values = serde_json::json!({
         "users": { "page_size": 20, "title": "everybody", "is_open": true }
     });
     let builder = ConfigBuilder::new(Environment::production(), "/dev/null");
     let config = builder.framework_defaults("bench", values).build().expect("is whole");
-    Case::new(name, move |_| config.get::<Section>("users").expect("is there"))
+    turn(move || config.get::<Section>("users").expect("is there"))
 }
 
 const USER: &str = r#"{"userId":"tom","age":10}"#;
@@ -117,13 +123,13 @@ fn has_token(context: &Context) -> Result<(), Fault> {
     }
 }
 
-fn guarded(name: &'static str) -> Case {
+fn guarded() -> Turn {
     let operation = nothing.pipeline(|p| p.guard(has_token).interceptor(Passes));
-    call(name, operation, RawInput::default())
+    whole(operation, RawInput::default())
 }
 
 /// Whole calls, each with a context of its own, as frameworks make them.
-fn call<M: 'static, O>(name: &'static str, operation: O, input: RawInput) -> Case
+fn whole<M: 'static, O>(operation: O, input: RawInput) -> Turn
 where
     O: Operation<M, Output = usize>,
     O::Input: polyport_bootstrap::operation::Bind,
@@ -133,20 +139,16 @@ where
     let endpoint = Endpoint::json(operation);
     let endpoint = endpoint.standalone(Protocol::new("bench"), &container);
     let endpoint = runtime.block_on(endpoint).expect("can be served");
-    Case::batch(name, move |times| {
-        for _ in 0..times {
-            once(&runtime, &endpoint, &container, &input);
-        }
-    })
+    turn(move || once(&endpoint, &container, &input))
 }
 
-fn once(runtime: &Runtime, endpoint: &Endpoint, container: &Container, input: &RawInput) {
+fn once(endpoint: &Endpoint, container: &Container, input: &RawInput) {
     let operation = Arc::clone(endpoint.info());
     let mut call = Call::new(Protocol::new("bench"), operation, container.clone());
     call.metadata.insert("authorization", HeaderValue::from_static("Bearer x"));
     call.input = input.clone();
     let context = Context::new(call);
-    black_box(runtime.block_on(endpoint.call(&context)).expect("answers"));
+    black_box(now(endpoint.call(&context)).expect("answers"));
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,9 +157,9 @@ struct Said<'a> {
     text: &'a str,
 }
 
-fn frame(name: &'static str) -> Case {
+fn frame() -> Turn {
     let envelope = EnvelopeStyle::Plain.envelope();
-    Case::new(name, move |_| {
+    turn(move || {
         let text = r#"{"event":"say","data":{"room":"lobby","text":"hello"},"id":1}"#;
         let frame = Frame::parse(black_box(text)).expect("a frame");
         let data = frame.data.expect("has data");

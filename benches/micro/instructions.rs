@@ -1,74 +1,82 @@
-//! Instructions, as valgrind's callgrind counts them, beside those that were last recorded.
+//! Instructions of the fixed set, as valgrind's callgrind counts them, beside those that were last
+//! recorded: `scripts/instructions`.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    io::{self, Write},
-    path::PathBuf,
-    process::Command,
-};
+extern crate polyport_bootstrap as polyport;
+
+#[allow(dead_code, reason = "the benchmark takes the rest")]
+mod call;
+mod cases;
+mod recorded;
+mod turn;
+
+use std::{collections::BTreeMap, env, fs, io, path::PathBuf, process::Command};
 
 use polyport_bootstrap::{Error, Result};
-use serde::{Deserialize, Serialize};
 
-use crate::cases;
+use recorded::Recorded;
 
 /// The first word of a process whose instructions are counted.
-pub(crate) const WORD: &str = "--turn";
+const WORD: &str = "--turn";
 
 /// A case is turned so often, and then so much oftener: the difference has nothing of the start.
 const TURNS: u64 = 100;
 const MORE: u64 = 400;
 
-/// What may be more than was recorded.
-const GROWTH: f64 = 0.03;
+/// Cargo's variables that change the profile of a build.
+const PROFILE: [&str; 2] = ["CARGO_PROFILE_RELEASE_LTO", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS"];
 
-/// The file of what was recorded.
-#[derive(Default, Serialize, Deserialize)]
-struct Recorded {
-    /// The compiler that they were counted with; another one makes other code.
-    compiler: String,
-    /// Of each case, for one turn.
-    instructions: BTreeMap<String, u64>,
+fn main() -> Result<()> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [word, case, times] = &words[..]
+        && word == WORD
+    {
+        return turns(case, times.parse()?);
+    }
+    let says = |flag: &str| words.iter().any(|word| word == flag);
+    // `cargo bench` runs the other benchmarks, too, and `cargo test --all-targets` this program.
+    match says("--compare") {
+        true => compare(says("--record")),
+        false => Ok(()),
+    }
+}
+
+/// Does one thing that many times: what is counted.
+fn turns(case: &str, times: u64) -> Result<()> {
+    let case = cases::case(case);
+    let mut turn = case.ok_or_else(|| Error::other("there is no such case"))?;
+    (0..times).for_each(|_| turn());
+    Ok(())
 }
 
 /// Counts all cases and compares them; with `record` they are what is recorded from then on.
-pub(crate) fn compare(record: bool) -> Result<()> {
-    let known = read()?;
-    let mut counted = Recorded { compiler: compiler()?, ..Recorded::default() };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{:<32}{:>12}{:>12}{:>9}", "instructions a turn", "recorded", "now", "")?;
-    let mut grown = Vec::new();
+fn compare(record: bool) -> Result<()> {
+    let (known, now) = (read()?, counted()?);
+    let compared = recorded::compare(known.as_ref(), &now, &mut io::stdout().lock());
+    match record {
+        true => Ok(fs::write(file(), serde_json::to_string_pretty(&now)? + "\n")?),
+        false => compared,
+    }
+}
+
+fn counted() -> Result<Recorded> {
+    let changed = PROFILE.into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
+    let mut profile = "release".to_owned();
+    changed.for_each(|(name, value)| profile.push_str(&format!(" {name}={value}")));
+    let mut now = Recorded { compiler: compiler()?, profile, instructions: BTreeMap::new() };
     for name in cases::NAMES {
-        let now = count(name)?;
-        let before = known.instructions.get(name).copied();
-        let growth = before.map_or(0.0, |before| now as f64 / before as f64 - 1.0);
-        let shown = before.map_or_else(|| "-".to_owned(), |before| before.to_string());
-        writeln!(out, "{name:<32}{shown:>12}{now:>12}{:>+8.1}%", growth * 100.0)?;
-        if growth > GROWTH {
-            grown.push(name);
-        }
-        counted.instructions.insert(name.to_owned(), now);
+        now.instructions.insert(name.to_owned(), count(name)?);
     }
-    if known.compiler != counted.compiler && !record {
-        writeln!(out, "recorded with {:?}, now {:?}", known.compiler, counted.compiler)?;
-    }
-    match (record, grown.is_empty()) {
-        (true, _) => Ok(fs::write(file(), serde_json::to_string_pretty(&counted)? + "\n")?),
-        (false, true) => Ok(()),
-        (false, false) => Err(Error::other(format!("more than before: {}", grown.join(", ")))
-            .advise("mend it, or record it on purpose: scripts/instructions --record")),
-    }
+    Ok(now)
 }
 
 fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../instructions.json")
 }
 
-fn read() -> Result<Recorded> {
+fn read() -> Result<Option<Recorded>> {
     match fs::read_to_string(file()) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Recorded::default()),
+        Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -96,6 +104,9 @@ fn run(case: &str, turns: u64) -> Result<u64> {
             error.advise("install it: apt-get install valgrind")
         })?;
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    if !run.status.success() {
+        return Err(Error::other(format!("{case} fails: {said}")));
+    }
     let collected = said.lines().find_map(|line| line.split("Collected :").nth(1));
     collected
         .and_then(|count| count.trim().parse().ok())

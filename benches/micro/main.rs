@@ -1,40 +1,60 @@
-//! The parts of a call, each for itself: `cargo bench -p polyport-bench-micro` prints how long they
-//! take, `scripts/instructions` counts the instructions, which repeat exactly.
+//! The parts of a call, each for itself, with what they allocate: `cargo bench -p
+//! polyport-bench-micro`, or `… -- container` for one group; `… -- --help` has divan's options.
 //!
-//! Allocations are counted in `allocations.rs`, since counting takes time.
+//! Its column `fastest` is the one to compare by: what else happens on the machine can only add to
+//! it. `scripts/instructions` counts the instructions of the parts, which repeat exactly.
 
+extern crate polyport_bootstrap as polyport;
+
+mod call;
 mod cases;
-mod instructions;
-#[allow(dead_code, reason = "the benchmark of the container takes the rest")]
-#[path = "../container/measure.rs"]
-mod measure;
+mod container;
+mod turn;
 
-use std::{env, io::Write};
+use divan::{AllocProfiler, Bencher};
 
-use polyport_bootstrap::{Error, Result};
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
-fn main() -> Result<()> {
-    let words: Vec<String> = env::args().skip(1).collect();
-    if let [word, case, times] = &words[..]
-        && word == instructions::WORD
-    {
-        return turn(case, times.parse()?);
-    }
+fn main() {
     // `cargo bench` says so; `cargo test --all-targets` runs the program too, and has nothing to test.
-    if !words.iter().any(|word| word == "--bench") {
-        return Ok(());
+    if std::env::args().any(|word| word == "--bench") {
+        divan::main();
     }
-    let says = |flag: &str| words.iter().any(|word| word == flag);
-    if says("--instructions") {
-        return instructions::compare(says("--record"));
-    }
-    let cases = cases::NAMES.iter().filter_map(|name| cases::case(name)).collect();
-    Ok(writeln!(std::io::stdout(), "{}", measure::run("The parts of a call", cases))?)
 }
 
-/// Does one thing that many times: what is counted.
-fn turn(case: &str, times: u64) -> Result<()> {
-    let case = cases::case(case);
-    case.ok_or_else(|| Error::other("there is no such case"))?.turn(times);
-    Ok(())
+fn run(bencher: Bencher<'_, '_>, turn: Option<turn::Turn>) {
+    if let Some(turn) = turn {
+        bencher.bench_local(turn);
+    }
+}
+
+/// The fixed set whose instructions are counted, too.
+#[divan::bench(args = cases::NAMES)]
+fn parts(bencher: Bencher<'_, '_>, name: &str) {
+    run(bencher, cases::case(name));
+}
+
+/// One HTTP call from request to response, without a socket.
+#[divan::bench(args = call::NAMES)]
+fn http_call(bencher: Bencher<'_, '_>, name: &str) {
+    run(bencher, call::case(name));
+}
+
+/// One singleton, as a trait object where the container can.
+#[divan::bench(args = container::SINGLETON)]
+fn container_singleton(bencher: Bencher<'_, '_>, name: &str) {
+    run(bencher, container::case(name));
+}
+
+/// A call with a value of its own.
+#[divan::bench(args = container::REQUEST)]
+fn container_request(bencher: Bencher<'_, '_>, name: &str) {
+    run(bencher, container::case(name));
+}
+
+/// A thousand trivial providers, from nothing to the last value.
+#[divan::bench(args = container::THOUSAND)]
+fn container_thousand(bencher: Bencher<'_, '_>, name: &str) {
+    run(bencher, container::case(name));
 }

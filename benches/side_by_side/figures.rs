@@ -18,7 +18,8 @@ pub(crate) enum Kind {
     Connection,
     /// Nanoseconds from the start of the process to its first answer.
     Start,
-    /// Which part of the time the load had its core while [`Rate`](Kind::Rate) was measured.
+    /// Which part of the time the load had its core while [`Rate`](Kind::Rate) was measured; with a
+    /// broker, which part of it that core was busy.
     Load,
 }
 

@@ -1,4 +1,4 @@
-//! A server: this program again, as a process of its own.
+//! A server: this program again, or that of [`others`], as a process of its own.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 
 use polyport::{Error, Result};
 
-use crate::{cores, servers};
+use crate::{cores, others, servers};
 
 /// A server, ended when this is dropped.
 pub(crate) struct Process {
@@ -25,16 +25,23 @@ impl Process {
 
     /// The same, with what that server has to be told.
     pub(crate) fn start_with(server: &str, cores: usize, argument: &str) -> Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = match others::has(server) {
+            true => Command::new(others::program()),
+            false => Command::new(env::current_exe()?),
+        };
         command.args([servers::WORD, server, &cores.to_string(), argument]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let said = child.stdout.take().ok_or_else(|| Error::other("the server says nothing"))?;
         Ok(Self { child, said: BufReader::new(said) })
     }
 
-    /// What it says first: where it listens.
+    /// What it says first, or after its banner: where it listens.
     pub(crate) fn address(&mut self) -> Result<SocketAddr> {
-        Ok(self.hear()?.parse()?)
+        loop {
+            if let Ok(address) = self.hear()?.parse() {
+                return Ok(address);
+            }
+        }
     }
 
     /// The next line that it says.

@@ -3,29 +3,36 @@
 use polyport::Result;
 use serde_json::{Value, json};
 
-use crate::rounds::Measured;
+use super::table::verdicts;
+use crate::{machine::Machine, rounds::Measured};
 
-pub(super) fn write(measured: &[Measured]) -> Result<String> {
-    let rows: Vec<_> = measured.iter().map(row).collect();
-    Ok(serde_json::to_string_pretty(&json!({ "rows": rows }))?)
+pub(super) fn write(measured: &[Measured], machine: &Machine, left_out: &[&str]) -> Result<String> {
+    let rows = measured.iter().enumerate().map(|(index, row)| of(row, &measured[..index]));
+    let all = json!({
+        "machine": machine.to_string(),
+        "left_out": left_out,
+        "rows": rows.collect::<Vec<_>>(),
+    });
+    Ok(serde_json::to_string_pretty(&all)?)
 }
 
-fn row(measured: &Measured) -> Value {
+fn of(measured: &Measured, before: &[Measured]) -> Value {
     let variants: Vec<_> = measured
         .variants()
         .map(|(index, variant)| {
             let figures = measured.kinds().into_iter().map(|kind| {
+                let ratio = measured.ratio(index, kind);
                 json!({
                     "of": kind,
                     "figure": measured.spread(index, kind),
-                    "ratio": measured.ratio(index, kind),
+                    "ratio": ratio,
+                    "no_difference_shown": ratio.is_some_and(|ratio| ratio.shows_no_difference()),
                 })
             });
-            let targets = variant.targets.iter().filter_map(|target| target.judge(measured, index));
             json!({
                 "server": variant.server,
                 "name": variant.name,
-                "targets": targets.collect::<Vec<_>>(),
+                "targets": verdicts(measured, index, before).collect::<Vec<_>>(),
                 "figures": figures.collect::<Vec<_>>(),
                 "rounds": measured.figures[index],
             })
@@ -37,6 +44,7 @@ fn row(measured: &Measured) -> Value {
         "title": row.title,
         "cores": row.cores,
         "connections": row.connections,
+        "seconds": measured.took.as_secs_f64(),
         "servers": variants,
     })
 }

@@ -8,24 +8,42 @@ use crate::{
 /// From which part of its core on the load may be what limits the calls a second.
 const LIMIT: f64 = 0.95;
 
-/// One row's.
-pub(crate) fn table(measured: &Measured) -> String {
+/// One row's; with those that were measured before it, against which it may be held.
+pub(crate) fn table(measured: &Measured, before: &[Measured]) -> String {
     let kinds = measured.kinds();
-    let titles: Vec<_> = kinds.iter().map(|kind| kind.title()).collect();
-    let Some((first, others)) = titles.split_first() else { return String::new() };
+    let Some((first, others)) = kinds.split_first() else { return String::new() };
+    let titles: String = others.iter().map(|kind| format!(" {} |", kind.title())).collect();
     let mut lines = vec![
-        format!("| {} | {first} | ratio | target | {} |", measured.row.title, others.join(" | ")),
+        format!("| {} | {} | ratio | target |{titles}", measured.row.title, first.title()),
         format!("|---|--:|---|---|{}", "--:|".repeat(others.len())),
     ];
     for (index, variant) in measured.variants() {
-        let shown: Vec<_> = kinds.iter().map(|kind| show(measured, index, *kind)).collect();
-        let (ratio, others) = (ratio(measured, index, kinds[0]), shown[1..].join(" | "));
-        let targets = variant.targets.iter().filter_map(|target| target.judge(measured, index));
-        let targets = targets.collect::<Vec<_>>().join("; ");
-        lines.push(format!("| {} | {} | {ratio} | {targets} | {others} |", variant.name, shown[0]));
+        let (figure, ratio) = (show(measured, index, *first), ratio(measured, index, *first));
+        let targets: Vec<_> = verdicts(measured, index, before).collect();
+        let others: String = others
+            .iter()
+            .map(|kind| {
+                format!(" {}{} |", show(measured, index, *kind), beside(measured, index, *kind))
+            })
+            .collect();
+        let targets = targets.join("; ");
+        lines.push(format!("| {} | {figure} | {ratio} | {targets} |{others}", variant.name));
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What became of the targets of a server.
+pub(super) fn verdicts(
+    measured: &Measured,
+    variant: usize,
+    before: &[Measured],
+) -> impl Iterator<Item = String> {
+    let targets = &measured.row.variants[variant].targets;
+    targets.iter().map(move |target| match target.judge(measured, variant, before) {
+        Some(verdict) => verdict.to_string(),
+        None => "not judged: another row is missing".to_owned(),
+    })
 }
 
 fn show(measured: &Measured, variant: usize, kind: Kind) -> String {
@@ -35,6 +53,12 @@ fn show(measured: &Measured, variant: usize, kind: Kind) -> String {
         true => format!("≥ {}", kind.show(spread.median)),
         false => kind.show(spread.median),
     }
+}
+
+/// The ratio of a further figure, in short.
+fn beside(measured: &Measured, variant: usize, kind: Kind) -> String {
+    let ratio = measured.ratio(variant, kind).filter(|_| variant != 0 && kind != Kind::Load);
+    ratio.map_or_else(String::new, |ratio| format!(" ({:.2})", ratio.median))
 }
 
 fn ratio(measured: &Measured, variant: usize, kind: Kind) -> String {

@@ -1,4 +1,4 @@
-//! AMQP, where there is a broker.
+//! AMQP, on a broker.
 
 mod broker;
 mod handled;
@@ -6,19 +6,14 @@ mod requests;
 
 pub(super) use self::{handled::measure as measure_handled, requests::measure as measure_requests};
 use super::{Row, Work, at_most, by};
-use crate::servers::amqp;
 
 /// How many messages may be unconfirmed.
 const WINDOW: u16 = 256;
 /// How many requests are under way.
 pub(super) const REQUESTS: usize = 64;
 
-/// None where nobody says where a broker is.
 pub(super) fn rows() -> Vec<Row> {
-    match amqp::url() {
-        Some(_) => [1, 64, 256].map(consume).into_iter().chain([publish(), reply()]).collect(),
-        None => Vec::new(),
-    }
+    [1, 64, 256].map(consume).into_iter().chain([publish(), reply()]).collect()
 }
 
 fn consume(prefetch: u16) -> Row {
@@ -40,6 +35,7 @@ fn consume(prefetch: u16) -> Row {
         variants: vec![
             by("amqp-consume-inline", "lapin: ack awaited inline"),
             by("amqp-consume-spawn", "lapin: a task for each message"),
+            by("amqp-consume-multiple", "lapin: one ack for up to 32"),
             by("amqp-consume-not-awaited", "lapin: acks not awaited"),
             polyport,
         ],

@@ -1,6 +1,6 @@
 //! HTTP/1.
 
-use super::{Row, Variant, Work, at_most, by, within};
+use super::{Row, Work, at_most, by, no_more_than_in, within};
 use crate::{
     load::{Fixed, Speaks},
     servers::http,
@@ -9,9 +9,9 @@ use crate::{
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![get(), form()];
     let ratios = [
-        ("http-get-2-cores", "the same with two cores", 2, 64),
-        ("http-get-1000", "the same over 1,000 connections", 1, 1_000),
-        ("http-get-10000", "the same over 10,000 connections", 1, 10_000),
+        ("http-get-2-cores", "HTTP GET, 64 connections, two cores", 2, 64),
+        ("http-get-1000", "HTTP GET, 1,000 connections", 1, 1_000),
+        ("http-get-10000", "HTTP GET, 10,000 connections", 1, 10_000),
     ];
     rows.extend(ratios.map(|(name, title, cores, connections)| Row {
         name,
@@ -19,7 +19,10 @@ pub(super) fn rows() -> Vec<Row> {
         cores,
         connections,
         work: Work::Calls(Box::new(user)),
-        variants: two(),
+        variants: vec![
+            by("http-axum", "axum: by hand"),
+            no_more_than_in("http-get", "http-polyport", "polyport: the whole chain"),
+        ],
     }));
     rows.push(idle());
     rows
@@ -38,6 +41,8 @@ fn get() -> Row {
             by("http-hyper", "hyper: by hand"),
             by("http-axum-careful", "axum: careful, trace off"),
             by("http-axum-careful-log", "axum: careful, trace at info"),
+            by("http-actix", "actix-web"),
+            by("http-summer", "summer-rs"),
             at_most(1.0, "http-polyport", "polyport: the whole chain"),
             at_most(1.2, "http-polyport-log", "polyport: traffic log at info"),
         ],
@@ -55,7 +60,10 @@ fn form() -> Row {
         cores: 1,
         connections: 64,
         work: Work::Calls(Box::new(speak)),
-        variants: two(),
+        variants: vec![
+            by("http-axum", "axum: by hand"),
+            at_most(1.0, "http-polyport", "polyport: the whole chain"),
+        ],
     }
 }
 
@@ -72,13 +80,6 @@ fn idle() -> Row {
             within(12_000.0, "http-polyport", "polyport"),
         ],
     }
-}
-
-fn two() -> Vec<Variant> {
-    vec![
-        by("http-axum", "axum: by hand"),
-        at_most(1.0, "http-polyport", "polyport: the whole chain"),
-    ]
 }
 
 fn user() -> Box<dyn Speaks> {

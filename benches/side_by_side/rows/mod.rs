@@ -8,12 +8,15 @@ mod idle;
 mod start;
 mod websocket;
 
+use std::time::Duration;
+
 use polyport::Result;
 
 use crate::{
     figures::{Figures, Kind},
     load::Speaks,
     options::Options,
+    others,
     targets::{Most, Target},
 };
 
@@ -27,6 +30,23 @@ pub(crate) struct Row {
     pub(crate) work: Work,
     /// The first is the baseline.
     pub(crate) variants: Vec<Variant>,
+}
+
+impl Row {
+    /// Whether some of its servers live in another workspace.
+    pub(crate) fn has_others(&self) -> bool {
+        self.variants.iter().any(|variant| others::has(variant.server))
+    }
+
+    /// Goes without those.
+    pub(crate) fn leave_others_out(&mut self) {
+        self.variants.retain(|variant| !others::has(variant.server));
+    }
+
+    /// Whether its servers are clients of a broker.
+    pub(crate) fn needs_broker(&self) -> bool {
+        self.variants.iter().any(|variant| variant.server.contains("amqp"))
+    }
 }
 
 /// A server that does it.
@@ -64,6 +84,20 @@ impl Work {
             Self::Start => start::measure(row, server),
         }
     }
+
+    /// How long [`measure`](Self::measure) takes, about.
+    pub(crate) fn forecast(&self, row: &Row, options: &Options) -> Duration {
+        let connecting = Duration::from_micros(200) * row.connections as u32;
+        let begin = Duration::from_millis(50) + connecting;
+        match self {
+            Self::Calls(_) => begin + options.warm_up + options.saturated + options.at_rate,
+            // The queue is filled first, and one by one takes its time.
+            Self::Consume(1) => begin + Duration::from_secs(5),
+            Self::Consume(_) | Self::Publish(_) => begin + Duration::from_secs(2),
+            Self::Requests => begin + options.warm_up + options.saturated,
+            _ => begin,
+        }
+    }
 }
 
 /// All rows, in the order of the report.
@@ -82,6 +116,12 @@ fn by(server: &'static str, name: &'static str) -> Variant {
 /// The same, where a connection may cost so many bytes.
 fn within(bytes: f64, server: &'static str, name: &'static str) -> Variant {
     let target = Target { kind: Kind::Connection, most: Most::Figure(bytes) };
+    Variant { server, name, targets: vec![target] }
+}
+
+/// The same, where its ratio may not be above what it is in that row.
+fn no_more_than_in(row: &'static str, server: &'static str, name: &'static str) -> Variant {
+    let target = Target { kind: Kind::Cpu, most: Most::RatioIn(row) };
     Variant { server, name, targets: vec![target] }
 }
 

@@ -21,6 +21,7 @@ fn event() -> Row {
             by("websocket-tungstenite", "tokio-tungstenite: by hand"),
             by("websocket-tungstenite-small", "tokio-tungstenite: small buffers"),
             by("websocket-axum", "axum: by hand"),
+            by("websocket-fastwebsockets", "fastwebsockets: by hand"),
             at_most(0.85, "websocket-polyport", "polyport: the whole chain"),
         ],
     }

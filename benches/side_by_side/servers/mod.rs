@@ -17,24 +17,32 @@ use crate::cores;
 /// The first word of a process that is to serve.
 pub(crate) const WORD: &str = "--serve";
 
+/// The one that does without tokio.
+pub(crate) const EPOLL: &str = "http-epoll";
+
 /// What serves until the process is killed.
-type Serving = Pin<Box<dyn Future<Output = Result<()>>>>;
+pub(crate) type Serving = Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// Serves until the process is killed, and says first where.
 pub(crate) fn serve(server: &str, count: &str, argument: &str) -> Result<()> {
     cores::pin(&cores::of_servers(count.parse()?))?;
-    if server == "http-epoll" {
+    if server == EPOLL {
         return http::epoll::serve();
     }
     // As `tokio::main` has it: a worker for each core that the process may use.
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let serving = http::find(server)
+    let serving = find(server, argument);
+    let serving = serving.ok_or_else(|| Error::other(format!("there is no server {server:?}")))?;
+    runtime.block_on(serving)
+}
+
+/// The server of that name, where it runs on tokio.
+pub(crate) fn find(server: &str, argument: &str) -> Option<Serving> {
+    http::find(server)
         .or_else(|| websocket::find(server))
         .or_else(|| grpc::find(server))
         .or_else(|| amqp::find(server, argument))
         .or_else(|| start::find(server))
-        .ok_or_else(|| Error::other(format!("there is no server {server:?}")))?;
-    runtime.block_on(serving)
 }
 
 /// Says where it listens.

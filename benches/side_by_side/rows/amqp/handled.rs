@@ -6,6 +6,7 @@ use polyport::{Error, Result};
 
 use super::broker::Queue;
 use crate::{
+    cores,
     figures::{Figures, Kind},
     process::Process,
     rows::Row,
@@ -22,13 +23,16 @@ pub(crate) fn measure(row: &Row, server: &str, window: u16, is_consumer: bool) -
     let task = format!("{} {window}", queue.name);
     let mut process = Process::start_with(server, row.cores, &task)?;
     hear(&mut process, "warm")?;
-    let (begun, before) = (Instant::now(), process.time()?);
+    let core = cores::of_load()?;
+    let (begun, before, by_broker) = (Instant::now(), process.time()?, cores::busy(core)?);
     hear(&mut process, "done")?;
     let (took, spent) = (begun.elapsed(), process.time()? - before);
+    let by_broker = cores::busy(core)? - by_broker;
     Ok(vec![
         (Kind::Cpu, spent as f64 / MESSAGES as f64),
         (Kind::Rate, MESSAGES as f64 / took.as_secs_f64()),
         (Kind::Resident, process.resident()?),
+        (Kind::Load, by_broker as f64 / took.as_nanos() as f64),
     ])
 }
 

@@ -17,6 +17,7 @@ use super::{
     handled::hear,
 };
 use crate::{
+    cores,
     figures::{Figures, Kind},
     options::Options,
     process::Process,
@@ -38,13 +39,16 @@ pub(crate) fn measure(row: &Row, server: &str, options: &Options) -> Result<Figu
             ask(&queue).await?;
         }
         exchange(&queue, &mut replies, options.warm_up).await?;
-        let (begun, before) = (Instant::now(), process.time()?);
+        let core = cores::of_load()?;
+        let (begun, before, by_broker) = (Instant::now(), process.time()?, cores::busy(core)?);
         let calls = exchange(&queue, &mut replies, options.saturated).await? as f64;
         let (took, spent) = (begun.elapsed(), process.time()? - before);
+        let by_broker = cores::busy(core)? - by_broker;
         Ok(vec![
             (Kind::Cpu, spent as f64 / calls),
             (Kind::Rate, calls / took.as_secs_f64()),
             (Kind::Resident, process.resident()?),
+            (Kind::Load, by_broker as f64 / took.as_nanos() as f64),
         ])
     })
 }

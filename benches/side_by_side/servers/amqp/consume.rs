@@ -1,10 +1,13 @@
-//! By hand on lapin: what comes is parsed, and acknowledged in three ways.
+//! By hand on lapin: what comes is parsed, and acknowledged in four ways.
 
 use ::polyport::{Error, Result};
 use futures_util::StreamExt;
 use lapin::{message::Delivery, options::BasicAckOptions};
 
 use super::{Say, Task, ack, connect, consume_from, marks::Marks, said};
+
+/// The messages of one ack for several.
+const MOST: usize = 32;
 
 fn handle(delivery: &Delivery, marks: &Marks) -> Result<()> {
     let say: Say = serde_json::from_slice(&delivery.data)?;
@@ -36,6 +39,25 @@ pub(super) async fn spawn(task: Result<Task>) -> Result<()> {
             delivery.ack(BasicAckOptions::default()).await?;
             Ok::<_, Error>(())
         });
+    }
+    Ok(())
+}
+
+/// One ack for several, of half the window at most, so that others come in the meantime.
+pub(super) async fn multiple(task: Result<Task>) -> Result<()> {
+    let (_connection, channel) = connect().await?;
+    let task = task?;
+    let several = usize::from(task.window / 2).clamp(1, MOST);
+    let (mut deliveries, marks) = (consume_from(&channel, &task).await?, Marks::default());
+    let mut unacknowledged = 0;
+    while let Some(delivery) = deliveries.next().await {
+        let delivery = delivery?;
+        handle(&delivery, &marks)?;
+        unacknowledged += 1;
+        if unacknowledged == several {
+            delivery.ack(BasicAckOptions { multiple: true }).await?;
+            unacknowledged = 0;
+        }
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ pub(super) fn find(name: &str, argument: &str) -> Option<Serving> {
     Some(match name {
         "amqp-consume-inline" => Box::pin(consume::inline(task)),
         "amqp-consume-spawn" => Box::pin(consume::spawn(task)),
+        "amqp-consume-multiple" => Box::pin(consume::multiple(task)),
         "amqp-consume-not-awaited" => Box::pin(consume::not_awaited(task)),
         "amqp-consume-polyport" => Box::pin(polyport::consume(task)),
         "amqp-publish-lapin" => Box::pin(publish::serve(task)),

@@ -22,7 +22,7 @@ async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
 async fn converse(mut socket: WebSocket) -> Result<()> {
     while let Some(message) = socket.recv().await {
         let Message::Text(text) = message? else { continue };
-        socket.send(Message::text(super::answer(&text)?)).await?;
+        socket.send(Message::text(super::talk::answer(&text)?)).await?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 
 use ::polyport::{module as new_module, prelude::*, websocket::WebSocketSettings};
 
-use super::{Said, Say};
+use super::talk::{Said, Say};
 use crate::servers::{has_token, say};
 
 async fn talk(Input(say): Input<Say>) -> Result<Said, Fault> {
-    Ok(super::said(say))
+    Ok(super::talk::said(say))
 }
 
 /// What is served.

@@ -39,7 +39,7 @@ async fn converse(stream: TcpStream, config: WebSocketConfig) -> Result<()> {
     let mut socket = accept_async_with_config(stream, Some(config)).await?;
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message? else { continue };
-        socket.send(Message::text(super::answer(&text)?)).await?;
+        socket.send(Message::text(super::talk::answer(&text)?)).await?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! The call, in three ways.
+//! One HTTP call from request to response, without a socket: through the whole chain, and by hand in
+//! an axum handler that does the same (request id, one guard, binding, validation, envelope). The
+//! chain has an interceptor besides.
 
-use std::{convert::Infallible, future::Future, pin::Pin};
+use std::convert::Infallible;
 
 use async_trait::async_trait;
 use axum::{
@@ -21,11 +23,26 @@ use polyport::{
 };
 use polyport_http::{HttpSettings, IntoService, OperationService};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-/// How many bytes the answer has.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = usize>>>;
+use crate::turn::{Turn, now, turn};
+
+/// All of them, in their order.
+pub(crate) const NAMES: [&str; 3] =
+    ["axum: by hand", "polyport: the chain", "axum: a bare handler"];
+
+/// The case of that name.
+pub(crate) fn case(name: &str) -> Option<Turn> {
+    let calls = Calls::new();
+    Some(match name {
+        "axum: by hand" => turn(move || calls.answer(calls.by_hand())),
+        "polyport: the chain" => turn(move || calls.answer(calls.through_the_chain())),
+        "axum: a bare handler" => turn(move || calls.answer(calls.bare())),
+        _ => return None,
+    })
+}
 
 #[derive(Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
@@ -98,40 +115,44 @@ async fn bare() -> &'static str {
     "hello"
 }
 
-/// All of them, ready to be called.
-pub(crate) struct Calls {
+/// All of them, ready to be called; each tells how many bytes its answer has.
+struct Calls {
+    runtime: Runtime,
     chain: OperationService,
     router: Router,
 }
 
 impl Calls {
-    #[allow(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
-    pub(crate) async fn new() -> Self {
+    #[allow(clippy::expect_used, reason = "a benchmark that cannot begin ends")]
+    fn new() -> Self {
         let container = ContainerBuilder::new().build().expect("fits together");
         let settings =
             HttpSettings { envelope: EnvelopeStyle::ReturnCode, ..HttpSettings::default() };
         let chain = get_user
             .pipeline(|p| p.guard(is_allowed).interceptor(Passes))
-            .into_service(&container, &settings)
-            .await
-            .expect("can be served");
+            .into_service(&container, &settings);
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let chain = runtime.block_on(chain).expect("can be served");
         let router = Router::new().route("/users", get(by_hand)).route("/hello", get(bare));
-        Self { chain, router }
+        Self { runtime, chain, router }
     }
 
-    pub(crate) fn through_the_chain(&self) -> Answer {
-        let answer = self.chain.clone().oneshot(request("/users?userId=tom"));
-        Box::pin(async { size(answer.await).await })
+    /// The chain has a deadline, whose clock is the runtime's.
+    fn answer(&self, call: impl Future<Output = usize>) -> usize {
+        let _inside = self.runtime.enter();
+        now(call)
     }
 
-    pub(crate) fn by_hand(&self) -> Answer {
-        let answer = self.router.clone().oneshot(request("/users?userId=tom"));
-        Box::pin(async { size(answer.await).await })
+    async fn through_the_chain(&self) -> usize {
+        size(self.chain.clone().oneshot(request("/users?userId=tom")).await).await
     }
 
-    pub(crate) fn bare(&self) -> Answer {
-        let answer = self.router.clone().oneshot(request("/hello"));
-        Box::pin(async { size(answer.await).await })
+    async fn by_hand(&self) -> usize {
+        size(self.router.clone().oneshot(request("/users?userId=tom")).await).await
+    }
+
+    async fn bare(&self) -> usize {
+        size(self.router.clone().oneshot(request("/hello")).await).await
     }
 }
 

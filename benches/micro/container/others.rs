@@ -9,10 +9,23 @@ use froodi::{
 };
 use shaku::HasComponent;
 
-use crate::{application::Session, measure::Case};
+use super::application::Session;
+use crate::turn::{Turn, turn};
+
+/// The case of that name.
+pub(super) fn case(name: &str) -> Option<Turn> {
+    Some(match name {
+        "shaku: resolve" => shaku_resolve(),
+        "dill: get_one" => dill_resolve(),
+        "froodi: get (a concrete type)" => froodi_resolve(),
+        "dill: a chained catalog with a transaction" => dill_request(),
+        "froodi: enter, get, close" => froodi_request(),
+        _ => return None,
+    })
+}
 
 /// The singleton, once more: shaku wants a supertrait of its own.
-pub(crate) trait Service: shaku::Interface {}
+trait Service: shaku::Interface {}
 
 #[derive(shaku::Component)]
 #[shaku(interface = Service)]
@@ -27,9 +40,9 @@ shaku::module! {
     }
 }
 
-pub(crate) fn shaku_resolve() -> Case {
+fn shaku_resolve() -> Turn {
     let module = ShakuModule::builder().build();
-    Case::new("shaku: resolve", move |_| -> Arc<dyn Service> { module.resolve() })
+    turn(move || -> Arc<dyn Service> { module.resolve() })
 }
 
 #[dill::component]
@@ -39,14 +52,14 @@ struct DillService;
 
 impl Service for DillService {}
 
-pub(crate) fn dill_resolve() -> Case {
+fn dill_resolve() -> Turn {
     let catalog = dill::Catalog::builder().add::<DillService>().build();
-    Case::new("dill: get_one", move |_| catalog.get_one::<dyn Service>().expect("is there"))
+    turn(move || catalog.get_one::<dyn Service>().expect("is there"))
 }
 
-pub(crate) fn froodi_resolve() -> Case {
+fn froodi_resolve() -> Turn {
     let container = froodi::Container::new(registry! { scope(App) [provide(|| Ok(Session(42)))] });
-    Case::new("froodi: get (concrete type)", move |_| container.get::<Session>().expect("is there"))
+    turn(move || container.get::<Session>().expect("is there"))
 }
 
 #[dill::component]
@@ -55,18 +68,18 @@ struct DillSession;
 
 /// What its own documentation shows for a request: a catalog behind the application's, with a
 /// cache of its own.
-pub(crate) fn dill_request() -> Case {
+fn dill_request() -> Turn {
     let catalog = dill::Catalog::builder().add::<DillSession>().build();
-    Case::new("dill: a chained catalog with a transaction", move |_| {
+    turn(move || {
         let request = catalog.builder_chained().add_value(dill::TransactionCache::new()).build();
         request.get_one::<DillSession>().expect("is built")
     })
 }
 
-pub(crate) fn froodi_request() -> Case {
+fn froodi_request() -> Turn {
     let container =
         froodi::Container::new(registry! { scope(Request) [provide(|| Ok(Session(7)))] });
-    Case::new("froodi: enter, get, close", move |_| {
+    turn(move || {
         let request = container.clone().enter_build().expect("is entered");
         let session = request.get::<Session>().expect("is built");
         request.close();

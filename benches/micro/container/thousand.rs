@@ -51,7 +51,7 @@ impl Provide for All {
     }
 }
 
-pub(crate) fn polyport(runtime: &Runtime) {
+pub(super) fn polyport(runtime: &Runtime) {
     let mut builder = ContainerBuilder::new();
     macro_rules! registered {
         ($number:expr) => {
@@ -66,7 +66,7 @@ pub(crate) fn polyport(runtime: &Runtime) {
     runtime.block_on(container.get::<All>()).expect("is built");
 }
 
-pub(crate) fn dill() {
+pub(super) fn dill() {
     NAMES.iter().for_each(|_| dill_hundred());
 }
 
