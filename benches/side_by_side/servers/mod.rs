@@ -61,7 +61,7 @@ async fn listen() -> Result<TcpListener> {
 
 /// The guard of polyport's servers.
 fn has_token(context: &Context) -> Result<(), Fault> {
-    match context.metadata.contains_key("authorization") {
+    match context.metadata.contains_key(::http::header::AUTHORIZATION) {
         true => Ok(()),
         false => Err(Fault::unauthenticated("NO_TOKEN", "the call carries no token")),
     }

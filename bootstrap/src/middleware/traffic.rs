@@ -137,15 +137,15 @@ struct Line<'a> {
 
 /// All lines of an end, at whatever level and with whatever more they have to say.
 macro_rules! end {
-    ($level:ident, $line:expr, $message:literal, $($more:tt)*) => {{
-        let Line { traffic, context, begun, .. } = $line;
+    ($level:ident, $line:expr, $elapsed:expr, $message:literal, $($more:tt)*) => {{
+        let Line { traffic, context, .. } = $line;
         tracing::$level!(
             target: "polyport::traffic",
             protocol = context.protocol.as_str(),
             operation = context.operation.name(),
             route = traffic.route,
             request_id = context.request_id.as_str(),
-            elapsed_ms = milliseconds(begun.elapsed()),
+            elapsed_ms = milliseconds($elapsed),
             operation_ms = context.value().map(|InOperation(time)| milliseconds(*time)),
             request_bytes = context.input.body.len(),
             $($more)*
@@ -157,30 +157,31 @@ macro_rules! end {
 impl Line<'_> {
     fn write(&mut self, answer: &Result<Reply, Fault>) {
         self.is_written = true;
+        let elapsed = self.begun.elapsed();
         match answer {
-            Ok(reply) => self.answered(reply),
-            Err(fault) => self.ended_in(fault),
+            Ok(reply) => self.answered(reply, elapsed),
+            Err(fault) => self.ended_in(fault, elapsed),
         }
     }
 
-    fn answered(&self, reply: &Reply) {
+    fn answered(&self, reply: &Reply, elapsed: Duration) {
         let status = reply.status().map(|status| status.as_u16());
-        let (bytes, body) = self.traffic.reply(reply);
-        if self.begun.elapsed() >= self.traffic.options.slow {
-            end!(warn, self, "slow call", status, response_bytes = bytes, response = body,);
+        let (response_bytes, body) = self.traffic.reply(reply);
+        if elapsed >= self.traffic.options.slow {
+            end!(warn, self, elapsed, "slow call", status, response_bytes, response = body,);
         } else {
-            end!(info, self, "call answered", status, response_bytes = bytes, response = body,);
+            end!(info, self, elapsed, "call answered", status, response_bytes, response = body,);
         }
     }
 
-    fn ended_in(&self, fault: &Fault) {
-        let (kind, status) = (fault.kind().as_str(), fault.status());
+    fn ended_in(&self, fault: &Fault, elapsed: Duration) {
+        let (kind, status, reason) = (fault.kind().as_str(), fault.status(), fault.reason());
         if is_failure(fault.kind()) {
-            end!(warn, self, "call failed", fault = kind, status, reason = fault.reason(),);
-        } else if self.begun.elapsed() >= self.traffic.options.slow {
-            end!(warn, self, "slow call", fault = kind, status, reason = fault.reason(),);
+            end!(warn, self, elapsed, "call failed", fault = kind, status, reason,);
+        } else if elapsed >= self.traffic.options.slow {
+            end!(warn, self, elapsed, "slow call", fault = kind, status, reason,);
         } else {
-            end!(info, self, "call refused", fault = kind, status, reason = fault.reason(),);
+            end!(info, self, elapsed, "call refused", fault = kind, status, reason,);
         }
     }
 }
@@ -189,7 +190,7 @@ impl Line<'_> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.is_written {
-            end!(warn, self, "call cut off",);
+            end!(warn, self, self.begun.elapsed(), "call cut off",);
         }
     }
 }
@@ -199,6 +200,7 @@ fn is_failure(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Internal | FaultKind::Unavailable | FaultKind::DeadlineExceeded)
 }
 
+/// To a microsecond: more digits would be noise, and take their time to write.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    time.as_micros() as f64 / 1e3
 }

@@ -1,11 +1,15 @@
 use std::{
     any::Any,
     fmt,
+    future::{Future, poll_fn},
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, OnceLock},
+    task::Poll,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
+use tokio::{task::unconstrained, time::sleep_until};
 
 use super::{
     Aspect, Bind, Chain, Context, EndpointService, Exposure, Fault, FaultKind, IntoReply,
@@ -320,19 +324,25 @@ async fn answered<T>(
     end.reached().await;
     result
 }
+
+/// The timer is made only where the call has to wait: most are answered without it.
 async fn within_deadline<T>(
     context: &Context,
     call: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    match context.deadline {
-        None => call.await,
-        Some(deadline) => tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| {
-            Err(Fault::deadline_exceeded(
-                "DEADLINE_EXCEEDED",
-                "the call took longer than its deadline",
-            ))
-        }),
-    }
+    let Some(deadline) = context.deadline else { return call.await };
+    let (mut call, mut timer) = (pin!(call), None);
+    let answer = poll_fn(|cx| {
+        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        // Unconstrained: a call that always has something to do would keep the time from being seen.
+        let timer = timer.get_or_insert_with(|| Box::pin(unconstrained(sleep_until(deadline))));
+        timer.as_mut().poll(cx).map(|()| None)
+    });
+    answer.await.unwrap_or_else(|| {
+        Err(Fault::deadline_exceeded("DEADLINE_EXCEEDED", "the call took longer than its deadline"))
+    })
 }
 
 pub(super) fn log(context: &Context, fault: &Fault) {

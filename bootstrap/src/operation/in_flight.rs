@@ -148,7 +148,11 @@ impl InFlight {
 
     /// Milliseconds since the register was made.
     fn now(&self) -> u64 {
-        self.0.began.elapsed().as_millis() as u64 & MILLIS
+        self.at(Instant::now())
+    }
+
+    fn at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.0.began).as_millis() as u64 & MILLIS
     }
 
     fn words(&self) -> Vec<u64> {
@@ -225,10 +229,17 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    pub(super) fn enter(&self, reading: bool) -> Flight<'_> {
+    pub(super) fn enter(&self, began: Instant) -> Flight<'_> {
+        self.register(0, began)
+    }
+
+    pub(super) fn enter_reading(&self, began: Instant) -> Flight<'_> {
+        self.register(READING, began)
+    }
+
+    fn register(&self, flag: u64, began: Instant) -> Flight<'_> {
         let state = &*self.in_flight.0;
-        let flag = if reading { READING } else { 0 };
-        let word = self.number << NUMBER_SHIFT | flag | self.in_flight.now();
+        let word = self.number << NUMBER_SHIFT | flag | self.in_flight.at(began);
         let mut piece = &state.shards[shard_of_this_thread()].0;
         loop {
             if let Some(slot) = piece.take() {
@@ -323,7 +334,7 @@ mod tests {
         let [a, b] = [exposure("default", "GET /a"), exposure("admin", "GET /b")];
         in_flight.track(&a);
         in_flight.track(&b);
-        let reading = a.operation().enter_reading();
+        let reading = a.operation().enter_reading(Instant::now());
         let second = a.operation().enter();
         let other = b.operation().enter();
 

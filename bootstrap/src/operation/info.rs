@@ -1,5 +1,7 @@
 use std::{any::type_name, borrow::Cow, fmt, sync::OnceLock};
 
+use tokio::time::Instant;
+
 use super::{
     Endpoint, Pipeline, Schemas, StageScope,
     attributes::Attributes,
@@ -211,13 +213,13 @@ impl OperationInfo {
     /// Counts a call of it until what is returned is dropped, so that a stop waits with its name and
     /// age in sight; frameworks do so as soon as they know which operation is called.
     pub fn enter(&self) -> Option<Flight<'_>> {
-        Some(self.tracked.get()?.enter(false))
+        Some(self.tracked.get()?.enter(Instant::now()))
     }
 
-    /// As [`enter`](Self::enter), where the request is not read to its end yet:
-    /// [`Flight::read`] says so when it is.
-    pub fn enter_reading(&self) -> Option<Flight<'_>> {
-        Some(self.tracked.get()?.enter(true))
+    /// As [`enter`](Self::enter), of a call that has `began` and whose request is not read to its
+    /// end yet: [`Flight::read`] says so when it is.
+    pub fn enter_reading(&self, began: Instant) -> Option<Flight<'_>> {
+        Some(self.tracked.get()?.enter_reading(began))
     }
 
     /// Where its calls are counted, once it is served.

@@ -76,4 +76,4 @@ pub use request_id::RequestId;
 pub use schema::Schemas;
 #[doc(hidden)]
 pub use schema::{SchemaOf, WithoutSchema};
-pub use timeout::{TIMEOUT_HEADER, peer_timeout};
+pub use timeout::{TIMEOUT_HEADER, peer_timeout, timeout_of};

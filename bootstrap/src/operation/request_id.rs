@@ -5,13 +5,15 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use uuid::{Builder, fmt::Hyphenated};
 
 /// The longest request id that is taken from a peer, in bytes.
 const MAX_PEER_ID: usize = 128;
+
+const NANOS_PER_MILLI: u32 = 1_000_000;
 
 /// What one call is known by, in every log line and answer: taken from the peer, or a new UUIDv7
 /// (RFC 9562).
@@ -20,22 +22,28 @@ pub struct RequestId(Text);
 
 #[derive(Clone)]
 enum Text {
-    Own([u8; Hyphenated::LENGTH]),
+    Own(Own),
     Peer(Arc<str>),
 }
 
+/// Aligned, since it is then found to be UTF-8 eight bytes at a time.
+#[derive(Clone)]
+#[repr(align(8))]
+struct Own([u8; Hyphenated::LENGTH]);
+
 impl RequestId {
-    /// A new id. It costs neither a lock nor a system call. The ids of one millisecond come in no
-    /// order, and nobody can tell one from those before; but they are no secrets.
+    /// A new id. It costs neither a lock nor a system call. Ids sort by when they were made, to a
+    /// quarter of a microsecond (RFC 9562, section 6.2, method 3), and nobody can tell one from
+    /// those before; but they are no secrets.
     #[must_use]
     pub fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&random().to_ne_bytes());
-        bytes[8..].copy_from_slice(&random().to_ne_bytes()[..2]);
+        bytes[..2].copy_from_slice(&fraction(since).to_be_bytes());
+        bytes[2..].copy_from_slice(&random().to_ne_bytes());
         let id = Builder::from_unix_timestamp_millis(since.as_millis() as u64, &bytes).into_uuid();
-        let mut text = [0; Hyphenated::LENGTH];
-        id.hyphenated().encode_lower(&mut text);
+        let mut text = Own([0; Hyphenated::LENGTH]);
+        id.hyphenated().encode_lower(&mut text.0);
         Self(Text::Own(text))
     }
 
@@ -53,8 +61,17 @@ impl RequestId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Text::Own(text) => std::str::from_utf8(text).unwrap_or_default(),
+            Text::Own(Own(text)) => std::str::from_utf8(text).unwrap_or_default(),
             Text::Peer(text) => text,
+        }
+    }
+
+    /// The same as bytes, which are visible ASCII: what headers take.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Own(Own(text)) => text,
+            Text::Peer(text) => text.as_bytes(),
         }
     }
 }
@@ -79,6 +96,11 @@ impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
     }
+}
+
+/// What is left of the last millisecond, in 4096ths.
+fn fraction(since: Duration) -> u16 {
+    (u64::from(since.subsec_nanos() % NANOS_PER_MILLI) * 4096 / u64::from(NANOS_PER_MILLI)) as u16
 }
 
 /// A keyed hash (SipHash) of a counter: each thread has a key from the system's random numbers, and
@@ -107,6 +129,12 @@ mod tests {
         for id in [None, Some(""), Some("a b"), Some("a\nb"), Some("ä"), Some(&"x".repeat(129))] {
             assert_eq!(RequestId::from_peer(id).as_str().len(), 36);
         }
+    }
+
+    #[test]
+    fn the_fraction_of_a_millisecond_has_twelve_bits() {
+        let of = |nanos| fraction(Duration::from_nanos(nanos));
+        assert_eq!([of(0), of(500_000), of(999_999), of(1_000_000)], [0, 2048, 4095, 0]);
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl EndOfCall<'_> {
         if scope.only_drops() {
             self.drop_values();
         } else {
-            scope.close(&context.container).await;
+            // Boxed, so that the calls that have no such values do not carry room for it.
+            Box::pin(scope.close(&context.container)).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Fault;
 
@@ -18,13 +18,20 @@ const NAME: HeaderName = HeaderName::from_static(TIMEOUT_HEADER);
 /// Returns a fault where that is no number of milliseconds, since the caller would wait for less
 /// than it gets, and where it is over already.
 pub fn peer_timeout(metadata: &HeaderMap) -> Result<Option<Duration>, Fault> {
-    let Some(value) = metadata.get(NAME) else { return Ok(None) };
+    metadata.get(NAME).map(timeout_of).transpose()
+}
+
+/// How long the caller waits who sent [`TIMEOUT_HEADER`] with this value.
+///
+/// # Errors
+/// As [`peer_timeout`].
+pub fn timeout_of(value: &HeaderValue) -> Result<Duration, Fault> {
     match value.to_str().ok().and_then(milliseconds) {
         Some(0) => Err(Fault::deadline_exceeded(
             "DEADLINE_EXCEEDED",
             "the caller waits no longer when the call begins",
         )),
-        Some(milliseconds) => Ok(Some(Duration::from_millis(milliseconds))),
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
         None => Err(Fault::invalid_argument(
             "MALFORMED_TIMEOUT",
             format!("{TIMEOUT_HEADER} {value:?} is no number of milliseconds of up to ten digits"),

@@ -1,7 +1,7 @@
 //! HTTP messages ↔ the neutral call.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use matchit::Params;
 use polyport_bootstrap::operation::{BodyFormat, BodySource, Context, Fault, PathParams};
@@ -13,7 +13,7 @@ use crate::{
     compression, cookies,
     core::{Core, Early, Outcome},
     encoding::Coding,
-    head::{self, Identity},
+    head::Identity,
     refusal::Refusal,
     reply,
     routes::Route,
@@ -36,10 +36,15 @@ pub(crate) async fn call<B: RequestBody>(
     body: B,
     identity: &Identity,
 ) -> Outcome {
-    let Destination { route, deadline, .. } = to;
+    let Destination { route, began, deadline, .. } = to;
     let operation = route.endpoint.info();
-    let flight = operation.enter_reading();
-    let payload = match payload(core, route, head, body, deadline).await {
+    let flight = operation.enter_reading(began);
+    // Boxed, so that the calls that bring no body do not carry room for reading one.
+    let payload = match body.is_end_stream() && !operation.streams_body() {
+        true => Ok(NO_BODY),
+        false => Box::pin(payload(core, route, head, body, deadline)).await,
+    };
+    let payload = match payload {
         Ok(payload) => payload,
         Err(refusal) => {
             let early = Early::refused(refusal).of(operation);
@@ -63,25 +68,14 @@ pub(crate) async fn call<B: RequestBody>(
 pub(crate) struct Destination<'a> {
     pub(crate) route: &'a Route,
     pub(crate) path: PathParams,
+    /// When its request had come in.
+    pub(crate) began: Instant,
+    /// When it is to be answered.
     pub(crate) deadline: Option<Instant>,
 }
 
-impl<'a> Destination<'a> {
-    /// With the operation's own time where it has one, else with the framework's.
-    pub(crate) fn new(
-        route: &'a Route,
-        path: PathParams,
-        headers: &HeaderMap,
-        deadline: Option<Instant>,
-    ) -> Self {
-        let deadline = match route.timeout {
-            None => deadline,
-            // What the caller asks for has been found to be a number.
-            own => head::deadline(headers, own).unwrap_or(deadline),
-        };
-        Self { route, path, deadline }
-    }
-}
+/// The payload of a call that brings nothing.
+const NO_BODY: (Bytes, BodyFormat) = (Bytes::new(), BodyFormat::Json);
 
 /// A function of its own, so that a call that waits has no room for the parts of its context.
 fn context(
@@ -91,7 +85,7 @@ fn context(
     identity: &Identity,
     (body, format): (Bytes, BodyFormat),
 ) -> Context {
-    let Destination { route, path, deadline } = to;
+    let Destination { route, path, deadline, .. } = to;
     let mut call = core.parts(route.endpoint.info(), head, &route.place, identity, deadline);
     (call.input.path, call.input.body, call.input.format) = (path, body, format);
     Context::new(call)
@@ -120,7 +114,7 @@ async fn payload<B: RequestBody>(
         return leave(limit, head, body, deadline).await;
     }
     if body.is_end_stream() {
-        return Ok((Bytes::new(), BodyFormat::Json));
+        return Ok(NO_BODY);
     }
     let format = match route.takes_input {
         true => core.codecs.format_of(&head.headers),

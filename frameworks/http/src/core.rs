@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::ready;
-use http::{Method, Response, request::Parts};
+use http::{HeaderMap, Method, Response, request::Parts};
 use polyport_bootstrap::{
     Error,
     container::Container,
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     HttpSettings, PROTOCOL,
+    blank::Blank,
     cookies::{self, NewCookies},
     head::Identity,
     refusal::Refusal,
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) fallback: Endpoint,
     /// Where that is.
     pub(crate) nowhere: Arc<Place>,
+    /// What answers begin with.
+    pub(crate) blank: Blank,
 }
 
 /// As an extension of a call: what it is answered with before it reaches any operation.
@@ -114,7 +117,14 @@ impl Core {
                 route: String::new(),
                 site: Site::new(settings, ".".as_ref()),
             }),
+            blank: Blank::saying(HeaderMap::new()),
         }
+    }
+
+    /// The same, with what all answers say.
+    pub(crate) fn saying(mut self, headers: HeaderMap) -> Self {
+        self.blank = Blank::saying(headers);
+        self
     }
 
     /// Answers a call that reaches no operation; the middleware sees it all the same.

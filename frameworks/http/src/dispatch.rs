@@ -14,7 +14,7 @@ use crate::{
     body::{self, RequestBody},
     cookies,
     core::{Core, Early, Outcome},
-    head::{self, Identity, X_REQUEST_ID},
+    head::{self, Asked, Identity, X_REQUEST_ID},
     mount::{self, Mounted, NativeCall},
     refusal::Refusal,
     reply,
@@ -36,8 +36,9 @@ impl Dispatch {
         head: &mut Parts,
         body: B,
         identity: &Identity,
+        asked: Asked,
     ) -> Outcome {
-        match self.route(head, &body) {
+        match self.route(head, asked) {
             To::Route(to) => adapter::call(&self.core, to, head, body, identity).await,
             To::Mount(to) => Box::pin(self.call_mount(to, head, body, identity)).await,
             To::Nobody(early) => Box::pin(self.refuse(head, body, identity, *early)).await,
@@ -45,23 +46,27 @@ impl Dispatch {
     }
 
     /// Who answers a request.
-    fn route<'a>(&'a self, head: &mut Parts, body: &impl RequestBody) -> To<'a> {
-        let checked = head::check(head.version, &head.headers, body);
-        let deadline = checked.and_then(|()| head::deadline(&head.headers, self.core.timeout));
-        let deadline = match deadline {
-            Ok(deadline) => deadline,
+    fn route<'a>(&'a self, head: &mut Parts, asked: Asked) -> To<'a> {
+        let began = Instant::now();
+        let asked = match asked {
+            Ok(asked) => asked,
             Err(fault) => return To::nobody(Early::refused(fault)),
         };
         let path = normal_path(head.uri.path());
         match self.table.find(&head.method, &path) {
             Found::Route(route, params) => match adapter::parameters(route, &params) {
-                Ok(path) => To::Route(Destination::new(route, path, &head.headers, deadline)),
+                Ok(path) => {
+                    let limit = route.timeout.or(self.core.timeout);
+                    let deadline = head::deadline(began, asked, limit);
+                    To::Route(Destination { route, path, began, deadline })
+                }
                 Err(fault) => To::nobody(Early::refused(fault).of(route.endpoint.info())),
             },
             Found::Mount(mounted, known) => {
                 if let Cow::Owned(path) = path {
                     mount::rewrite(&mut head.uri, &path);
                 }
+                let deadline = head::deadline(began, asked, self.core.timeout);
                 To::Mount(ToMount { mounted, known, deadline })
             }
             Found::WrongMethod(path) => {
@@ -116,7 +121,11 @@ impl Dispatch {
         let answered = match mounted.endpoint.call(&context).await {
             Err(fault) => Err(fault),
             Ok(reply) => match (native.response(), reply.body()) {
-                (Some(response), ReplyBody::Native) => Ok(native_response(response, reply)),
+                (Some(response), ReplyBody::Native) => {
+                    let mut response = native_response(response, reply);
+                    self.core.blank.complete(response.headers_mut());
+                    Ok(response)
+                }
                 _ => reply::response(&self.core, &context, None, reply, is_head),
             },
         };

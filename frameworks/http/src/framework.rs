@@ -205,7 +205,8 @@ impl HttpTransport {
         let closing = self.host.listener().closing();
         let (container, fallback) = (self.container.clone(), self.fallback.clone());
         let core =
-            Core::new(container, &self.settings, Arc::clone(&self.codecs), fallback, closing);
+            Core::new(container, &self.settings, Arc::clone(&self.codecs), fallback, closing)
+                .saying(self.settings.security_headers.headers());
         let dispatch = Arc::new(Dispatch { core, table: self.app.seal() });
         let layers = Layers::around(&dispatch, std::mem::take(&mut self.layers));
         Shell { dispatch, layers, outermost: Outermost::new(&self.settings) }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body::Body;
-use polyport_bootstrap::operation::{Context, Fault, RequestId, peer_timeout};
+use polyport_bootstrap::operation::{
+    Context, Fault, RequestId, TIMEOUT_HEADER, peer_timeout, timeout_of,
+};
 use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static(TIMEOUT_HEADER);
 
 /// The request's id.
 #[derive(Clone)]
@@ -19,10 +22,9 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// The id that the client gave, or a new one.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(X_REQUEST_ID);
+    fn given(given: Option<&HeaderValue>) -> Self {
         let id = RequestId::from_peer(given.and_then(|value| value.to_str().ok()));
-        let given = given.filter(|given| *given == id.as_str()).cloned();
+        let given = given.filter(|given| given.as_bytes() == id.as_bytes()).cloned();
         Self { id, given }
     }
 
@@ -31,7 +33,7 @@ impl Identity {
     pub(crate) fn header(&self) -> HeaderValue {
         self.given.clone().unwrap_or_else(|| {
             // Ids are visible ASCII, which every header can hold.
-            let header = HeaderValue::from_str(self.id.as_str());
+            let header = HeaderValue::from_bytes(self.id.as_bytes());
             let mut header = header.unwrap_or(HeaderValue::from_static("-"));
             // It never comes again: a place in HPACK's table would be taken from one that does.
             header.set_sensitive(true);
@@ -40,18 +42,106 @@ impl Identity {
     }
 }
 
-/// When the call is to be answered: after the framework's time, or sooner where the client asks for
-/// that. What is no number of milliseconds is refused, since the client would rely on it.
+/// How long a client waits, or why it is refused whatever it asks for.
+pub(crate) type Asked = Result<Option<Duration>, Fault>;
+
+/// What every call asks of its headers, found in one pass over them: to look one up by its name,
+/// that is hashed first.
+pub(crate) struct Said<'h> {
+    hosts: Lines<'h>,
+    codings: Lines<'h>,
+    timeout: Lines<'h>,
+    ids: Lines<'h>,
+}
+
+/// The lines of one header.
+struct Lines<'h> {
+    first: Option<&'h HeaderValue>,
+    has_more: bool,
+}
+
+impl<'h> Lines<'h> {
+    const NONE: Self = Self { first: None, has_more: false };
+
+    fn add(&mut self, line: &'h HeaderValue) {
+        match self.first {
+            None => self.first = Some(line),
+            Some(_) => self.has_more = true,
+        }
+    }
+}
+
+impl<'h> Said<'h> {
+    pub(crate) fn by(headers: &'h HeaderMap) -> Self {
+        let [mut hosts, mut codings, mut timeout, mut ids] = [const { Lines::NONE }; 4];
+        for (name, value) in headers {
+            if *name == header::HOST {
+                hosts.add(value);
+            } else if *name == header::TRANSFER_ENCODING {
+                codings.add(value);
+            } else if *name == X_REQUEST_TIMEOUT {
+                timeout.add(value);
+            } else if *name == X_REQUEST_ID {
+                ids.add(value);
+            }
+        }
+        Self { hosts, codings, timeout, ids }
+    }
+
+    /// The id that the client gave, or a new one.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::given(self.ids.first)
+    }
+
+    /// How long the client waits, where it says so. What is no number of milliseconds is refused,
+    /// since the client would rely on it.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, Fault> {
+        self.timeout.first.map(timeout_of).transpose()
+    }
+
+    /// How long the client waits, where nothing is wrong with the request so far.
+    pub(crate) fn asked(&self, version: Version, body: &impl Body) -> Asked {
+        self.check(version, body).and_then(|()| self.timeout())
+    }
+
+    /// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or
+    /// malformed (section 3.2), and for transfer codings that we do not undo (section 6.1), by which
+    /// requests are smuggled past proxies.
+    pub(crate) fn check(&self, version: Version, body: &impl Body) -> Result<(), Fault> {
+        match self.hosts {
+            Lines { first: None, .. } if version == Version::HTTP_11 => {
+                return Err(malformed("the header Host is missing"));
+            }
+            Lines { has_more: true, .. } => return Err(malformed("there are two headers Host")),
+            Lines { first: Some(host), .. } if !is_host(host.as_bytes()) => {
+                return Err(malformed("the header Host names no host"));
+            }
+            _ => {}
+        }
+        if body.is_end_stream() || self.has_plain_framing() {
+            return Ok(());
+        }
+        Err(malformed("only the transfer coding chunked is understood, and only once"))
+    }
+
+    fn has_plain_framing(&self) -> bool {
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        self.codings.first.is_none_or(is_chunked) && !self.codings.has_more
+    }
+}
+
+/// When a call that has begun `now` is to be answered: after the time that it may take, or sooner
+/// where the client asks for that.
 pub(crate) fn deadline(
-    headers: &HeaderMap,
+    now: Instant,
+    asked: Option<Duration>,
     limit: Option<Duration>,
-) -> Result<Option<Instant>, Fault> {
-    let asked = peer_timeout(headers)?;
+) -> Option<Instant> {
     let timeout = match (asked, limit) {
         (Some(asked), Some(limit)) => Some(asked.min(limit)),
         (asked, limit) => asked.or(limit),
     };
-    Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    now.checked_add(timeout?)
 }
 
 /// When the caller of a call waits no longer for what follows the beginning of its answer, where it
@@ -62,33 +152,17 @@ pub(crate) fn patience(call: &Context, limit: Option<Duration>) -> Option<Instan
     call.deadline?.checked_add(beyond)
 }
 
-/// Checks what hyper lets pass: RFC 9112 wants 400 for a `Host` that is missing, there twice or
-/// malformed (section 3.2), and for transfer codings that we do not undo (section 6.1), by which
-/// requests are smuggled past proxies.
-pub(crate) fn check(version: Version, headers: &HeaderMap, body: &impl Body) -> Result<(), Fault> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_11 => {
-            return Err(malformed("the header Host is missing"));
-        }
-        (Some(_), Some(_)) => return Err(malformed("there are two headers Host")),
-        (Some(host), None) if !is_host(host.as_bytes()) => {
-            return Err(malformed("the header Host names no host"));
-        }
-        _ => {}
-    }
-    if body.is_end_stream() || has_plain_framing(headers) {
-        return Ok(());
-    }
-    Err(malformed("only the transfer coding chunked is understood, and only once"))
-}
-
 fn malformed(message: &'static str) -> Fault {
     Fault::invalid_argument("MALFORMED_REQUEST", message)
 }
 
 /// Whether this is the `host [ ":" port ]` of RFC 3986, as far as characters go.
 fn is_host(host: &[u8]) -> bool {
+    host.iter().all(|byte| is_host_byte(*byte)) || is_host_with_more(host)
+}
+
+/// With a port, or as a literal address.
+fn is_host_with_more(host: &[u8]) -> bool {
     let (name, rest) = match host.iter().position(|byte| *byte == b']') {
         Some(end) if host[0] == b'[' => host.split_at(end + 1),
         Some(_) => return false,
@@ -102,15 +176,25 @@ fn is_host(host: &[u8]) -> bool {
 }
 
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+    HOST_BYTES[usize::from(byte)]
 }
 
-fn has_plain_framing(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let first = codings.next();
-    first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-        && codings.next().is_none()
-}
+/// Which bytes a host is made of: looked up, since every request has one.
+const HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"-._~%!$&'()*+,;=";
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

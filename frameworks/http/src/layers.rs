@@ -14,7 +14,12 @@ use polyport_bootstrap::{Error, operation::Fault};
 use polyport_listener::{BoxError, RequestBody, ResponseBody};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-use crate::{core::Outcome, dispatch::Dispatch, head::Identity, shell};
+use crate::{
+    core::Outcome,
+    dispatch::Dispatch,
+    head::{Identity, Said},
+    shell,
+};
 
 /// What a native layer stands around: everything that the framework serves, and the layers that
 /// were added before.
@@ -91,12 +96,14 @@ impl Service<Request<Body>> for Inner {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let dispatch = Arc::clone(&self.0);
         let identity = request.extensions_mut().remove::<Identity>();
+        let said = Said::by(request.headers());
         // A layer that makes a request of its own may have lost it.
-        let identity = identity.unwrap_or_else(|| Identity::of(request.headers()));
+        let identity = identity.unwrap_or_else(|| said.identity());
+        let asked = said.asked(request.version(), request.body());
         let is_head = request.method() == Method::HEAD;
         let answer = async move {
             let (mut head, body) = request.into_parts();
-            let answer = dispatch.answer(&mut head, body, &identity);
+            let answer = dispatch.answer(&mut head, body, &identity, asked);
             let response =
                 shell::whatever_happens(&dispatch.core, &identity, is_head, answer).await;
             Ok(response.map(Body::new))

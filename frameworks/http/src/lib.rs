@@ -36,6 +36,7 @@
 
 mod adapter;
 mod app;
+mod blank;
 mod body;
 mod compression;
 mod conditional;

@@ -10,8 +10,7 @@ use crate::{
     compression::Compression,
     cors::{self, Cors},
     encoding::Coding,
-    head,
-    security_headers::SecurityHeaders,
+    head::Said,
     table::{Found, Table},
 };
 
@@ -20,7 +19,6 @@ use crate::{
 pub(crate) struct Outermost {
     compression: Option<Compression>,
     cors: Option<Cors>,
-    security_headers: Option<SecurityHeaders>,
 }
 
 impl Outermost {
@@ -28,7 +26,6 @@ impl Outermost {
         Self {
             compression: Compression::new(&settings.compression),
             cors: Cors::new(&settings.cors),
-            security_headers: SecurityHeaders::new(&settings.security_headers),
         }
     }
 
@@ -39,7 +36,7 @@ impl Outermost {
         table: &Table,
     ) -> Option<Response<ResponseBody>> {
         let cors = self.cors.as_ref().filter(|_| cors::is_preflight(request))?;
-        let checked = head::check(request.version(), request.headers(), request.body());
+        let checked = Said::by(request.headers()).check(request.version(), request.body());
         let is_plain = request.body().is_end_stream() && checked.is_ok();
         let path = normal_path(request.uri().path());
         let is_served = !matches!(table.find(&Method::OPTIONS, &path), Found::Nothing);
@@ -65,9 +62,6 @@ impl Outermost {
         }
         if let Some(cors) = &self.cors {
             cors.write(asker.reader, answer.headers_mut());
-        }
-        if let Some(headers) = &self.security_headers {
-            headers.write(answer.headers_mut());
         }
         answer
     }

@@ -10,7 +10,6 @@ use polyport_bootstrap::operation::{
 use polyport_listener::{LongLived, ResponseBody};
 
 use crate::{
-    adapter::empty,
     conditional::{self, Selected, Version},
     core::Core,
     refusal::describes_content,
@@ -20,8 +19,6 @@ use crate::{
 
 /// What most answers fit in; longer ones grow.
 const ANSWER_CAPACITY: usize = 256;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The response of a call that went well; `status` is the route's own.
 pub(crate) fn response(
@@ -101,7 +98,8 @@ fn with_body(
     let success = status.unwrap_or(StatusCode::OK);
     match body {
         ReplyBody::Raw(Raw { content_type, bytes }) if !has_no_body(success) => {
-            Ok((whole(success, bytes.into(), is_head), Some(content_type)))
+            let response = core.blank.answer(success);
+            Ok((whole(response, bytes.into(), is_head), Some(content_type)))
         }
         ReplyBody::Stream(stream) if !has_no_body(success) => {
             selected(core, context, success, stream, is_head)
@@ -117,17 +115,20 @@ fn with_body(
             let default = if is_nothing { StatusCode::NO_CONTENT } else { StatusCode::OK };
             let status = status.unwrap_or(default);
             match is_nothing || has_no_body(status) {
-                true => Ok((empty(status), None)),
-                false => Ok((whole(status, out.into(), is_head), Some(JSON))),
+                true => Ok((core.blank.answer(status), None)),
+                false => Ok((whole(core.blank.json(status), out.into(), is_head), None)),
             }
         }
-        _ => Ok((empty(status.unwrap_or(StatusCode::NO_CONTENT)), None)),
+        _ => Ok((core.blank.answer(status.unwrap_or(StatusCode::NO_CONTENT)), None)),
     }
 }
 
 /// A body that is all there, which HEAD only measures.
-fn whole(status: StatusCode, body: ResponseBody, is_head: bool) -> Response<ResponseBody> {
-    let mut response = empty(status);
+fn whole(
+    mut response: Response<ResponseBody>,
+    body: ResponseBody,
+    is_head: bool,
+) -> Response<ResponseBody> {
     if !is_head {
         *response.body_mut() = body;
     } else if let Some(length) = body.size_hint().exact() {
@@ -154,7 +155,7 @@ fn selected(
     let (about, content_type) = (described(version), bytes.content_type.clone());
     let mut response = match (selected, length) {
         (Selected::NotModified, _) => {
-            let mut response = empty(StatusCode::NOT_MODIFIED);
+            let mut response = core.blank.answer(StatusCode::NOT_MODIFIED);
             response.headers_mut().extend(about);
             return Ok((response, None));
         }
@@ -215,7 +216,7 @@ fn streamed(
     bytes: ByteStream,
     is_head: bool,
 ) -> Response<ResponseBody> {
-    let mut response = empty(status);
+    let mut response = core.blank.answer(status);
     if let Some(length) = bytes.length {
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
@@ -233,7 +234,7 @@ fn itemised(
     is_head: bool,
 ) -> Made {
     let format = Format::accepted(&context.metadata);
-    let mut response = empty(status);
+    let mut response = core.blank.answer(status);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

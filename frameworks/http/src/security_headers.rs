@@ -64,39 +64,28 @@ fn is_value(text: &str, _: &()) -> garde::Result {
     }
 }
 
-/// What all answers tell browsers.
-#[derive(Debug)]
-pub(crate) struct SecurityHeaders(HeaderMap);
-
-impl SecurityHeaders {
-    /// None where there is nothing to send.
-    pub(crate) fn new(settings: &SecurityHeaderSettings) -> Option<Self> {
-        let ancestors = match settings.frame_ancestors.as_str() {
+impl SecurityHeaderSettings {
+    /// What all answers tell browsers.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let ancestors = match self.frame_ancestors.as_str() {
             "" => String::new(),
             ancestors => format!("frame-ancestors {ancestors}"),
         };
-        let hsts = match (settings.hsts.as_secs(), settings.hsts_subdomains) {
+        let hsts = match (self.hsts.as_secs(), self.hsts_subdomains) {
             (0, _) => String::new(),
             (seconds, false) => format!("max-age={seconds}"),
             (seconds, true) => format!("max-age={seconds}; includeSubDomains"),
         };
         let all: [(HeaderName, &str); 5] = [
-            (X_CONTENT_TYPE_OPTIONS, &settings.content_type_options),
-            (X_FRAME_OPTIONS, &settings.frame_options),
+            (X_CONTENT_TYPE_OPTIONS, &self.content_type_options),
+            (X_FRAME_OPTIONS, &self.frame_options),
             (CONTENT_SECURITY_POLICY, &ancestors),
-            (REFERRER_POLICY, &settings.referrer_policy),
+            (REFERRER_POLICY, &self.referrer_policy),
             (STRICT_TRANSPORT_SECURITY, &hsts),
         ];
         let value = |(name, text): (HeaderName, &str)| {
             Some((name, HeaderValue::from_str(text).ok().filter(|value| !value.is_empty())?))
         };
-        let headers: HeaderMap = all.into_iter().filter_map(value).collect();
-        (settings.enabled && !headers.is_empty()).then_some(Self(headers))
-    }
-    /// Adds them to an answer, whose own ones win.
-    pub(crate) fn write(&self, answer: &mut HeaderMap) {
-        for (name, value) in &self.0 {
-            answer.entry(name).or_insert_with(|| value.clone());
-        }
+        all.into_iter().filter(|_| self.enabled).filter_map(value).collect()
     }
 }

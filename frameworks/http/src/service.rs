@@ -17,6 +17,7 @@ use polyport_bootstrap::{
     operation::{Bind, IntoReply, Operation, PathParams},
 };
 use polyport_listener::ResponseBody;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -25,7 +26,7 @@ use crate::{
     adapter::{self, Destination},
     body::RequestBody,
     core::{self, Core, Early, Outcome},
-    head::{self, Identity},
+    head::{self, Identity, Said},
     request::Place,
     routes::Route,
     shell,
@@ -107,10 +108,13 @@ struct Inner {
 impl Inner {
     async fn answer<B: RequestBody>(&self, request: Request<B>, identity: &Identity) -> Outcome {
         let (mut head, body) = request.into_parts();
-        match head::deadline(&head.headers, self.core.timeout) {
-            Ok(deadline) => {
+        let began = Instant::now();
+        match Said::by(&head.headers).timeout() {
+            Ok(asked) => {
                 let path = parameters(&mut head).await;
-                let to = Destination::new(&self.route, path, &head.headers, deadline);
+                let limit = self.route.timeout.or(self.core.timeout);
+                let deadline = head::deadline(began, asked, limit);
+                let to = Destination { route: &self.route, path, began, deadline };
                 adapter::call(&self.core, to, &mut head, body, identity).await
             }
             Err(fault) => {
@@ -138,7 +142,7 @@ impl<B: RequestBody> Service<Request<B>> for OperationService {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = Arc::clone(&self.0);
         let answer = async move {
-            let identity = Identity::of(request.headers());
+            let identity = Said::by(request.headers()).identity();
             let is_head = request.method() == Method::HEAD;
             let answer = inner.answer(request, &identity);
             Ok(shell::whatever_happens(&inner.core, &identity, is_head, answer).await)

@@ -12,7 +12,7 @@ use crate::{
     adapter,
     core::{Core, Outcome},
     dispatch::Dispatch,
-    head::{Identity, X_REQUEST_ID},
+    head::{Identity, Said, X_REQUEST_ID},
     layers::Layers,
     outermost::Outermost,
     refusal::Refusal,
@@ -28,22 +28,27 @@ pub(crate) struct Shell {
 
 impl Handler for Shell {
     async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let identity = Identity::of(request.headers());
+        let said = Said::by(request.headers());
+        let (identity, asked) = (said.identity(), said.asked(request.version(), request.body()));
         let asker = self.outermost.asker(request.headers());
         let preflight = self.outermost.preflight(&request, &self.dispatch.table);
         let (core, is_head) = (&self.dispatch.core, request.method() == Method::HEAD);
         let response = match (preflight, &self.layers) {
             (Some(mut response), _) => {
                 response.headers_mut().insert(X_REQUEST_ID, identity.header());
+                core.blank.complete(response.headers_mut());
                 response
             }
             (None, Some(layers)) => {
                 let answer = layers.answer(request, &identity);
-                Box::pin(whatever_happens(core, &identity, is_head, answer)).await
+                let mut response =
+                    Box::pin(whatever_happens(core, &identity, is_head, answer)).await;
+                core.blank.complete(response.headers_mut());
+                response
             }
             (None, None) => {
                 let (mut head, body) = request.into_parts();
-                let answer = self.dispatch.answer(&mut head, body, &identity);
+                let answer = self.dispatch.answer(&mut head, body, &identity, asked);
                 whatever_happens(core, &identity, is_head, answer).await
             }
         };
@@ -80,6 +85,7 @@ pub(crate) fn refused(
     let content_type = HeaderValue::from_static(core.envelope.fault_content_type());
     let mut response = adapter::respond(refusal.status(), content_type, body.into(), is_head);
     refusal.write_headers(response.headers_mut());
+    core.blank.complete(response.headers_mut());
     response
 }
 

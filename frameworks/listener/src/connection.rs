@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -122,7 +122,8 @@ impl Connections {
         let Some(tls) = &self.tls else {
             return Some(Session { io: Io::plain(socket), certificates: None });
         };
-        let mut handshake = pin!(tls.accept(socket));
+        // Boxed, so that connections without TLS do not carry room for it.
+        let mut handshake = Box::pin(tls.accept(socket));
         let shaken = poll_fn(|cx| {
             load.register(cx.waker());
             match handshake.as_mut().poll(cx) {

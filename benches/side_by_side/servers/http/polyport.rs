@@ -22,22 +22,22 @@ pub(in crate::servers) fn module() -> impl Module {
     })
 }
 
-/// With `logs` there are two lines for each call.
+/// With `logs` there are two lines for each call, in the log that a process of polyport sets up.
 pub(super) async fn serve(logs: bool) -> Result<()> {
-    if logs {
-        log::to_nowhere()?;
-    }
     let settings =
         HttpSettings { port: 0, envelope: EnvelopeStyle::ReturnCode, ..HttpSettings::default() };
-    let process = Bootstrap::new()
+    let bootstrap = Bootstrap::new()
         .load(HttpFramework::new().configure(settings))
         .default_config(serde_json::json!({ "middleware": { "traffic": { "enable": logs } } }))
         .pipeline(|p| p.guard(has_token))
         .module(module())
-        .start()
-        .await?;
-    let address = process.app::<HttpApp>()?.local_addr();
-    say(address.ok_or_else(|| Error::other("it is not bound"))?)?;
-    process.wait().await?;
-    Ok(())
+        .on_server_ready(async |container| {
+            let address = container.app::<HttpApp>()?.local_addr();
+            say(address.ok_or_else(|| Error::other("it is not bound"))?)
+        });
+    if logs {
+        log::own_to_nowhere()?;
+        return bootstrap.run().await;
+    }
+    Ok(bootstrap.start().await?.wait().await?)
 }

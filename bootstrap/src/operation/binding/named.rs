@@ -40,7 +40,7 @@ const FEW: usize = 16;
 pub(super) struct Named<'a> {
     entries: SmallVec<[(Cow<'a, str>, AllGiven<'a>); 4]>,
     /// Where each name stands, once there are too many to look through.
-    index: HashMap<Cow<'a, str>, usize>,
+    index: Option<Box<HashMap<Cow<'a, str>, usize>>>,
 }
 
 impl<'a> Named<'a> {
@@ -61,19 +61,18 @@ impl<'a> Named<'a> {
     }
 
     fn push(&mut self, name: Cow<'a, str>, value: Given<'a>) {
-        if self.entries.len() == FEW {
-            let names = self.entries.iter().enumerate();
-            self.index.extend(names.map(|(position, (name, _))| (name.clone(), position)));
-        }
         if self.entries.len() >= FEW {
-            self.index.insert(name.clone(), self.entries.len());
+            let known = self.entries.iter().enumerate();
+            let known = known.map(|(position, (name, _))| (name.clone(), position));
+            let index = self.index.get_or_insert_with(|| Box::new(known.collect()));
+            index.insert(name.clone(), self.entries.len());
         }
         self.entries.push((name, smallvec![value]));
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        if self.entries.len() > FEW {
-            return self.index.get(name).copied();
+        if let Some(index) = &self.index {
+            return index.get(name).copied();
         }
         self.entries.iter().position(|(known, _)| known == name)
     }

@@ -1,5 +1,8 @@
 //! The process's log, on tracing.
 
+mod line;
+mod lines;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::{
@@ -7,6 +10,7 @@ use tracing_subscriber::{
     reload, util::SubscriberInitExt,
 };
 
+use self::{line::Line, lines::Lines};
 use crate::{
     Config,
     lifecycle::{LogFormat, LogSettings},
@@ -23,6 +27,7 @@ pub(crate) struct Log {
     directives: String,
     filter: reload::Handle<EnvFilter, Registry>,
     output: reload::Handle<Output, Filtered>,
+    lines: Lines,
 }
 
 impl Log {
@@ -30,17 +35,18 @@ impl Log {
     pub(crate) fn set_up(config: &Config, directives: &[&str]) -> Self {
         let (settings, directives) = (settings(config), directives.join(","));
         let (filter, filter_handle) = reload::Layer::new(filter(&settings, &directives));
-        let (output, output_handle) = reload::Layer::new(output(settings.format));
+        let lines = Lines::new(std::io::stderr());
+        let (output, output_handle) = reload::Layer::new(output(settings.format, &lines));
         // Somebody else's log (a test harness's, an embedding program's) stays as it is.
         let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
-        Self { directives, filter: filter_handle, output: output_handle }
+        Self { directives, filter: filter_handle, output: output_handle, lines }
     }
 
     /// What `config` says about the log, to be [applied](Self::apply).
     pub(crate) fn prepare(&self, config: &Config) -> Prepared {
         let settings = settings(config);
         let filter = filter(&settings, &self.directives);
-        Prepared { filter, output: output(settings.format) }
+        Prepared { filter, output: output(settings.format, &self.lines) }
     }
 
     /// Logs like this from here on.
@@ -48,6 +54,13 @@ impl Log {
         // Without a subscriber of ours there is nothing to change.
         let _ = self.filter.reload(prepared.filter);
         let _ = self.output.reload(prepared.output);
+    }
+}
+
+/// Whoever logs when the process has ended may be the last to do so.
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.lines.write_through();
     }
 }
 
@@ -63,10 +76,11 @@ pub(crate) struct Prepared {
     output: Output,
 }
 
-fn output(format: LogFormat) -> Output {
-    let output = fmt::layer().with_writer(std::io::stderr);
+fn output(format: LogFormat, lines: &Lines) -> Output {
+    let output = fmt::layer().with_writer(lines.clone());
     match format {
-        LogFormat::Pretty => output.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Pretty if std::io::stderr().is_terminal() => output.boxed(),
+        LogFormat::Pretty => output.with_ansi(false).event_format(Line).boxed(),
         LogFormat::Json => output.json().flatten_event(true).boxed(),
     }
 }

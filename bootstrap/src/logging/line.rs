@@ -1,0 +1,246 @@
+//! A line of the log, as people read it.
+
+use std::{
+    cell::RefCell,
+    error::Error,
+    fmt::{self, Write},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::Writer,
+        time::{FormatTime, SystemTime as Stamp},
+    },
+    registry::LookupSpan,
+};
+
+/// Writes an event as tracing-subscriber's own format without colours does, for less: the date is
+/// made once a second, and a text is taken apart only where something in it has to be escaped.
+pub(super) struct Line;
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        stamp(&mut out)?;
+        out.write_str(level(event.metadata().level()))?;
+        write_spans(context, &mut out)?;
+        out.write_str(event.metadata().target())?;
+        out.write_str(":")?;
+        let mut fields = Fields { out: &mut out, written: Ok(()) };
+        event.record(&mut fields);
+        fields.written?;
+        out.write_char('\n')
+    }
+}
+
+fn level(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => " ERROR ",
+        Level::WARN => "  WARN ",
+        Level::INFO => "  INFO ",
+        Level::DEBUG => " DEBUG ",
+        Level::TRACE => " TRACE ",
+    }
+}
+
+/// `2026-11-30T10:21:18.123456Z`
+fn stamp(out: &mut Writer<'_>) -> fmt::Result {
+    thread_local! {
+        static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if text.is_empty() || *second != since.as_secs() {
+            *second = since.as_secs();
+            text.clear();
+            Stamp.format_time(&mut Writer::new(text))?;
+            // It may be the next second already, which then is written for this line.
+            text.truncate(text.find('.').unwrap_or(text.len()));
+        }
+        write!(out, "{text}.{:06}Z", since.subsec_micros())
+    })
+}
+
+/// The spans that it happened in, the outermost first: `one{user=7}:two: `.
+fn write_spans<S, N>(context: &FmtContext<'_, S, N>, out: &mut Writer<'_>) -> fmt::Result
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let Some(scope) = context.event_scope() else { return Ok(()) };
+    let mut separator = "";
+    for span in scope.from_root() {
+        out.write_str(span.name())?;
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>();
+        if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+            write!(out, "{{{fields}}}")?;
+        }
+        out.write_str(":")?;
+        separator = " ";
+    }
+    out.write_str(separator)
+}
+
+/// Writes the fields, the message first, which has no name.
+struct Fields<'a, 'w> {
+    out: &'a mut Writer<'w>,
+    written: fmt::Result,
+}
+
+impl Fields<'_, '_> {
+    fn field(
+        &mut self,
+        field: &Field,
+        write: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        std::mem::replace(&mut self.written, Err(fmt::Error))?;
+        self.out.write_char(' ')?;
+        let name = field.name();
+        self.out.write_str(name.strip_prefix("r#").unwrap_or(name))?;
+        self.out.write_char('=')?;
+        write(self.out)?;
+        self.written = Ok(());
+        Ok(())
+    }
+
+    fn message(&mut self, text: &dyn fmt::Debug) {
+        let write = |out: &mut Writer<'_>| {
+            out.write_char(' ')?;
+            write!(Harmless(out), "{text:?}")
+        };
+        self.written = self.written.and_then(|()| write(self.out));
+    }
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let _ = match field.name() {
+            MESSAGE => Ok(self.message(&format_args!("{value}"))),
+            _ if is_plain(value) => self.field(field, |out| {
+                out.write_char('"')?;
+                out.write_str(value)?;
+                out.write_char('"')
+            }),
+            _ => self.field(field, |out| write!(out, "{value:?}")),
+        };
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let _ = self.field(field, |out| {
+            write!(Harmless(out), "{value}")?;
+            let mut source = value.source();
+            while let Some(error) = source {
+                write!(Harmless(out), ": {error}")?;
+                source = error.source();
+            }
+            Ok(())
+        });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            MESSAGE => self.message(value),
+            _ => {
+                let _ = self.field(field, |out| write!(out, "{value:?}"));
+            }
+        }
+    }
+}
+
+const MESSAGE: &str = "message";
+
+/// Whether a text is the same between quotes.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+}
+
+/// Writes text whose control characters would do something to a terminal.
+struct Harmless<'a, 'w>(&'a mut Writer<'w>);
+
+impl Write for Harmless<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
+        text.chars().try_for_each(|one| match one {
+            '\n' | '\t' | '\r' => self.0.write_char(one),
+            one if one.is_control() => write!(self.0, "{}", one.escape_default()),
+            one => self.0.write_char(one),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use tracing_subscriber::{Layer, fmt::layer, layer::SubscriberExt, registry};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What ours and tracing-subscriber's own format write, without the microseconds.
+    fn both(log: impl Fn()) -> [String; 2] {
+        let written = [Written::default(), Written::default()];
+        let [ours, theirs] = written.clone();
+        let ours = layer().with_ansi(false).event_format(Line).with_writer(move || ours.clone());
+        let theirs = layer().with_ansi(false).with_writer(move || theirs.clone());
+        tracing::subscriber::with_default(registry().with(ours.and_then(theirs)), log);
+        written.map(|written| {
+            let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let text = String::from_utf8(bytes).expect("text");
+            let line = |line: &str| format!("{}{}", &line[..11], &line[26..]);
+            text.lines().map(line).collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    #[test]
+    fn a_line_reads_as_tracing_subscribers_own() {
+        let [ours, theirs] = both(|| {
+            let (text, none) = ("a \"b\" ä\n", None::<u8>);
+            tracing::info!(target: "polyport::traffic", text, plain = "a b", none, "call answered");
+            tracing::warn!(time = 0.125, count = 7_u64, is = true, shown = %"x", r#type = ?text);
+            let _span = tracing::info_span!("one", user = 7).entered();
+            tracing::info_span!("two").in_scope(|| tracing::error!("in {}", "spans"));
+        });
+        assert!(ours.contains(r#" INFO polyport::traffic: call answered text="a \"b\" ä\n""#));
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn no_message_commands_a_terminal() {
+        let [ours, _] = both(|| tracing::info!("a\x1b[31mb\u{9b}c"));
+        assert!(ours.ends_with(r"a\u{1b}[31mb\u{9b}c"), "{ours}");
+    }
+}
