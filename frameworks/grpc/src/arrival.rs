@@ -41,12 +41,12 @@ impl<B: RequestBody> Arrival<B> {
         id: &RequestId,
         own: Option<Duration>,
         request: Request<B>,
-    ) -> Result<Self, Response<ResponseBody>> {
+    ) -> Result<Self, Box<Response<ResponseBody>>> {
         let (Parts { headers, extensions, .. }, body) = request.into_parts();
-        let deadline =
-            timeout::deadline(&headers, own).map_err(|fault| shared.refuse(&fault, id))?;
+        let deadline = timeout::deadline(&headers, own)
+            .map_err(|fault| Box::new(shared.refuse(&fault, id)))?;
         let encodings = Encodings::agreed(&headers, shared)
-            .map_err(|fault| shared.refuse_encoding(&fault, id))?;
+            .map_err(|fault| Box::new(shared.refuse_encoding(&fault, id)))?;
         let mut call = shared.call(endpoint, id, deadline);
         (call.metadata, call.extensions) = (headers, extensions);
         Ok(Self { id: id.clone(), deadline, encodings, rest: Some((call, body)) })

@@ -125,7 +125,7 @@ fn respond<T: Answers>(
         Ok(arrival) => arrival,
         Err(mut refusal) => {
             identify(&mut refusal, &id);
-            return Box::pin(ready(refusal));
+            return Box::pin(ready(*refusal));
         }
     };
     Box::pin(async move {
