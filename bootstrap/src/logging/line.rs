@@ -130,7 +130,7 @@ impl Fields<'_, '_> {
 impl Visit for Fields<'_, '_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let _ = match field.name() {
-            MESSAGE => Ok(self.message(&format_args!("{value}"))),
+            MESSAGE => return self.message(&format_args!("{value}")),
             _ if is_plain(value) => self.field(field, |out| {
                 out.write_char('"')?;
                 out.write_str(value)?;

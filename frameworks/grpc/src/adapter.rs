@@ -142,15 +142,28 @@ pub(crate) fn unreadable(status: &Status) -> Fault {
         Code::OutOfRange | Code::ResourceExhausted => {
             Fault::resource_exhausted("MESSAGE_TOO_LARGE", message)
         }
-        // tonic has no code of its own for this; gRPC's "Status codes" want UNIMPLEMENTED.
-        Code::Internal if message == "Missing request message." => {
-            Fault::unimplemented("MESSAGE_MISSING", "the method takes one message, and none came")
-        }
         code => {
             let kind = kind_of(code);
             Fault::new(kind, kind.as_str(), message)
         }
     }
+}
+
+/// The fault of a message over the limit.
+pub(crate) fn too_long(limit: usize) -> Fault {
+    let text = format!("the message is larger than {limit} bytes, which is the limit");
+    Fault::resource_exhausted("MESSAGE_TOO_LARGE", text)
+}
+
+/// The fault of a request without a message, for which gRPC's "Status codes" want UNIMPLEMENTED.
+pub(crate) fn no_message() -> Fault {
+    Fault::unimplemented("MESSAGE_MISSING", "the method takes one message, and none came")
+}
+
+/// The fault of a request that is not what gRPC's "PROTOCOL-HTTP2" says, for which "Status codes"
+/// want INTERNAL.
+pub(crate) fn broken(message: impl Into<Cow<'static, str>>) -> Fault {
+    Fault::new(FaultKind::Internal, FaultKind::Internal.as_str(), message)
 }
 
 fn kind_of(code: Code) -> FaultKind {

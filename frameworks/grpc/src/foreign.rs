@@ -62,7 +62,7 @@ impl GrpcRoutes {
         let (mut methods, mut errors) = (HashMap::new(), Vec::new());
         for route in self.operations {
             match alone::<S>(route, container).await {
-                Ok((path, method)) => drop(methods.insert(path, method)),
+                Ok((path, method)) => drop(methods.insert(path, Arc::from(method))),
                 Err(error) => errors.push(error),
             }
         }
@@ -95,7 +95,7 @@ pub struct GrpcService<S> {
 
 struct Inner {
     /// By `/package.Service/Method`.
-    methods: HashMap<String, Box<dyn Method>>,
+    methods: HashMap<String, Arc<dyn Method>>,
     shared: Arc<Shared>,
 }
 
@@ -103,16 +103,21 @@ impl Inner {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let id = handler::request_id(request.headers());
         let path = request.uri().path();
-        let mut response = match self.methods.get(path) {
-            Some(method) => method.serve_foreign(&self.shared, &id, request).await,
+        let response = match self.methods.get(path) {
+            Some(method) => {
+                let method = Arc::clone(method);
+                method.serve_foreign(Arc::clone(&self.shared), id, request).await
+            }
             None => {
                 let (service, method) =
                     path.trim_start_matches('/').split_once('/').unwrap_or_default();
-                self.shared.refuse(&Unknown::method(service, method).fault(), &id)
+                let fault = Unknown::method(service, method).fault();
+                let mut response = self.shared.refuse(&fault, &id);
+                handler::identify(&mut response, &id);
+                response
             }
         };
-        handler::identify(&mut response, &id);
-        response
+        response.map(Body::new)
     }
 }
 

@@ -204,7 +204,7 @@ impl GrpcTransport {
         let calls =
             Arc::new(Calls { table, fallback: self.fallback.clone(), shared: Arc::new(shared) });
         let layers = Layers::around(&calls, std::mem::take(&mut self.layers));
-        Ok(GrpcHandler { calls, layers, web: Web::new(&self.settings) })
+        Ok(GrpcHandler { calls, layers, web: Web::new(&self.settings).map(Arc::new) })
     }
 }
 

@@ -1,14 +1,13 @@
 //! Answers the requests of the listener.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
-use futures_util::future::BoxFuture;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_TYPE},
 };
 use polyport_bootstrap::operation::{Endpoint, RequestId};
-use polyport_listener::{Handler, RequestBody, ResponseBody};
+use polyport_listener::{ErasedHandler, HandlerFuture, RequestBody, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
@@ -28,7 +27,7 @@ pub(crate) struct GrpcHandler {
     /// None where there are none, which is free.
     pub(crate) layers: Option<Layers>,
     /// None where only gRPC itself is spoken.
-    pub(crate) web: Option<Web>,
+    pub(crate) web: Option<Arc<Web>>,
 }
 
 /// Finds who answers a call.
@@ -45,58 +44,59 @@ pub(crate) enum Asked {
     Layered(Request<Body>),
 }
 
-impl Handler for GrpcHandler {
-    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+/// The future of an answer is boxed once, by whoever gives it: none carries room for another.
+impl ErasedHandler for GrpcHandler {
+    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
         // A stream may have nothing to say for hours.
         let request = request.map(RequestBody::at_any_rate);
         match &self.web {
-            Some(web) if web.speaks(&request) => Box::pin(web.answer(self, request)).await,
-            _ => self.answer(Asked::Own(request)).await,
+            Some(web) if web.speaks(&request) => {
+                Box::pin(Arc::clone(web).answer(Arc::clone(&self), request))
+            }
+            _ => self.answer(Asked::Own(request)),
         }
     }
 }
 
 impl GrpcHandler {
     /// Answers a request of gRPC.
-    pub(crate) async fn answer(&self, asked: Asked) -> Response<ResponseBody> {
-        let format = match asked.format() {
-            Ok(format) => format,
-            Err(refusal) => return refusal.into(),
-        };
-        if format == Format::Other
-            && matches!(self.calls.table.find(asked.path()), Ok(Found::Method(_)))
-        {
-            return Refusal::NotProtobuf.into();
+    pub(crate) fn answer(&self, asked: Asked) -> HandlerFuture {
+        if let Err(refusal) = self.admit(&asked) {
+            return Box::pin(ready(refusal.into()));
         }
         let id = request_id(asked.headers());
-        let answer = match &self.layers {
-            None => self.calls.answer(asked, &id),
-            Some(layers) => Box::pin(layers.answer(&self.calls, asked.boxed(), &id)),
-        };
-        finish(answer.await, &id)
+        match &self.layers {
+            None => self.calls.answer(asked, id),
+            Some(layers) => layers.answer(Arc::clone(&self.calls.shared), asked.boxed(), id),
+        }
+    }
+
+    fn admit(&self, asked: &Asked) -> Result<(), Refusal> {
+        let is_method = || matches!(self.calls.table.find(asked.path()), Ok(Found::Method(_)));
+        match asked.format()? {
+            Format::Other if is_method() => Err(Refusal::NotProtobuf),
+            Format::Other | Format::Protobuf => Ok(()),
+        }
     }
 }
 
 impl Calls {
-    /// Boxed for each kind of call apart, so that none carries room for another.
-    pub(crate) fn answer<'a>(
-        &'a self,
-        asked: Asked,
-        id: &'a RequestId,
-    ) -> BoxFuture<'a, Response<Body>> {
+    /// Answers a call, and says which one it was.
+    pub(crate) fn answer(self: &Arc<Self>, asked: Asked, id: RequestId) -> HandlerFuture {
+        let shared = Arc::clone(&self.shared);
         match (self.table.find(asked.path()), asked) {
             (Ok(Found::Method(method)), Asked::Own(request)) => {
-                method.serve(&self.shared, id, request)
+                Arc::clone(method).serve(shared, id, request)
             }
             (Ok(Found::Method(method)), Asked::Layered(request)) => {
-                method.serve_foreign(&self.shared, id, request)
+                Arc::clone(method).serve_foreign(shared, id, request)
             }
             (Ok(Found::Service(found)), asked) => {
-                Box::pin(service::serve(found, &self.shared, id, asked.boxed()))
+                service::serve(found.clone(), shared, id, asked.boxed())
             }
             (Err(unknown), asked) => {
                 let headers = asked.boxed().headers().clone();
-                Box::pin(unknown::refuse(&self.fallback, &self.shared, id, headers, unknown))
+                unknown::refuse(self.fallback.clone(), shared, id, headers, unknown)
             }
         }
     }
@@ -137,20 +137,12 @@ pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
 }
 
 /// Lets the answer say which call it belongs to.
-pub(crate) fn identify(response: &mut Response<Body>, id: &RequestId) {
+pub(crate) fn identify<B>(response: &mut Response<B>, id: &RequestId) {
     if let Ok(mut id) = HeaderValue::from_str(id.as_str()) {
         // It never comes again: a place in HPACK's table would be taken from one that does.
         id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, id);
     }
-}
-
-fn finish(mut response: Response<Body>, id: &RequestId) -> Response<ResponseBody> {
-    identify(&mut response, id);
-    response.map(|body| match http_body::Body::is_end_stream(&body) {
-        true => ResponseBody::empty(),
-        false => ResponseBody::boxed(body),
-    })
 }
 
 /// How the messages of a call are written.

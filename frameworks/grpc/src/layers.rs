@@ -10,11 +10,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use polyport_bootstrap::{Error, Fault, operation::RequestId};
-use polyport_listener::BoxError;
+use polyport_listener::{BoxError, HandlerFuture, ResponseBody};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-use crate::handler::{Asked, Calls};
+use crate::{
+    handler::{Asked, Calls, identify},
+    shared::Shared,
+};
 
 /// What a native layer stands around: every call of the framework, and the layers that were added
 /// before.
@@ -56,24 +59,33 @@ impl Layers {
     }
 
     /// A layer's own error is the call's status: as it is where it is one, else INTERNAL.
-    pub(crate) async fn answer(
+    pub(crate) fn answer(
         &self,
-        calls: &Calls,
+        shared: Arc<Shared>,
         mut request: Request<Body>,
-        id: &RequestId,
-    ) -> Response<Body> {
+        id: RequestId,
+    ) -> HandlerFuture {
         request.extensions_mut().insert(id.clone());
-        match self.0.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(error) => match error.downcast::<Status>() {
-                Ok(status) => status.into_http(),
-                Err(error) => {
-                    let source = error.to_string();
-                    tracing::error!(protocol = "grpc", request_id = %id, source, "a layer failed");
-                    let error = Error::other(format!("a layer around gRPC has failed: {source}"));
-                    calls.shared.refuse(&Fault::internal(error), id)
-                }
-            },
+        let answer = self.0.clone().oneshot(request);
+        Box::pin(async move {
+            let mut response = match answer.await {
+                Ok(response) => response.map(ResponseBody::boxed),
+                Err(error) => failed(error, &shared, &id),
+            };
+            identify(&mut response, &id);
+            response
+        })
+    }
+}
+
+fn failed(error: BoxError, shared: &Shared, id: &RequestId) -> Response<ResponseBody> {
+    match error.downcast::<Status>() {
+        Ok(status) => status.into_http(),
+        Err(error) => {
+            let source = error.to_string();
+            tracing::error!(protocol = "grpc", request_id = %id, source, "a layer failed");
+            let error = Error::other(format!("a layer around gRPC has failed: {source}"));
+            shared.refuse(&Fault::internal(error), id)
         }
     }
 }
@@ -94,6 +106,6 @@ impl Service<Request<Body>> for Inner {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let calls = Arc::clone(&self.0);
         let id = request.extensions().get().cloned().unwrap_or_else(RequestId::new);
-        Box::pin(async move { Ok(calls.answer(Asked::Layered(request), &id).await) })
+        Box::pin(async move { Ok(calls.answer(Asked::Layered(request), id).await.map(Body::new)) })
     }
 }

@@ -61,12 +61,14 @@
 
 mod adapter;
 mod app;
+mod arrival;
 mod client;
-mod codec;
 mod descriptors;
 mod dynamic;
+mod encoding;
 mod ending;
 mod foreign;
+mod frame;
 mod framework;
 mod handler;
 mod health;
@@ -79,7 +81,8 @@ mod operations;
 mod place;
 mod reflection;
 mod routes;
-mod sent;
+mod sends;
+mod server_streaming;
 mod service;
 mod settings;
 mod shared;
@@ -89,6 +92,7 @@ mod table;
 pub mod testing;
 mod timeout;
 mod trailers;
+mod unary;
 mod unknown;
 mod web;
 

@@ -10,8 +10,10 @@ use prost::Message;
 use crate::{
     GrpcRoutes,
     message::{FromMessage, FromMessages, GrpcInput, GrpcOutput, IntoMessage, IntoMessages},
-    method::{ServerStreaming, Unary},
-    sent::Sends,
+    method::Route,
+    sends::Sends,
+    server_streaming::ServerStreaming,
+    unary::Unary,
 };
 
 /// Registers operations as methods. All types that a call does not name are inferred:
@@ -186,7 +188,8 @@ impl GrpcRoutes {
         let endpoint = Endpoint::new(operation, taking.take, encode);
         let message = <Op::Output as IntoMessage<Res, Out>>::message;
         let sends = Sends::some(taking.is_stream);
-        let method = Unary::<Res> { endpoint: endpoint.clone(), sends, message };
+        let route = Route { endpoint: endpoint.clone(), sends };
+        let method = Unary::<Res> { route, message };
         self.operation(path, endpoint, Box::new(method))
     }
 
@@ -206,7 +209,8 @@ impl GrpcRoutes {
         let endpoint = Endpoint::new(operation, taking.take, encode);
         let message = <Op::Output as IntoMessages<Res, Out>>::message;
         let sends = Sends::some(taking.is_stream);
-        let method = ServerStreaming::<Res> { endpoint: endpoint.clone(), sends, message };
+        let route = Route { endpoint: endpoint.clone(), sends };
+        let method = ServerStreaming::<Res> { route, message };
         self.operation(path, endpoint, Box::new(method))
     }
 }

@@ -1,7 +1,10 @@
 //! The reflection service, in both versions that clients ask for: `grpc.reflection.v1` and
 //! `grpc.reflection.v1alpha`, filled from the same descriptors.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+};
 
 use http::{Request, Response};
 use polyport_bootstrap::{Error, Result, operation::StageScope};
@@ -9,16 +12,14 @@ use tonic::{Status, body::Body};
 use tonic_reflection::{pb, server::Builder};
 use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
-use crate::{
-    GrpcRoutes, GrpcSettings, health,
-    routes::ServiceRoute,
-    service::{self, AnyService},
-    table::Table,
-};
+use crate::{GrpcRoutes, GrpcSettings, health, routes::ServiceRoute, service, table::Table};
 
 /// The services' names.
 pub(crate) const SERVICES: [&str; 2] =
     ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+
+/// Either service.
+type AnyService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// What answers, once it is known what is served.
 #[derive(Default, Clone)]
@@ -76,14 +77,14 @@ fn route(name: &'static str, cell: &Arc<OnceLock<AnyService>>, guarded: bool) ->
             }
         }
     });
-    let endpoint = service::endpoint(name, BoxCloneSyncService::new(service));
+    let endpoint = service::endpoint(name, service);
     let endpoint = if guarded { endpoint } else { endpoint.within(StageScope::Operation) };
     ServiceRoute { name, endpoint }
 }
 
 fn boxed<S>(service: S) -> AnyService
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {

@@ -11,13 +11,14 @@ use polyport_bootstrap::{
 };
 use polyport_listener::BoxError;
 use tonic::{body::Body, server::NamedService};
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tower::Service;
 
 use crate::{
     dynamic,
-    method::{Method, Unary},
-    sent::Sends,
+    method::{Method, Route},
+    sends::Sends,
     service,
+    unary::Unary,
 };
 
 /// The protocol on which this crate serves operations.
@@ -67,8 +68,7 @@ impl GrpcRoutes {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let service = service.map_response(|response: Response<B>| response.map(Body::new));
-        let endpoint = service::endpoint(S::NAME, BoxCloneSyncService::new(service));
+        let endpoint = service::endpoint(S::NAME, service);
         self.services.push(ServiceRoute { name: S::NAME, endpoint });
         self
     }
@@ -110,7 +110,8 @@ impl GrpcRoutes {
             dynamic::from_json(&json)
         };
         let sends = Sends::Read(dynamic::to_json);
-        let method = Unary { endpoint: endpoint.clone(), sends, message };
+        let route = Route { endpoint: endpoint.clone(), sends };
+        let method = Unary { route, message };
         self.operation(path, endpoint, Box::new(method))
     }
 

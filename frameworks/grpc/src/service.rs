@@ -3,55 +3,68 @@
 use std::{
     any::Any,
     convert::Infallible,
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use polyport_bootstrap::{
     Error, Fault,
     operation::{Endpoint, Reply, ReplyBody, RequestId},
 };
-use polyport_listener::LongLived;
+use polyport_listener::{BoxError, HandlerFuture, LongLived, ResponseBody};
+use tokio::time::Instant;
 use tonic::{Status, body::Body};
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tower::{Service, ServiceExt};
 
 use crate::{
     adapter::{self, add_metadata},
-    ending::{Watch, until_ended},
+    ending::{Ending, Watch, until_ended},
+    handler::identify,
     message::no_message,
     shared::Shared,
     timeout,
 };
 
-/// A service of any type.
-pub(crate) type AnyService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
-
 /// A service as what stands at the end of a chain: it takes the request from the call's [`Slot`]
 /// and leaves its response there.
-pub(crate) fn endpoint(name: &'static str, service: AnyService) -> Endpoint {
+pub(crate) fn endpoint<S, B>(name: &'static str, service: S) -> Endpoint
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     Endpoint::native(name, move |context| {
-        let service = service.clone();
-        async move { pass(service, context).await }.boxed()
+        let Some((slot, request)) = take_request(context) else {
+            let error = Error::other("the request has been answered already");
+            let error = error.advise("middleware cannot call a service twice");
+            return Box::pin(ready(Err(error.into())));
+        };
+        let answer = service.clone().oneshot(request);
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            slot.put_response(response.map(Body::new));
+            Ok(Reply::new(ReplyBody::Native))
+        })
     })
 }
 
-async fn pass(service: AnyService, context: &polyport_bootstrap::Context) -> Result<Reply, Fault> {
-    let slot = context.extension::<Slot>();
-    let (Some(slot), Some(mut request)) = (slot, slot.and_then(Slot::take_request)) else {
-        let error = Error::other("the request has been answered already");
-        return Err(error.advise("middleware cannot call a service twice").into());
-    };
+fn take_request(context: &polyport_bootstrap::Context) -> Option<(&Slot, Request<Body>)> {
+    let slot = context.extension::<Slot>()?;
+    let mut request = slot.take_request()?;
     request.extensions_mut().insert(context.request_id.clone());
     request.extensions_mut().insert(context.clone());
-    let Ok(response) = service.oneshot(request).await;
-    slot.put_response(response);
-    Ok(Reply::new(ReplyBody::Native))
+    Some((slot, request))
 }
 
 /// Where a service finds its request, and leaves its response.
@@ -95,34 +108,39 @@ impl Slot {
 
 /// Answers one call by a service, behind what stands around it. The peer's deadline holds for it, a
 /// panic is a status, and its streams end with the process.
-pub(crate) async fn serve(
-    endpoint: &Endpoint,
-    shared: &Arc<Shared>,
-    id: &RequestId,
+pub(crate) fn serve(
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    id: RequestId,
     request: Request<Body>,
-) -> Response<Body> {
-    let _flight = endpoint.info().enter();
+) -> HandlerFuture {
     let deadline = match timeout::deadline(request.headers(), None) {
         Ok(deadline) => deadline,
-        Err(fault) => return shared.refuse(&fault, id),
+        Err(fault) => {
+            let mut refusal = shared.refuse(&fault, &id);
+            identify(&mut refusal, &id);
+            return Box::pin(ready(refusal));
+        }
     };
-    let (head, extensions) = (request.headers().clone(), request.extensions().clone());
+    let mut call = shared.call(&endpoint, &id, deadline);
+    (call.metadata, call.extensions) = (request.headers().clone(), request.extensions().clone());
     let slot = Slot::new(request);
-    let mut call = shared.call(endpoint, id, deadline);
-    (call.metadata, call.extensions) = (head, extensions);
     call.extensions.insert(slot.clone());
     let context = polyport_bootstrap::Context::new(call);
-    match until_ended(endpoint.call(&context), None, &shared.closing).await {
-        Ok(Ok(reply)) => match answered(reply, &slot) {
-            Ok(response) => {
-                let watch = Watch::new(deadline, &shared.closing);
-                response.map(|body| watched(body, watch, shared, id))
-            }
-            Err(fault) => shared.refuse(&fault, id),
-        },
-        Ok(Err(fault)) => shared.status(&fault, id).into_http(),
-        Err(ending) => shared.refuse(&ending.fault(), id),
-    }
+    Box::pin(async move {
+        let _flight = endpoint.info().enter();
+        let answer = pin!(endpoint.call(&context));
+        let mut response = match until_ended(answer, None, &shared.closing).await {
+            Ok(Ok(reply)) => match answered(reply, &slot) {
+                Ok(response) => response.map(|body| watched(body, deadline, &shared, &id)),
+                Err(fault) => shared.refuse(&fault, &id),
+            },
+            Ok(Err(fault)) => shared.failed(&fault, &id),
+            Err(ending) => shared.refuse(&ending.fault(), &id),
+        };
+        identify(&mut response, &id);
+        response
+    })
 }
 
 /// The service's response, with the headers that interceptors have set.
@@ -145,13 +163,19 @@ fn panicked(panic: &(dyn Any + Send), request_id: &RequestId) -> Fault {
     fault
 }
 
-fn watched(body: Body, watch: Watch, shared: &Arc<Shared>, id: &RequestId) -> Body {
+fn watched(
+    body: Body,
+    deadline: Option<Instant>,
+    shared: &Arc<Shared>,
+    id: &RequestId,
+) -> ResponseBody {
     if body.is_end_stream() {
-        return Body::empty();
+        return ResponseBody::empty();
     }
-    Body::new(ServiceBody {
+    ResponseBody::boxed(ServiceBody {
         body: Some(body),
-        watch,
+        watch: None,
+        deadline,
         shared: Arc::clone(shared),
         request_id: id.clone(),
     })
@@ -162,12 +186,19 @@ fn watched(body: Body, watch: Watch, shared: &Arc<Shared>, id: &RequestId) -> Bo
 struct ServiceBody {
     /// None once it has been cut short.
     body: Option<Body>,
-    watch: Watch,
+    /// None until it has to wait.
+    watch: Option<Watch>,
+    deadline: Option<Instant>,
     shared: Arc<Shared>,
     request_id: RequestId,
 }
 
 impl ServiceBody {
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let (deadline, closing) = (self.deadline, &self.shared.closing);
+        self.watch.get_or_insert_with(|| Watch::new(deadline, closing)).poll(cx)
+    }
+
     fn end(&mut self, fault: &Fault) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.body = None;
         let trailers = trailers(&self.shared.status(fault, &self.request_id));
@@ -195,7 +226,7 @@ impl HttpBody for ServiceBody {
         match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
             Ok(Poll::Ready(frame)) => Poll::Ready(frame),
             Ok(Poll::Pending) => {
-                let ending = ready!(self.watch.poll(cx));
+                let ending = ready!(self.poll_ending(cx));
                 self.end(&ending.fault())
             }
             Err(panic) => {

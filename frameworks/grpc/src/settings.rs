@@ -11,7 +11,6 @@ use polyport_listener::{
     ClientLeave, Limits, ListenerSettings, SocketMode, TlsSettings, TrustedProxy, only_of_ones_own,
 };
 use serde::{Deserialize, Serialize};
-use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 
 /// The section `grpc` of the configuration (`grpc_{name}` for a framework with a name of its own).
 ///
@@ -117,19 +116,6 @@ pub struct GrpcCompression {
 pub enum GrpcEncoding {
     /// RFC 1952.
     Gzip,
-}
-
-impl GrpcEncoding {
-    /// All of these, as tonic wants them.
-    pub(crate) fn enabled(list: &[Self]) -> EnabledCompressionEncodings {
-        let mut enabled = EnabledCompressionEncodings::default();
-        for encoding in list {
-            match encoding {
-                Self::Gzip => enabled.enable(CompressionEncoding::Gzip),
-            }
-        }
-        enabled
-    }
 }
 
 impl Default for GrpcCompression {

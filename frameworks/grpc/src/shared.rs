@@ -2,15 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::Response;
 use polyport_bootstrap::{
-    Container, Context, Fault,
+    Container, Fault,
     operation::{Call, Endpoint, RequestId},
 };
+use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, codec::EnabledCompressionEncodings};
+use tonic::Status;
 
-use crate::{GrpcEncoding, GrpcSettings, PROTOCOL, adapter, sent::Sent};
+use crate::{GrpcEncoding, GrpcSettings, PROTOCOL, adapter, encoding};
 
 /// What every call is answered with.
 pub(crate) struct Shared {
@@ -21,9 +23,9 @@ pub(crate) struct Shared {
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_message_size: usize,
     /// The encodings that peers may use.
-    pub(crate) receives: EnabledCompressionEncodings,
+    pub(crate) receives: Vec<GrpcEncoding>,
     /// The encodings that answers may have.
-    pub(crate) sends: EnabledCompressionEncodings,
+    pub(crate) sends: Vec<GrpcEncoding>,
     error_domain: String,
 }
 
@@ -44,26 +46,10 @@ impl Shared {
             closing,
             timeout: Some(settings.timeout).filter(|timeout| !timeout.is_zero()),
             max_message_size: settings.max_message_size,
-            receives: GrpcEncoding::enabled(&settings.compression.receive),
-            sends: GrpcEncoding::enabled(&settings.compression.send),
+            receives: settings.compression.receive,
+            sends: settings.compression.send,
             error_domain: settings.error_domain,
         }
-    }
-
-    /// The context of a call.
-    pub(crate) fn context(
-        &self,
-        endpoint: &Endpoint,
-        request_id: &RequestId,
-        deadline: Option<Instant>,
-        request: tonic::Request<impl Sent>,
-    ) -> Context {
-        let (metadata, extensions, messages) = request.into_parts();
-        let mut call = self.call(endpoint, request_id, deadline);
-        call.metadata = metadata.into_headers();
-        call.extensions = extensions;
-        messages.enter(&mut call);
-        Context::new(call)
     }
 
     /// A call of which nothing is known but what it calls.
@@ -82,9 +68,25 @@ impl Shared {
         adapter::status_from_fault(fault, request_id.as_str(), &self.error_domain)
     }
 
-    /// The answer of a call that ends in `fault` before it has sent anything.
-    pub(crate) fn refuse(&self, fault: &Fault, request_id: &RequestId) -> http::Response<Body> {
-        tracing::debug!(protocol = "grpc", %request_id, %fault, "call refused");
+    /// The answer of a call that ends in `fault`, of which its endpoint has told the log.
+    pub(crate) fn failed(&self, fault: &Fault, request_id: &RequestId) -> Response<ResponseBody> {
         self.status(fault, request_id).into_http()
+    }
+
+    /// The answer of a call that ends in `fault` before it has sent anything.
+    pub(crate) fn refuse(&self, fault: &Fault, request_id: &RequestId) -> Response<ResponseBody> {
+        tracing::debug!(protocol = "grpc", %request_id, %fault, "call refused");
+        self.failed(fault, request_id)
+    }
+
+    /// The same where its messages are in an encoding that is not taken: it says which are.
+    pub(crate) fn refuse_encoding(
+        &self,
+        fault: &Fault,
+        request_id: &RequestId,
+    ) -> Response<ResponseBody> {
+        let mut response = self.refuse(fault, request_id);
+        response.headers_mut().insert(encoding::ACCEPTED, encoding::accepted(&self.receives));
+        response
     }
 }

@@ -1,6 +1,6 @@
 //! Which path is whose.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use polyport_bootstrap::{Error, Result, operation::Endpoint};
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Table {
     /// By `/package.Service/Method`.
-    methods: HashMap<String, Box<dyn Method>>,
+    methods: HashMap<String, Arc<dyn Method>>,
     /// By `package.Service`; one whose methods are all operations has no service of its own.
     services: HashMap<String, Option<Endpoint>>,
     descriptors: Descriptors,
@@ -26,7 +26,7 @@ pub(crate) struct Table {
 
 /// Who answers a call.
 pub(crate) enum Found<'a> {
-    Method(&'a dyn Method),
+    Method(&'a Arc<dyn Method>),
     Service(&'a Endpoint),
 }
 
@@ -37,7 +37,7 @@ impl Table {
             if let Some((service, _)) = path.split_once('/') {
                 self.services.entry(service.to_owned()).or_default();
             }
-            self.methods.insert(format!("/{path}"), method);
+            self.methods.insert(format!("/{path}"), method.into());
         }
         for ServiceRoute { name, endpoint } in routes.services {
             self.services.insert(name.to_owned(), Some(endpoint));
@@ -79,7 +79,7 @@ impl Table {
     /// Returns what is unknown of a service or method that does not exist.
     pub(crate) fn find(&self, path: &str) -> std::result::Result<Found<'_>, Unknown> {
         if let Some(method) = self.methods.get(path) {
-            return Ok(Found::Method(&**method));
+            return Ok(Found::Method(method));
         }
         let (service, method) = split(path);
         match self.services.get(service) {

@@ -13,7 +13,7 @@ use polyport_bootstrap::{
     Context, Fault,
     operation::{FromContext, InputSlot, NoPayload, OperationInfo},
 };
-use tonic::{Status, body::Body, metadata::MetadataMap};
+use tonic::{Status, metadata::MetadataMap};
 
 use crate::{PROTOCOL, adapter::add_metadata};
 
@@ -44,8 +44,11 @@ impl GrpcTrailers {
     }
 
     /// The body with these in its trailers.
-    pub(crate) fn behind(self, body: Body) -> Body {
-        Body::new(Trailed { body, trailers: self })
+    pub(crate) fn behind<B>(self, body: B) -> impl HttpBody<Data = Bytes, Error = Status> + Send
+    where
+        B: HttpBody<Data = Bytes, Error = Status> + Send,
+    {
+        Trailed { body: Box::pin(body), trailers: self }
     }
 }
 
@@ -72,12 +75,12 @@ impl FromContext for GrpcTrailers {
     }
 }
 
-struct Trailed {
-    body: Body,
+struct Trailed<B> {
+    body: Pin<Box<B>>,
     trailers: GrpcTrailers,
 }
 
-impl HttpBody for Trailed {
+impl<B: HttpBody<Data = Bytes, Error = Status>> HttpBody for Trailed<B> {
     type Data = Bytes;
     type Error = Status;
 
@@ -85,7 +88,7 @@ impl HttpBody for Trailed {
         mut self: Pin<&mut Self>,
         cx: &mut Polled<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let mut frame = ready!(self.body.as_mut().poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame
             && let Some(sent) = frame.trailers_mut()
         {

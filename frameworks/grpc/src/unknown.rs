@@ -9,9 +9,9 @@ use polyport_bootstrap::{
     Context, Error, Fault,
     operation::{Endpoint, RequestId},
 };
-use tonic::body::Body;
+use polyport_listener::{HandlerFuture, ResponseBody};
 
-use crate::{ending::until_ended, message::no_message, shared::Shared};
+use crate::{ending::until_ended, handler::identify, message::no_message, shared::Shared};
 
 /// Why nobody answers a call.
 #[derive(Debug, Clone)]
@@ -46,20 +46,34 @@ pub(crate) fn endpoint() -> Endpoint {
 }
 
 /// Answers a call of what is not served.
-pub(crate) async fn refuse(
+pub(crate) fn refuse(
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    id: RequestId,
+    metadata: HeaderMap,
+    unknown: Unknown,
+) -> HandlerFuture {
+    Box::pin(async move {
+        let mut response = refused(&endpoint, &shared, &id, metadata, unknown).await;
+        identify(&mut response, &id);
+        response
+    })
+}
+
+async fn refused(
     endpoint: &Endpoint,
     shared: &Shared,
     id: &RequestId,
     metadata: HeaderMap,
     unknown: Unknown,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     let mut call = shared.call(endpoint, id, None);
     call.metadata = metadata;
     call.extensions.insert(unknown);
     let context = Context::new(call);
     match until_ended(endpoint.call(&context), None, &shared.closing).await {
         Ok(Ok(reply)) => shared.refuse(&no_message(reply.body()), id),
-        Ok(Err(fault)) => shared.status(&fault, id).into_http(),
+        Ok(Err(fault)) => shared.failed(&fault, id),
         Err(ending) => shared.refuse(&ending.fault(), id),
     }
 }

@@ -1,6 +1,6 @@
 //! gRPC-Web ("PROTOCOL-WEB"): gRPC for those who cannot read trailers, such as browsers.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -48,14 +48,14 @@ impl Web {
     }
 
     pub(crate) async fn answer(
-        &self,
-        handler: &GrpcHandler,
+        self: Arc<Self>,
+        handler: Arc<GrpcHandler>,
         request: Request<RequestBody>,
     ) -> Response<ResponseBody> {
         let origin = request.headers().get(ORIGIN).filter(|origin| self.allows(origin)).cloned();
         let mut response = match *request.method() {
             Method::OPTIONS => permission(request.headers(), origin.is_some()),
-            _ => translated(handler, request).await,
+            _ => translated(&handler, request).await,
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();

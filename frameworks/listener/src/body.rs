@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
@@ -14,7 +15,7 @@ use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a [`Handler`](crate::Handler) answers with: nothing, bytes that are all there (which cost
-/// no allocation), or a stream of them.
+/// no allocation), the same with trailers behind them, or a stream.
 ///
 /// # Examples
 /// ```
@@ -35,6 +36,10 @@ enum Kind {
     Empty,
     /// Never of length 0, which is `Empty`.
     Full(Bytes),
+    /// Bytes, and what follows them; boxed, since no other answer should have room for it.
+    Trailed(Bytes, Box<HeaderMap>),
+    /// What follows bytes that were taken.
+    Trailers(Box<HeaderMap>),
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -43,6 +48,16 @@ impl ResponseBody {
     #[must_use]
     pub const fn empty() -> Self {
         Self(Kind::Empty)
+    }
+
+    /// Bytes that are all there, and trailers (RFC 9110, section 6.5).
+    #[must_use]
+    pub fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
+        let trailers = Box::new(trailers);
+        Self(match bytes.is_empty() {
+            true => Kind::Trailers(trailers),
+            false => Kind::Trailed(bytes, trailers),
+        })
     }
 
     /// Takes any body: a stream, one with trailers, one of another library.
@@ -68,14 +83,19 @@ impl Body for ResponseBody {
         }
         match std::mem::take(&mut self.0) {
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            _ => Poll::Ready(None),
+            Kind::Trailed(bytes, trailers) => {
+                self.0 = Kind::Trailers(trailers);
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            Kind::Empty | Kind::Stream(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Empty => true,
-            Kind::Full(_) => false,
+            Kind::Full(_) | Kind::Trailed(..) | Kind::Trailers(_) => false,
             Kind::Stream(body) => body.is_end_stream(),
         }
     }
@@ -84,6 +104,8 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            // hyper would make a content-length of it, which has no place before trailers.
+            Kind::Trailed(..) | Kind::Trailers(_) => SizeHint::default(),
             Kind::Stream(body) => body.size_hint(),
         }
     }
@@ -93,7 +115,10 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Empty => f.write_str("ResponseBody(empty)"),
-            Kind::Full(bytes) => write!(f, "ResponseBody({} bytes)", bytes.len()),
+            Kind::Full(bytes) | Kind::Trailed(bytes, _) => {
+                write!(f, "ResponseBody({} bytes)", bytes.len())
+            }
+            Kind::Trailers(_) => f.write_str("ResponseBody(trailers)"),
             Kind::Stream(_) => f.write_str("ResponseBody(stream)"),
         }
     }

@@ -40,7 +40,7 @@ const FEW: usize = 16;
 pub(super) struct Named<'a> {
     entries: SmallVec<[(Cow<'a, str>, AllGiven<'a>); 4]>,
     /// Where each name stands, once there are too many to look through.
-    index: Option<Box<HashMap<Cow<'a, str>, usize>>>,
+    index: Option<HashMap<Cow<'a, str>, usize>>,
 }
 
 impl<'a> Named<'a> {
@@ -64,7 +64,7 @@ impl<'a> Named<'a> {
         if self.entries.len() >= FEW {
             let known = self.entries.iter().enumerate();
             let known = known.map(|(position, (name, _))| (name.clone(), position));
-            let index = self.index.get_or_insert_with(|| Box::new(known.collect()));
+            let index = self.index.get_or_insert_with(|| known.collect());
             index.insert(name.clone(), self.entries.len());
         }
         self.entries.push((name, smallvec![value]));

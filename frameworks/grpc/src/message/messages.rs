@@ -9,7 +9,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::Request;
 use http_body_util::BodyExt;
 use polyport_bootstrap::{
     Context, Error, Fault,
@@ -125,18 +124,16 @@ fn broken(status: &Status) -> Fault {
     }
 }
 
-/// The request, whose body says when the client has left.
-pub(crate) fn watched<B: RequestBody>(
-    request: Request<B>,
-) -> Request<impl http_body::Body<Data = Bytes, Error = Status> + Send + 'static> {
-    request.map(|body| {
-        body.map_err(|error| {
-            let error: BoxError = error.into();
-            match is_of_the_connection(&*error) {
-                true => Status::aborted(LEFT),
-                false => Status::from_error(error),
-            }
-        })
+/// The body of a request, which says when the client has left.
+pub(crate) fn watched(
+    body: impl RequestBody,
+) -> impl http_body::Body<Data = Bytes, Error = Status> + Send + 'static {
+    body.map_err(|error| {
+        let error: BoxError = error.into();
+        match is_of_the_connection(&*error) {
+            true => Status::aborted(LEFT),
+            false => Status::from_error(error),
+        }
     })
 }
 
