@@ -132,12 +132,13 @@ impl Monitor {
         tell(&self.voices.publishing, reason.as_deref());
         self.metrics.blocked(reason.is_some());
         let blocked = reason.map(Blocked::now);
+        // First those who publish: whoever sees it in the state finds that they have been told.
+        self.blocked.send_replace(blocked.clone());
         self.state.send_if_modified(|state| {
             let changes = state.blocked.is_some() || blocked.is_some();
-            state.blocked.clone_from(&blocked);
+            state.blocked = blocked;
             changes
         });
-        self.blocked.send_replace(blocked);
     }
 
     /// Some consumers get nothing although messages wait, or no longer.
