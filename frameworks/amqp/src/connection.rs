@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     broker::{Broker, Node},
-    guard::{self, Deliveries, Guarded, Taps},
+    guard::{self, Deliveries, Guarded, Reader, Taps},
     refusal::{NodeError, OpenError},
     settings::AmqpSettings,
     socket::{KillSwitch, Socket},
@@ -63,7 +63,7 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
     ) -> Result<Self, OpenError> {
-        Self::open_told(broker, purpose, settings, drop).await
+        Self::open_told(broker, purpose, settings, Reader::Lapin, drop).await
     }
 
     /// The same; `on_blocked` is told why the broker takes no messages, and when it does again.
@@ -71,11 +71,12 @@ impl Link {
         broker: &Broker,
         purpose: &str,
         settings: &AmqpSettings,
+        reader: Reader,
         on_blocked: impl Fn(Option<String>) + Clone + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (share, mut failures) = (settings.connect_timeout / broker.size(), Vec::new());
         for node in broker.in_turn() {
-            match Self::reach(node, purpose, settings, share, on_blocked.clone()).await {
+            match Self::reach(node, purpose, settings, share, reader, on_blocked.clone()).await {
                 Ok(link) => return Ok(link),
                 Err(error) => failures.push((node.clone(), error)),
             }
@@ -89,7 +90,8 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
     ) -> Result<Self, NodeError> {
-        Self::reach(node, purpose, settings, settings.connect_timeout, drop).await
+        let limit = settings.connect_timeout;
+        Self::reach(node, purpose, settings, limit, Reader::Lapin, drop).await
     }
 
     async fn reach(
@@ -97,6 +99,7 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
         limit: Duration,
+        reader: Reader,
         on_blocked: impl Fn(Option<String>) + Send + 'static,
     ) -> Result<Self, NodeError> {
         let deadline = Instant::now() + limit;
@@ -104,7 +107,7 @@ impl Link {
         let socket = timeout_at(deadline, Socket::connect(node)).await.map_err(silent)??;
         let Socket { reading, writing, kill_switch } = socket;
         let taps = Taps::default();
-        let stream = guard::guard(reading, writing, taps.clone());
+        let stream = guard::guard(reading, writing, taps.clone(), reader);
         let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);

@@ -34,7 +34,7 @@ use tokio::{
     },
     net::TcpStream,
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{io::poll_read_buf, task::AbortOnDropHandle};
 
 use self::frames::Frames;
 pub(crate) use self::taps::{Delivered, Deliveries, Taps};
@@ -49,14 +49,23 @@ const AHEAD: usize = 64 * 1024;
 /// A socket whose frames are safe to parse.
 pub(crate) type Guarded = Compat<Join<Guard, Writing>>;
 
-/// Guards a socket, by its two directions; what is tapped lapin does not see. A task reads, so that
-/// neither lapin nor its thread is woken for that.
-pub(crate) fn guard(reading: Reading, writing: Writing, taps: Taps) -> Guarded {
-    let (near, far) = duplex(AHEAD);
-    let trouble = Arc::default();
-    let pump = pump(reading, Frames::tapped_by(taps), far, Arc::clone(&trouble));
-    let pump = AbortOnDropHandle::new(tokio::spawn(at_home(pump)));
-    join(Guard { near, trouble, _pump: pump }, writing).compat()
+/// Who reads from a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// lapin's thread, which is woken for whatever comes. Best where most of it is for lapin.
+    Lapin,
+    /// A task, so that nobody else is woken for what goes past lapin.
+    Task,
+}
+
+/// Guards a socket, by its two directions; what is tapped lapin does not see.
+pub(crate) fn guard(reading: Reading, writing: Writing, taps: Taps, reader: Reader) -> Guarded {
+    let frames = Frames::tapped_by(taps);
+    let guard = match reader {
+        Reader::Lapin => Half::Here { reading, frames },
+        Reader::Task => Half::by_task(reading, frames),
+    };
+    join(Guard(guard), writing).compat()
 }
 
 /// What lapin reads of what the broker sends in these pieces.
@@ -113,10 +122,53 @@ async fn pump(mut reading: Reading, mut frames: Frames, mut lapin: DuplexStream,
 }
 
 /// The reading half of a guarded socket.
-pub(crate) struct Guard {
-    near: DuplexStream,
-    trouble: Trouble,
-    _pump: AbortOnDropHandle<()>,
+pub(crate) struct Guard(Half);
+
+enum Half {
+    Here { reading: Reading, frames: Frames },
+    There { near: DuplexStream, trouble: Trouble, _pump: AbortOnDropHandle<()> },
+}
+
+impl Half {
+    fn by_task(reading: Reading, frames: Frames) -> Self {
+        let ((near, far), trouble) = (duplex(AHEAD), Trouble::default());
+        let pump = pump(reading, frames, far, Arc::clone(&trouble));
+        let pump = AbortOnDropHandle::new(tokio::spawn(at_home(pump)));
+        Self::There { near, trouble, _pump: pump }
+    }
+}
+
+fn poll_here(
+    reading: &mut Reading,
+    frames: &mut Frames,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    while frames.ready().is_empty() {
+        let bytes = frames.room(AT_ONCE);
+        if ready!(poll_read_buf(Pin::new(&mut *reading), cx, bytes))? == 0 {
+            frames.release_all();
+            break;
+        }
+        frames.mend();
+    }
+    let ready = frames.ready();
+    let length = ready.len().min(buffer.remaining());
+    buffer.put_slice(&ready.split_to(length));
+    Poll::Ready(Ok(()))
+}
+
+fn poll_there(
+    near: &mut DuplexStream,
+    trouble: &Trouble,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let before = buffer.filled().len();
+    ready!(Pin::new(near).poll_read(cx, buffer))?;
+    let is_over = buffer.filled().len() == before && buffer.remaining() > 0;
+    let trouble = || trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Poll::Ready(is_over.then(trouble).flatten().map_or(Ok(()), Err))
 }
 
 impl TokioRead for Guard {
@@ -125,11 +177,10 @@ impl TokioRead for Guard {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (this, before) = (self.get_mut(), buffer.filled().len());
-        ready!(Pin::new(&mut this.near).poll_read(cx, buffer))?;
-        let is_over = buffer.filled().len() == before && buffer.remaining() > 0;
-        let trouble = || this.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Poll::Ready(is_over.then(trouble).flatten().map_or(Ok(()), Err))
+        match &mut self.get_mut().0 {
+            Half::Here { reading, frames } => poll_here(reading, frames, cx, buffer),
+            Half::There { near, trouble, .. } => poll_there(near, trouble, cx, buffer),
+        }
     }
 }
 
@@ -167,5 +218,5 @@ impl Reactor for Sockets {
 
 async fn connect(address: SocketAddr) -> io::Result<Guarded> {
     let (reading, writing) = TcpStream::connect(address).await?.into_split();
-    Ok(guard(Box::new(reading), Box::new(writing), Taps::default()))
+    Ok(guard(Box::new(reading), Box::new(writing), Taps::default(), Reader::Lapin))
 }
