@@ -1,5 +1,6 @@
 //! What the AMQP framework reads of a broker: the guard in front of lapin loses no byte, and makes
-//! everything safe for lapin's parser; headers and bodies of deliveries do no harm.
+//! everything safe for lapin's parser, and what it takes out itself does not depend on where it was
+//! torn; headers and bodies of deliveries do no harm, be they JSON, CloudEvents or protobuf.
 //!
 //! The first byte of the input says how it is read: as bytes of the wire in pieces of that size,
 //! or, when it is even, as the header frame of a message, whose body stands behind its first `|`.
@@ -8,7 +9,7 @@
 
 use amq_protocol::frame::{AMQPFrame, parsing::parse_frame};
 use libfuzzer_sys::fuzz_target;
-use polyport_amqp::fuzzing::{guarded, metadata};
+use polyport_amqp::fuzzing::{event, guarded, metadata, tapped, text};
 use polyport_bootstrap::operation::{Codecs, RawInput};
 
 mod support;
@@ -31,6 +32,7 @@ fn wire(sent: &[u8], piece: usize) {
     let read = guarded(sent, piece);
     assert_eq!(read.len(), sent.len());
     assert_eq!(read, guarded(sent, sent.len()), "it matters where it is torn");
+    assert_eq!(tapped(sent, piece), tapped(sent, sent.len()), "it matters where it is torn");
     let mut rest = read.as_slice();
     while let Ok((after, _)) = parse_frame(rest) {
         rest = after;
@@ -46,8 +48,9 @@ fn message(properties: &[u8], body: &[u8], mode: u8) {
     let Ok((_, AMQPFrame::Header(_, header))) = parse_frame(read.as_slice()) else { return };
     let exchange = if mode % 4 == 0 { "" } else { "im" };
     let metadata = metadata(exchange, &header.properties);
-    let body = body.get(1..).unwrap_or_default().to_vec();
-    let mut raw = RawInput::json(body.into());
+    let body = body.get(1..).unwrap_or_default();
+    let _ = (event(&header.properties, body), text(&header.properties, body));
+    let mut raw = RawInput::json(body.to_vec().into());
     if let Some(content_type) = header.properties.content_type() {
         let format = Codecs::default().format(content_type.as_str().as_bytes());
         // What is unknown is refused as a whole, with nothing to say of single fields.

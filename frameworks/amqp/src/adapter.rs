@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
@@ -61,19 +61,25 @@ impl Adapter {
         timeout: Duration,
         settlement: Option<&Settlement>,
     ) -> Context {
-        let (delivery, endpoint) = (&incoming.delivery, &incoming.endpoint);
-        let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
-        call.request_id = incoming.id.clone();
-        call.metadata = headers::metadata(delivery.properties().headers().as_ref());
-        let limit = patience(timeout, delivery, &call.metadata);
-        call.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let format = self.format(delivery);
-        call.input = RawInput { body: incoming.data().clone(), format, ..RawInput::default() };
-        call.extensions.insert(delivery.clone());
+        let delivery = &incoming.delivery;
+        let metadata = headers::metadata(delivery.properties().headers().as_ref());
+        let limit = patience(timeout, delivery, &metadata);
+        let (body, format) = (incoming.data().clone(), self.format(delivery));
+        let mut extensions = Extensions::new();
+        extensions.insert(delivery.clone());
         if let Some(settlement) = settlement {
-            call.extensions.insert(settlement.weak());
+            extensions.insert(settlement.weak());
         }
-        Context::new(call)
+        Context::new(Call {
+            protocol: PROTOCOL,
+            operation: Arc::clone(incoming.endpoint.info()),
+            container: self.container.clone(),
+            request_id: incoming.id.clone(),
+            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            metadata,
+            input: RawInput { body, format, ..RawInput::default() },
+            extensions,
+        })
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     broker::{Broker, Node},
-    guard::{self, Guarded},
+    guard::{self, Deliveries, Guarded, Reader, Taps},
     refusal::{NodeError, OpenError},
     settings::AmqpSettings,
     socket::{KillSwitch, Socket},
@@ -36,6 +36,9 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// How long closing a connection or a channel may take.
 pub(crate) const CLOSE: Duration = Duration::from_millis(1500);
 
+/// What the broker says where somebody wants a connection closed (AMQP 0-9-1, section 1.2).
+pub(crate) const CONNECTION_FORCED: u16 = 320;
+
 /// How often the connection's own state is looked at, should no event tell of its loss.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -45,6 +48,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Link {
     connection: Connection,
     node: Node,
+    taps: Taps,
     lost: watch::Receiver<Option<String>>,
     _watcher: AbortOnDropHandle<()>,
     _kill_switch: KillSwitch,
@@ -59,7 +63,7 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
     ) -> Result<Self, OpenError> {
-        Self::open_told(broker, purpose, settings, drop).await
+        Self::open_told(broker, purpose, settings, Reader::Lapin, drop).await
     }
 
     /// The same; `on_blocked` is told why the broker takes no messages, and when it does again.
@@ -67,11 +71,12 @@ impl Link {
         broker: &Broker,
         purpose: &str,
         settings: &AmqpSettings,
+        reader: Reader,
         on_blocked: impl Fn(Option<String>) + Clone + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (share, mut failures) = (settings.connect_timeout / broker.size(), Vec::new());
         for node in broker.in_turn() {
-            match Self::reach(node, purpose, settings, share, on_blocked.clone()).await {
+            match Self::reach(node, purpose, settings, share, reader, on_blocked.clone()).await {
                 Ok(link) => return Ok(link),
                 Err(error) => failures.push((node.clone(), error)),
             }
@@ -85,7 +90,8 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
     ) -> Result<Self, NodeError> {
-        Self::reach(node, purpose, settings, settings.connect_timeout, drop).await
+        let limit = settings.connect_timeout;
+        Self::reach(node, purpose, settings, limit, Reader::Lapin, drop).await
     }
 
     async fn reach(
@@ -93,13 +99,15 @@ impl Link {
         purpose: &str,
         settings: &AmqpSettings,
         limit: Duration,
+        reader: Reader,
         on_blocked: impl Fn(Option<String>) + Send + 'static,
     ) -> Result<Self, NodeError> {
         let deadline = Instant::now() + limit;
         let silent = |_| NodeError::Silent(limit);
         let socket = timeout_at(deadline, Socket::connect(node)).await.map_err(silent)??;
         let Socket { reading, writing, kill_switch } = socket;
-        let stream = guard::guard(reading, writing);
+        let taps = Taps::default();
+        let stream = guard::guard(reading, writing, taps.clone(), reader);
         let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);
@@ -108,6 +116,7 @@ impl Link {
         Ok(Self {
             connection,
             node: node.clone(),
+            taps,
             lost,
             _watcher: watcher,
             _kill_switch: kill_switch,
@@ -123,6 +132,12 @@ impl Link {
     /// Opens a channel.
     pub(crate) async fn channel(&self) -> Result<Channel, LinkError> {
         answered(self.connection.create_channel()).await
+    }
+
+    /// Takes what will be delivered on a channel, past lapin: its consumer tells only how that ends,
+    /// and only after the last delivery has come.
+    pub(crate) fn deliveries(&self, channel: &Channel) -> Deliveries {
+        self.taps.open(channel.id())
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -258,7 +273,6 @@ impl LinkError {
     /// Whether the broker refused what was asked for, and would again: it closed the channel or the
     /// connection for it.
     pub(crate) fn is_refusal(&self) -> bool {
-        const CONNECTION_FORCED: u16 = 320;
         const INTERNAL_ERROR: u16 = 541;
         let Self::Lapin(error) = self else { return false };
         matches!(

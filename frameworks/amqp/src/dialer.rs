@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use crate::{
     broker::{Broker, Node},
     connection::Link,
+    guard::Reader,
     monitor::{Monitor, Side},
     refusal::OpenError,
     settings::AmqpSettings,
@@ -91,7 +92,10 @@ impl Dialer {
                 monitor.set_blocked(reason);
             }
         };
-        let link = Link::open_told(&self.broker, side.as_str(), &self.settings, on_blocked).await?;
+        // Deliveries go past lapin; what comes to a publisher is lapin's.
+        let reader = if side == Side::Consume { Reader::Task } else { Reader::Lapin };
+        let (broker, purpose) = (&self.broker, side.as_str());
+        let link = Link::open_told(broker, purpose, &self.settings, reader, on_blocked).await?;
         self.monitor.set_frame_max(link.frame_max());
         self.monitor.set_node(side, link.node().address());
         Ok(link)

@@ -43,6 +43,7 @@ mod guard;
 mod headers;
 mod metrics;
 mod monitor;
+mod own_queue;
 mod protobuf;
 mod publisher;
 mod pulse;

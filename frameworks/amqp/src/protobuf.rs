@@ -1,5 +1,6 @@
 //! Messages whose bodies are protobuf.
 
+use bytes::Bytes;
 use garde::Validate;
 use http::HeaderValue;
 use polyport_bootstrap::{
@@ -182,16 +183,23 @@ where
     if let Some(fault) = delivery.and_then(cloud_events::fault_of) {
         return Err(fault);
     }
-    let content_type = delivery.and_then(Delivery::data_content_type).map(essence);
-    if let Some(other) = content_type.filter(|given| !is_protobuf(given)) {
+    let content_type = delivery.and_then(Delivery::data_content_type);
+    T::from_protobuf(read::<Msg>(content_type, context.input.body.clone())?)
+}
+
+/// The message in a body that is said to be this.
+pub(crate) fn read<Msg: Message + Default>(
+    content_type: Option<&str>,
+    body: Bytes,
+) -> Result<Msg, Fault> {
+    if let Some(other) = content_type.map(essence).filter(|given| !is_protobuf(given)) {
         let text = format!("send the body as {}, not as {other}", PROTOBUF[0]);
         return Err(Fault::invalid_argument("UNSUPPORTED_MEDIA_TYPE", text).with_status(415));
     }
-    let message = Msg::decode(context.input.body.clone()).map_err(|error| {
+    Msg::decode(body).map_err(|error| {
         let text = format!("the body is not the message that the operation takes: {error}");
         Fault::invalid_argument("MALFORMED_MESSAGE", text)
-    })?;
-    T::from_protobuf(message)
+    })
 }
 
 /// A media type without its parameters.

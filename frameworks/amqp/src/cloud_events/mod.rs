@@ -39,20 +39,24 @@ fn malformed(what: &str) -> Fault {
     Fault::invalid_argument(MALFORMED, format!("the message is no CloudEvent: {what}"))
 }
 
+/// The event that a message is, in whichever mode.
+pub(crate) fn event_of(delivery: &Delivery) -> Result<CloudEvent, Fault> {
+    if let Some(fault) = fault_of(delivery) {
+        return Err(fault);
+    }
+    match delivery.opened().and_then(Opened::event) {
+        Some(event) => Ok(event.clone()),
+        None => binary::read(delivery).map_err(|what| malformed(&what)),
+    }
+}
+
 /// The event that the message of this call is.
 impl FromContext for CloudEvent {
     type Payload = NoPayload;
 
     async fn from_context(context: &Context, _: &mut InputSlot<'_>) -> Result<Self, Fault> {
         let missing = || Error::other("the call came by no queue");
-        let delivery = context.extension::<Delivery>().ok_or_else(missing)?;
-        if let Some(fault) = fault_of(delivery) {
-            return Err(fault);
-        }
-        match delivery.opened().and_then(Opened::event) {
-            Some(event) => Ok(event.clone()),
-            None => binary::read(delivery).map_err(|what| malformed(&what)),
-        }
+        event_of(context.extension::<Delivery>().ok_or_else(missing)?)
     }
 
     fn describe(info: &mut OperationInfo) {

@@ -6,7 +6,7 @@ use polyport_bootstrap::{
     operation::{Context, Items, Reply, ReplyBody, Value},
 };
 
-use super::{Incoming, Worker, settle::Settle};
+use super::{Incoming, Worker, acker::Settle};
 use crate::{adapter::Answer, headers, publisher::PublishError};
 
 impl Worker {
@@ -19,14 +19,15 @@ impl Worker {
         let (_, headers, body) = reply.into_parts();
         let answer = match body.collected(context, self.shared.adapter.max_body).await {
             Ok(ReplyBody::Items(items)) => {
-                return self.answer_items(incoming, context, headers.as_deref(), items).await;
+                let headers = headers.as_deref();
+                return Box::pin(self.answer_items(incoming, context, headers, items)).await;
             }
             Ok(body) => self.written(context, headers.as_deref(), body),
             Err(fault) => Err(fault),
         };
         match answer {
             Ok(answer) => self.answer(incoming, answer).await,
-            Err(fault) => self.answer_fault(incoming, &fault).await,
+            Err(fault) => Box::pin(self.answer_fault(incoming, &fault)).await,
         }
     }
 

@@ -5,11 +5,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use lapin::{
     Channel,
-    message::Delivery,
-    options::{
-        BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions,
-        QueueDeclareOptions, QueueDeleteOptions,
-    },
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeleteOptions},
     types::{FieldTable, ShortString},
 };
 use polyport_bootstrap::framework::at_home;
@@ -18,17 +14,20 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Source, Taken, Waiting, Worker, settle::requeue};
-use crate::connection::{CLOSE, Link, LinkError, answered, describe, settled};
-
-/// How long deliveries that were on their way at a cancel may still take.
-const LAST: Duration = Duration::from_millis(500);
+use super::{Source, Taken, Waiting, Worker, acker::Acker};
+use crate::{
+    connection::{CLOSE, Link, LinkError, answered, describe, settled},
+    guard::{Delivered, Deliveries},
+    own_queue,
+};
 
 /// A consumer on one channel.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    channel: Arc<Channel>,
-    stream: lapin::Consumer,
+    acker: Arc<Acker>,
+    deliveries: Deliveries,
+    /// How it ends; the deliveries go past it.
+    consumer: lapin::Consumer,
 }
 
 /// Why a flow is over.
@@ -67,8 +66,9 @@ impl Worker {
     /// Begins to consume, on a channel of its own: an error there concerns nobody else.
     pub(crate) async fn open(&self, link: &Link) -> Result<Flow, LinkError> {
         let channel = link.channel().await?;
+        let deliveries = link.deliveries(&channel);
         match self.consume(&channel, link).await {
-            Ok(stream) => Ok(Flow { channel: Arc::new(channel), stream }),
+            Ok(consumer) => Ok(Flow { acker: Acker::new(channel), deliveries, consumer }),
             Err(error) => {
                 settled(&channel).await;
                 Err(error)
@@ -86,17 +86,14 @@ impl Worker {
         answered(channel.basic_consume(queue, "".into(), options, none)).await
     }
 
-    /// Declares a queue that is gone with its consumer, or at the latest with the connection.
+    /// Declares a queue that nobody else has.
     async fn own_queue(
         &self,
         channel: &Channel,
         link: &Link,
         keys: &[String],
     ) -> Result<ShortString, LinkError> {
-        let options =
-            QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-        let declared = channel.queue_declare("".into(), options, FieldTable::default());
-        let queue = answered(declared).await?.name().clone();
+        let queue = own_queue::declare(channel).await?;
         if let Err(error) = self.bind(channel, &queue, keys).await {
             discard(link, queue).await;
             return Err(error);
@@ -111,14 +108,7 @@ impl Worker {
         keys: &[String],
     ) -> Result<(), LinkError> {
         for key in keys {
-            answered(channel.queue_bind(
-                queue.clone(),
-                (&*self.queue).into(),
-                key.as_str().into(),
-                QueueBindOptions::default(),
-                FieldTable::default(),
-            ))
-            .await?;
+            own_queue::bind(channel, queue, &self.queue, key).await?;
         }
         Ok(())
     }
@@ -141,7 +131,7 @@ impl Worker {
             FlowEnd::Stopped | FlowEnd::Stale => {
                 let late = flow.cancel().await;
                 match self.is_own() {
-                    true => late.into_iter().for_each(|late| self.take(&mut waiting, flow, late)),
+                    true => self.take(&mut waiting, flow, late),
                     false => give_back(&mut waiting, flow, late),
                 }
             }
@@ -166,7 +156,7 @@ impl Worker {
         let (mut stopped, mut look) = (pin!(self.shared.stop.cancelled()), self.looks());
         let in_order = self.keys.is_some();
         loop {
-            let next = tokio::select! {
+            let end = tokio::select! {
                 biased;
                 () = &mut stopped => return FlowEnd::Stopped,
                 Some(key) = waiting.finished.recv(), if in_order => {
@@ -185,19 +175,27 @@ impl Worker {
                     }
                     false => continue,
                 },
-                next = flow.stream.next() => next,
+                Some(messages) = flow.deliveries.recv() => {
+                    self.take(waiting, flow, messages);
+                    self.begin_some(&mut waiting.lanes);
+                    continue;
+                }
+                end = flow.consumer.next() => end,
             };
-            match next {
-                Some(Ok(message)) => self.take(waiting, flow, message),
-                Some(Err(error)) => return FlowEnd::Failed(describe(&error)),
-                None => return FlowEnd::Failed("cancelled by the broker".to_owned()),
-            }
+            let late = flow.rest();
+            self.take(waiting, flow, late);
+            return FlowEnd::Failed(match end {
+                Some(Err(error)) => describe(&error),
+                Some(Ok(_)) | None => "cancelled by the broker".to_owned(),
+            });
         }
     }
 
-    fn take(&self, waiting: &mut Waiting, flow: &Flow, message: Delivery) {
-        let (incoming, channel) = (self.incoming(message), Arc::clone(&flow.channel));
-        self.add(waiting, Taken { incoming, channel });
+    fn take(&self, waiting: &mut Waiting, flow: &Flow, messages: Vec<Delivered>) {
+        for message in messages {
+            let (incoming, acker) = (self.incoming(message), Arc::clone(&flow.acker));
+            self.add(waiting, Taken { incoming, acker });
+        }
     }
 
     fn add(&self, waiting: &mut Waiting, taken: Taken) {
@@ -205,10 +203,19 @@ impl Worker {
         waiting.lanes.add(key, taken);
     }
 
+    /// Begins as many as there are slots now.
+    fn begin_some(self: &Arc<Self>, lanes: &mut super::Lanes<Taken>) {
+        while lanes.has_ready()
+            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+        {
+            self.begin(lanes, slot);
+        }
+    }
+
     fn begin(self: &Arc<Self>, lanes: &mut super::Lanes<Taken>, slot: OwnedSemaphorePermit) {
-        let Some((key, Taken { incoming, channel })) = lanes.begin() else { return };
+        let Some((key, Taken { incoming, acker })) = lanes.begin() else { return };
         let key = key.map(|key| (key, self.finished.clone()));
-        let call = Arc::clone(self).handle(incoming, channel, Turn { key, slot: Some(slot) });
+        let call = Arc::clone(self).handle(incoming, acker, Turn { key, slot: Some(slot) });
         self.shared.calls.spawn(at_home(call));
     }
 
@@ -219,8 +226,8 @@ impl Worker {
         let (mut held, orphans): (Vec<_>, Vec<_>) = all.partition(Taken::is_held);
         orphans.into_iter().for_each(|taken| self.add(waiting, taken));
         held.sort_unstable_by_key(|taken| taken.incoming.tag);
-        for Taken { incoming, channel } in held {
-            requeue(&channel, incoming.tag);
+        for Taken { incoming, acker } in held {
+            acker.requeue(incoming.tag);
         }
     }
 
@@ -239,47 +246,49 @@ impl Worker {
 }
 
 impl Flow {
-    pub(crate) fn channel(&self) -> &Arc<Channel> {
-        &self.channel
+    pub(super) fn acker(&self) -> &Arc<Acker> {
+        &self.acker
     }
 
     /// Closes the channel: what was delivered over it and not acknowledged goes back.
     pub(crate) async fn close(&self) -> Result<(), LinkError> {
-        answered(self.channel.close(200, "OK".into())).await
+        answered(self.acker.channel().close(200, "OK".into())).await
     }
 
-    /// Takes nothing new; what was on its way is still to be settled.
-    async fn cancel(&mut self) -> Vec<Delivery> {
-        let mut late = Vec::new();
-        let cancelling =
-            self.channel.basic_cancel(self.stream.tag(), BasicCancelOptions::default());
-        if timeout(CLOSE, cancelling).await.is_ok() {
-            while let Ok(Some(Ok(message))) = timeout(LAST, self.stream.next()).await {
-                late.push(message);
-            }
-        }
-        late
+    /// Takes nothing new; what was on its way is still to be settled, and is here when the broker has
+    /// answered.
+    async fn cancel(&mut self) -> Vec<Delivered> {
+        let (channel, options) = (self.acker.channel(), BasicCancelOptions::default());
+        let cancelling = channel.basic_cancel(self.consumer.tag(), options);
+        let _ = timeout(CLOSE, cancelling).await;
+        self.rest()
+    }
+
+    /// What has come and was not taken.
+    fn rest(&mut self) -> Vec<Delivered> {
+        let messages = std::iter::from_fn(|| self.deliveries.try_recv().ok());
+        messages.flatten().collect()
     }
 }
 
 impl Taken {
     /// Whether the broker waits for an answer.
     fn is_held(&self) -> bool {
-        self.channel.status().connected()
+        self.acker.is_open()
     }
 }
 
 /// Gives back what waits and what came late, in the order in which it came.
-fn give_back(waiting: &mut Waiting, flow: &Flow, late: Vec<Delivery>) {
+fn give_back(waiting: &mut Waiting, flow: &Flow, late: Vec<Delivered>) {
     let left = waiting.lanes.clear();
-    if !flow.channel.status().connected() {
+    if !flow.acker.is_open() {
         return;
     }
     let left = left.iter().map(|taken| taken.incoming.tag);
-    let mut tags: Vec<_> = left.chain(late.iter().map(|late| late.delivery_tag)).collect();
+    let mut tags: Vec<_> = left.chain(late.iter().map(|late| late.tag)).collect();
     tags.sort_unstable();
     for tag in tags {
-        requeue(&flow.channel, tag);
+        flow.acker.requeue(tag);
     }
 }
 

@@ -1,14 +1,13 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use lapin::Channel;
 use polyport_bootstrap::Fault;
 use tokio::time::{timeout, timeout_at};
 
 use super::{
     AckPolicy, Incoming, Worker,
+    acker::{Acker, Settle, Unread},
     flow::Turn,
-    settle::{Settle, Unread, ack, ack_for_certain, requeue},
 };
 use crate::settlement::{Decided, Settlement};
 
@@ -17,34 +16,33 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Handles one message to the end: the broker always gets an answer about it.
-    pub(super) async fn handle(
-        self: Arc<Self>,
-        incoming: Incoming,
-        channel: Arc<Channel>,
-        turn: Turn,
-    ) {
+    pub(super) async fn handle(self: Arc<Self>, incoming: Incoming, acker: Arc<Acker>, turn: Turn) {
         let _beat = self.pulse.begin();
         match self.terms.ack {
             AckPolicy::AfterSuccess => {
                 let settle = self.call(&incoming, None).await;
-                self.tell(&channel, &incoming, settle, Some(turn)).await;
+                self.tell(&acker, &incoming, settle, Some(turn)).await;
             }
-            AckPolicy::Before => self.acknowledge_and_call(&channel, &incoming).await,
+            AckPolicy::Before => Box::pin(self.acknowledge_and_call(&acker, &incoming)).await,
             AckPolicy::Manual => {
-                let (settle, decided) = self.call_with_settlement(&incoming).await;
-                drop(turn);
-                let settle = match settle {
-                    Settle::Open => self.settle_as_decided(&incoming, decided).await,
-                    settle => settle,
-                };
-                self.tell(&channel, &incoming, settle, None).await;
+                Box::pin(self.call_to_be_settled(&acker, &incoming, turn)).await;
             }
         }
     }
 
+    async fn call_to_be_settled(&self, acker: &Acker, incoming: &Incoming, turn: Turn) {
+        let (settle, decided) = self.call_with_settlement(incoming).await;
+        drop(turn);
+        let settle = match settle {
+            Settle::Open => self.settle_as_decided(incoming, decided).await,
+            settle => settle,
+        };
+        self.tell(acker, incoming, settle, None).await;
+    }
+
     async fn tell(
         &self,
-        channel: &Channel,
+        acker: &Acker,
         incoming: &Incoming,
         settle: Settle,
         mut turn: Option<Turn>,
@@ -52,30 +50,30 @@ impl Worker {
         incoming.told_settled(settle);
         match settle {
             Settle::Ack => {
-                ack(channel, incoming.tag);
+                acker.ack(incoming.tag);
                 self.pulse.metrics.acknowledged.increment(1);
             }
-            Settle::Requeue | Settle::Open => self.put_back(channel, incoming),
+            Settle::Requeue | Settle::Open => self.put_back(acker, incoming),
             Settle::Later(pause) => {
                 if let Some(turn) = &mut turn {
                     turn.leave_slot();
                 }
                 let _ = timeout(pause, self.shared.stop.cancelled()).await;
-                self.put_back(channel, incoming);
+                self.put_back(acker, incoming);
             }
         }
     }
 
-    fn put_back(&self, channel: &Channel, incoming: &Incoming) {
-        if requeue(channel, incoming.tag) || !self.is_own() {
+    fn put_back(&self, acker: &Acker, incoming: &Incoming) {
+        if acker.requeue(incoming.tag) || !self.is_own() {
             self.pulse.metrics.requeued.increment(1);
         } else {
             self.lose(incoming, &Fault::unavailable("QUEUE_GONE", "its queue is gone"));
         }
     }
 
-    async fn acknowledge_and_call(&self, channel: &Channel, incoming: &Incoming) {
-        match ack_for_certain(channel, incoming.tag, self.terms.prefetch).await {
+    async fn acknowledge_and_call(&self, acker: &Acker, incoming: &Incoming) {
+        match acker.ack_for_certain(incoming.tag, self.terms.prefetch).await {
             Ok(()) => self.pulse.metrics.acknowledged.increment(1),
             // Its queue is gone, and it cannot come again.
             Err(_) if self.is_own() => {}
@@ -131,7 +129,7 @@ impl Worker {
         let processed = AssertUnwindSafe(self.process(incoming, settlement)).catch_unwind().await;
         match processed.map_err(|panic| Fault::panicked(&*panic)) {
             Ok(settle) => settle,
-            Err(fault) => self.answer_panic(incoming, &fault).await,
+            Err(fault) => Box::pin(self.answer_panic(incoming, &fault)).await,
         }
     }
 
@@ -144,6 +142,8 @@ impl Worker {
         }
     }
 
+    // What is rare is boxed: the future of each call has room for everything else in it.
+
     /// Handles the message once, or where nobody else can keep it meanwhile, after each delay again.
     async fn process(&self, incoming: &Incoming, settlement: Option<&Settlement>) -> Settle {
         loop {
@@ -155,10 +155,10 @@ impl Worker {
                 return self.give_up(incoming);
             }
             if incoming.delivery.reply_to().is_some() {
-                return self.answer_fault(incoming, &fault).await;
+                return Box::pin(self.answer_fault(incoming, &fault)).await;
             }
             let Some(again) = self.hold(incoming, &fault) else {
-                return self.decide(incoming, &fault).await;
+                return Box::pin(self.decide(incoming, &fault)).await;
             };
             if timeout_at(again, self.shared.stop.cancelled()).await.is_ok() {
                 return self.give_up(incoming);
@@ -176,7 +176,7 @@ impl Worker {
         let context = self.shared.adapter.context(incoming, self.terms.timeout, settlement);
         let reply = incoming.endpoint.call(&context).await?;
         let settle = match incoming.delivery.reply_to() {
-            Some(_) => self.answer_reply(incoming, &context, reply).await,
+            Some(_) => Box::pin(self.answer_reply(incoming, &context, reply)).await,
             // Nobody reads it: neither bytes nor items are made.
             None => Settle::Ack,
         };

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use lapin::Channel;
 use polyport_bootstrap::{Backoff, framework::at_home};
 use tokio::task::JoinSet;
 
 use super::{
     Shared, Worker,
+    acker::Acker,
     flow::Flow,
     life::{Life, LifeEnd},
 };
@@ -37,7 +37,7 @@ pub(crate) struct Started {
 #[derive(Debug)]
 pub(crate) struct Remains {
     link: Arc<Link>,
-    channels: Vec<Arc<Channel>>,
+    ackers: Vec<Arc<Acker>>,
 }
 
 impl Intake {
@@ -114,7 +114,7 @@ impl Intake {
 impl Started {
     /// Waits until all consumers have stopped, or the connection is lost.
     async fn wait(mut self) -> Result<Remains, String> {
-        let mut channels = Vec::new();
+        let mut ackers = Vec::new();
         loop {
             let ended = tokio::select! {
                 biased;
@@ -122,8 +122,8 @@ impl Started {
                 reason = self.link.lost() => return Err(reason),
             };
             match ended {
-                None => return Ok(Remains { link: self.link, channels }),
-                Some(Ok(LifeEnd::Stopped(channel))) => channels.extend(channel),
+                None => return Ok(Remains { link: self.link, ackers }),
+                Some(Ok(LifeEnd::Stopped(acker))) => ackers.extend(acker),
                 Some(Ok(LifeEnd::Lost(reason))) => return Err(reason),
                 Some(Err(error)) => return Err(error.to_string()),
             }
@@ -134,7 +134,10 @@ impl Started {
 impl Remains {
     /// Closes in order: a channel closes only after the acknowledgements that went over it.
     pub(crate) async fn close(self) -> Result<(), LinkError> {
-        let closings = self.channels.iter().map(|channel| channel.close(200, "OK".into()));
+        let closings = self.ackers.iter().map(async |acker| {
+            acker.flushed().await;
+            acker.channel().close(200, "OK".into()).await
+        });
         let _ = tokio::time::timeout(CLOSE, join_all(closings)).await;
         self.link.close().await
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use lapin::Channel;
 use polyport_bootstrap::Backoff;
 
 use super::{
     Worker,
+    acker::Acker,
     flow::{Flow, FlowEnd},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum LifeEnd {
     /// Over the channel calls in flight still acknowledge.
-    Stopped(Option<Arc<Channel>>),
+    Stopped(Option<Arc<Acker>>),
     Lost(String),
 }
 
@@ -32,8 +32,8 @@ pub(super) struct Life {
     dialer: Arc<Dialer>,
     link: Arc<Link>,
     backoff: Backoff,
-    /// The last channel that it had.
-    channel: Option<Arc<Channel>>,
+    /// That of the last channel that it had.
+    acker: Option<Arc<Acker>>,
     /// Why it does not consume, as it was told last.
     told: Option<String>,
 }
@@ -45,7 +45,7 @@ impl Life {
             dialer: Arc::clone(dialer),
             link: Arc::clone(link),
             backoff: Backoff::default(),
-            channel: None,
+            acker: None,
             told: None,
         }
     }
@@ -73,7 +73,7 @@ impl Life {
             let stop = self.consumer.shared.stop.clone();
             opened = match stop.run_until_cancelled(self.open()).await {
                 Some(opened) => opened,
-                None => return LifeEnd::Stopped(self.channel),
+                None => return LifeEnd::Stopped(self.acker),
             };
         }
     }
@@ -91,13 +91,13 @@ impl Life {
 
     /// Consumes until the flow is over; none where another one is to follow.
     async fn consume(&mut self, mut flow: Flow) -> Option<LifeEnd> {
-        self.channel = Some(Arc::clone(flow.channel()));
+        self.acker = Some(Arc::clone(flow.acker()));
         self.told = None;
         self.dialer.monitor.consuming(&self.consumer.queue, None);
         let end = self.pump(&mut flow).await;
         let (queue, in_flight) = (&*self.consumer.queue, self.consumer.in_flight());
         match end {
-            FlowEnd::Stopped => return Some(LifeEnd::Stopped(self.channel.take())),
+            FlowEnd::Stopped => return Some(LifeEnd::Stopped(self.acker.take())),
             FlowEnd::Failed(reason) if !self.link.is_up() => return Some(LifeEnd::Lost(reason)),
             FlowEnd::Stale => {
                 tracing::warn!(queue, "messages waited too long for their turn; they go back");
@@ -109,7 +109,7 @@ impl Life {
                 "a consumer ended; starting it again, and what is in flight may come again"
             ),
         }
-        retire(flow.channel()).await;
+        retire(flow.acker()).await;
         None
     }
 
@@ -146,8 +146,8 @@ impl Life {
 
 /// Calls in flight may still acknowledge over a channel whose consumer was cancelled; one that
 /// the broker closed must be closed on both sides before it is dropped.
-async fn retire(channel: &Channel) {
-    if !channel.status().connected() {
-        settled(channel).await;
+async fn retire(acker: &Acker) {
+    if !acker.is_open() {
+        settled(acker.channel()).await;
     }
 }

@@ -1,5 +1,6 @@
 //! Consumers: the messages of one queue, over as many connections as it takes.
 
+mod acker;
 mod answers;
 mod flow;
 mod handle;
@@ -11,7 +12,7 @@ mod options;
 mod order;
 mod outcome;
 mod setbacks;
-mod settle;
+mod tags;
 mod terms;
 mod told;
 
@@ -21,7 +22,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use lapin::Channel;
 use polyport_bootstrap::{
     framework::Witness,
     operation::{Endpoint, RequestId},
@@ -32,19 +32,19 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{acker::Acker, lanes::Lanes, order::Keys, setbacks::Setbacks, told::Told};
 pub(crate) use self::{
     intake::{CUT, Intake, Remains, Started},
     terms::{Terms, configure},
 };
-use self::{lanes::Lanes, order::Keys, setbacks::Setbacks, told::Told};
 pub use self::{
     options::{AckPolicy, Consumer},
     order::OrderKey,
 };
 use crate::{
     adapter::Adapter, attempts::Place, cloud_events, delivery::Delivery, dialer::Dialer,
-    dispatch::Dispatch, headers, monitor::Monitor, publisher::Publisher, pulse::Pulse,
-    routes::Consumed, topology::Steps,
+    dispatch::Dispatch, guard::Delivered, headers, monitor::Monitor, publisher::Publisher,
+    pulse::Pulse, routes::Consumed, topology::Steps,
 };
 
 /// What all consumers share.
@@ -101,11 +101,11 @@ struct Waiting {
     finished: mpsc::UnboundedReceiver<u64>,
 }
 
-/// A message, and the channel over which the broker is told of it.
+/// A message, and by what the broker is told of it.
 #[derive(Debug)]
 struct Taken {
     incoming: Incoming,
-    channel: Arc<Channel>,
+    acker: Arc<Acker>,
 }
 
 /// A message that was taken from a queue.
@@ -170,8 +170,8 @@ impl Worker {
         usize::from(self.terms.concurrency).saturating_sub(self.slots.available_permits())
     }
 
-    fn incoming(&self, message: lapin::message::Delivery) -> Incoming {
-        let (queue, body) = (Arc::clone(&self.queue), Bytes::from(message.data));
+    fn incoming(&self, message: Delivered) -> Incoming {
+        let (queue, body) = (Arc::clone(&self.queue), message.body);
         let content_type = message.properties.content_type().as_ref().map(|name| name.as_str());
         let opened = cloud_events::open(content_type, &body);
         let delivery = Delivery::new(
@@ -186,7 +186,7 @@ impl Worker {
             Some((opened, data)) => (delivery.opened_as(opened), Some(data)),
         };
         let endpoint = self.dispatch.to(&delivery).clone();
-        let incoming = Incoming::of(delivery, body, message.delivery_tag, endpoint);
+        let incoming = Incoming::of(delivery, body, message.tag, endpoint);
         Incoming { data, ..incoming }.told_to(&self.shared.witness)
     }
 }

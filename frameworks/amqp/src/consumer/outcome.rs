@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     AckPolicy, Incoming, Source, Worker,
+    acker::Settle,
     handle::PAUSE,
     moves::{self, Failure},
-    settle::Settle,
 };
 use crate::{
     publisher::{Outgoing, PublishError},

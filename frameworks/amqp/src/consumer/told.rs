@@ -7,7 +7,7 @@ use polyport_bootstrap::{
     framework::{Leftover, Mark, Recorded, RecordedKind, Witness},
 };
 
-use super::{Incoming, settle::Settle};
+use super::{Incoming, acker::Settle};
 
 /// A message until the broker is told what becomes of it.
 #[derive(Debug, Default)]

@@ -2,16 +2,14 @@
 
 use lapin::{
     Channel, Consumer, ExchangeKind,
-    options::{
-        BasicConsumeOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-        QueueDeclareOptions,
-    },
+    options::{BasicConsumeOptions, ConfirmSelectOptions, ExchangeDeclareOptions},
     types::FieldTable,
 };
 
 use crate::{
     connection::{Link, LinkError, answered, settled},
     dialer::Dialer,
+    own_queue,
     refusal::OpenError,
 };
 
@@ -65,17 +63,10 @@ async fn consume(channel: &Channel, exchange: &str) -> Result<Consumer, LinkErro
     let (options, none) = (ExchangeDeclareOptions::default(), FieldTable::default);
     let kind = ExchangeKind::Fanout;
     answered(channel.exchange_declare(exchange.into(), kind, options, none())).await?;
-    let options = QueueDeclareOptions {
-        exclusive: true,
-        auto_delete: true,
-        ..QueueDeclareOptions::default()
-    };
-    let queue = answered(channel.queue_declare("".into(), options, none())).await?;
-    let name = queue.name().clone();
-    let options = QueueBindOptions::default();
-    answered(channel.queue_bind(name.clone(), exchange.into(), "".into(), options, none())).await?;
+    let queue = own_queue::declare(channel).await?;
+    own_queue::bind(channel, &queue, exchange, "").await?;
     answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
     let options =
         BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
-    answered(channel.basic_consume(name, "".into(), options, none())).await
+    answered(channel.basic_consume(queue, "".into(), options, none())).await
 }

@@ -7,12 +7,14 @@
 
 mod fields;
 mod frames;
+mod taps;
 
 use std::{
     future::Future,
     io::{self, Read, Write},
     net::SocketAddr,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -24,24 +26,46 @@ use async_rs::{
     util::{DummyIO, RuntimeParts},
 };
 use futures_util::{AsyncRead, AsyncWrite, Stream};
+use polyport_bootstrap::framework::at_home;
 use tokio::{
-    io::{AsyncRead as TokioRead, Join, ReadBuf, join},
+    io::{
+        AsyncRead as TokioRead, AsyncReadExt, AsyncWriteExt, DuplexStream, Join, ReadBuf, duplex,
+        join,
+    },
     net::TcpStream,
 };
-use tokio_util::io::poll_read_buf;
+use tokio_util::{io::poll_read_buf, task::AbortOnDropHandle};
 
 use self::frames::Frames;
+pub(crate) use self::taps::{Delivered, Deliveries, Taps};
 use crate::socket::{Reading, Writing};
 
 /// How much is read from the socket at once, in bytes.
 const AT_ONCE: usize = 16 * 1024;
 
+/// How many bytes may be on their way from there to lapin.
+const AHEAD: usize = 64 * 1024;
+
 /// A socket whose frames are safe to parse.
 pub(crate) type Guarded = Compat<Join<Guard, Writing>>;
 
-/// Guards a socket, by its two directions.
-pub(crate) fn guard(reading: Reading, writing: Writing) -> Guarded {
-    join(Guard { reading, frames: Frames::default() }, writing).compat()
+/// Who reads from a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// lapin's thread, which is woken for whatever comes. Best where most of it is for lapin.
+    Lapin,
+    /// A task, so that nobody else is woken for what goes past lapin.
+    Task,
+}
+
+/// Guards a socket, by its two directions; what is tapped lapin does not see.
+pub(crate) fn guard(reading: Reading, writing: Writing, taps: Taps, reader: Reader) -> Guarded {
+    let frames = Frames::tapped_by(taps);
+    let guard = match reader {
+        Reader::Lapin => Half::Here { reading, frames },
+        Reader::Task => Half::by_task(reading, frames),
+    };
+    join(Guard(guard), writing).compat()
 }
 
 /// What lapin reads of what the broker sends in these pieces.
@@ -51,10 +75,27 @@ pub(crate) fn passed_on<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     for piece in pieces {
         frames.room(piece.len()).extend_from_slice(piece);
         frames.mend();
-        frames.pour_all(&mut all);
+        all.extend_from_slice(&frames.ready().split());
     }
     frames.release_all();
-    frames.pour_all(&mut all);
+    all.extend_from_slice(frames.ready());
+    all
+}
+
+/// The messages on channel 1 that go past lapin, of what the broker sends in these pieces.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn tapped<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(u64, bytes::Bytes)> {
+    let taps = Taps::default();
+    let (mut deliveries, mut all) = (taps.open(1), Vec::new());
+    let mut frames = Frames::tapped_by(taps);
+    for piece in pieces {
+        frames.room(piece.len()).extend_from_slice(piece);
+        frames.mend();
+        frames.ready().clear();
+        while let Ok(some) = deliveries.try_recv() {
+            all.extend(some.into_iter().map(|one| (one.tag, one.body)));
+        }
+    }
     all
 }
 
@@ -63,10 +104,71 @@ pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
     Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))
 }
 
+/// Why nothing can be read any more.
+type Trouble = Arc<Mutex<Option<io::Error>>>;
+
+/// Reads until the broker or lapin has closed, and passes on what is for lapin.
+async fn pump(mut reading: Reading, mut frames: Frames, mut lapin: DuplexStream, trouble: Trouble) {
+    let read = async {
+        while reading.read_buf(frames.room(AT_ONCE)).await? > 0 {
+            frames.mend();
+            lapin.write_all_buf(frames.ready()).await?;
+        }
+        frames.release_all();
+        lapin.write_all_buf(frames.ready()).await
+    };
+    let end: io::Result<()> = read.await;
+    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = end.err();
+}
+
 /// The reading half of a guarded socket.
-pub(crate) struct Guard {
-    reading: Reading,
-    frames: Frames,
+pub(crate) struct Guard(Half);
+
+enum Half {
+    Here { reading: Reading, frames: Frames },
+    There { near: DuplexStream, trouble: Trouble, _pump: AbortOnDropHandle<()> },
+}
+
+impl Half {
+    fn by_task(reading: Reading, frames: Frames) -> Self {
+        let ((near, far), trouble) = (duplex(AHEAD), Trouble::default());
+        let pump = pump(reading, frames, far, Arc::clone(&trouble));
+        let pump = AbortOnDropHandle::new(tokio::spawn(at_home(pump)));
+        Self::There { near, trouble, _pump: pump }
+    }
+}
+
+fn poll_here(
+    reading: &mut Reading,
+    frames: &mut Frames,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    while frames.ready().is_empty() {
+        let bytes = frames.room(AT_ONCE);
+        if ready!(poll_read_buf(Pin::new(&mut *reading), cx, bytes))? == 0 {
+            frames.release_all();
+            break;
+        }
+        frames.mend();
+    }
+    let ready = frames.ready();
+    let length = ready.len().min(buffer.remaining());
+    buffer.put_slice(&ready.split_to(length));
+    Poll::Ready(Ok(()))
+}
+
+fn poll_there(
+    near: &mut DuplexStream,
+    trouble: &Trouble,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let before = buffer.filled().len();
+    ready!(Pin::new(near).poll_read(cx, buffer))?;
+    let is_over = buffer.filled().len() == before && buffer.remaining() > 0;
+    let trouble = || trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Poll::Ready(is_over.then(trouble).flatten().map_or(Ok(()), Err))
 }
 
 impl TokioRead for Guard {
@@ -75,17 +177,10 @@ impl TokioRead for Guard {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { reading, frames } = self.get_mut();
-        while !frames.is_ready() {
-            let bytes = frames.room(AT_ONCE);
-            if ready!(poll_read_buf(Pin::new(&mut *reading), cx, bytes))? == 0 {
-                frames.release_all();
-                break;
-            }
-            frames.mend();
+        match &mut self.get_mut().0 {
+            Half::Here { reading, frames } => poll_here(reading, frames, cx, buffer),
+            Half::There { near, trouble, .. } => poll_there(near, trouble, cx, buffer),
         }
-        frames.pour(buffer);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -123,5 +218,5 @@ impl Reactor for Sockets {
 
 async fn connect(address: SocketAddr) -> io::Result<Guarded> {
     let (reading, writing) = TcpStream::connect(address).await?.into_split();
-    Ok(guard(Box::new(reading), Box::new(writing)))
+    Ok(guard(Box::new(reading), Box::new(writing), Taps::default(), Reader::Lapin))
 }

@@ -16,7 +16,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    connection::{CLOSE, Link, answered, describe, settled},
+    connection::{CLOSE, CONNECTION_FORCED, Link, answered, describe, settled},
     dialer::Dialer,
     monitor::Side,
 };
@@ -371,7 +371,6 @@ impl Failed {
 /// Whether a message may have made the broker close what it was sent on: it gave a reason, and that
 /// is not that somebody wanted it closed.
 fn may_be_for_a_message(error: &lapin::Error) -> bool {
-    const CONNECTION_FORCED: u16 = 320;
     matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() != CONNECTION_FORCED)
 }
 

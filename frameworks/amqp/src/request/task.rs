@@ -3,6 +3,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel,
+    message::Delivery,
     options::{BasicConsumeOptions, BasicPublishOptions},
     types::FieldTable,
 };
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{REPLY_TO, Reply, ask::Ask, not_sent, pending::Pending};
 use crate::{
     connection::{Link, LinkError, answered, describe, settled},
+    guard::{Delivered, Deliveries},
     monitor::Monitor,
     publisher::Links,
 };
@@ -122,7 +124,7 @@ impl RequestTask {
         &mut self,
         link: &Link,
         channel: &Channel,
-        mut replies: lapin::Consumer,
+        mut replies: Replies,
     ) -> Result<(), String> {
         let mut blocked = self.requests.monitor.blocked();
         let mut over = pin!(over(link, self.links.clone()));
@@ -137,13 +139,13 @@ impl RequestTask {
             }
             tokio::select! {
                 biased;
-                reply = replies.next() => match reply {
-                    Some(Ok(reply)) => {
-                        self.pending.reply(Reply::new(reply.properties, reply.data.into()));
+                Some(some) = replies.deliveries.recv() => self.answer(some),
+                end = replies.consumer.next() => {
+                    while let Ok(some) = replies.deliveries.try_recv() {
+                        self.answer(some);
                     }
-                    Some(Err(error)) => return Err(describe(&error)),
-                    None => return Err("the broker closed the channel".to_owned()),
-                },
+                    return Err(ended(end));
+                }
                 reason = &mut over => return Err(reason),
                 count = self.requests.receiver.recv_many(&mut self.taken, BATCH),
                     if self.taken.is_empty() =>
@@ -153,6 +155,12 @@ impl RequestTask {
                 _ = look.tick(), if !self.pending.is_empty() => self.take_returned(channel).await,
                 Ok(()) = blocked.changed() => {}
             }
+        }
+    }
+
+    fn answer(&mut self, replies: Vec<Delivered>) {
+        for Delivered { properties, body, .. } in replies {
+            self.pending.reply(Reply::new(properties, body));
         }
     }
 
@@ -195,13 +203,28 @@ async fn over(link: &Link, mut links: Links) -> String {
     }
 }
 
-async fn open(link: &Link) -> Result<(Channel, lapin::Consumer), LinkError> {
+/// What comes in on a channel.
+struct Replies {
+    deliveries: Deliveries,
+    /// How it ends.
+    consumer: lapin::Consumer,
+}
+
+fn ended(end: Option<lapin::Result<Delivery>>) -> String {
+    match end {
+        Some(Err(error)) => describe(&error),
+        Some(Ok(_)) | None => "the broker closed the channel".to_owned(),
+    }
+}
+
+async fn open(link: &Link) -> Result<(Channel, Replies), LinkError> {
     let channel = link.channel().await?;
+    let deliveries = link.deliveries(&channel);
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let consuming =
         channel.basic_consume(REPLY_TO.into(), "".into(), options, FieldTable::default());
-    let replies = answered(consuming).await?;
-    Ok((channel, replies))
+    let consumer = answered(consuming).await?;
+    Ok((channel, Replies { deliveries, consumer }))
 }
 
 /// The frames are queued at the first poll; that they were written says nothing that the reply, or

@@ -22,6 +22,7 @@ macro_rules! on_both_brokers {
     };
 }
 
+mod acknowledging;
 mod attempts;
 mod beside;
 mod blocked;

@@ -27,6 +27,8 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
     frozen: watch::Sender<bool>,
+    /// How many connections have stood still so far.
+    stood_still: watch::Sender<usize>,
     inject: broadcast::Sender<Vec<u8>>,
     refuses: Arc<AtomicBool>,
     refused: watch::Receiver<u32>,
@@ -43,16 +45,23 @@ impl Proxy {
         let (refuses, connections) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (refusals, refused) = watch::channel(0);
         let (open, inject) = (Arc::new(()), broadcast::Sender::new(4));
+        let stood_still = watch::Sender::new(0);
         let door = Door {
             listener,
             refuses: Arc::clone(&refuses),
             refusals,
             connections: Arc::clone(&connections),
             open: Arc::clone(&open),
-            way: Way { address, cuts, freezes, inject: inject.clone() },
+            way: Way {
+                address,
+                cuts,
+                freezes,
+                stood_still: stood_still.clone(),
+                inject: inject.clone(),
+            },
         };
         tokio::spawn(door.accept());
-        Self { port, cut, frozen, inject, refuses, refused, connections, open }
+        Self { port, cut, frozen, stood_still, inject, refuses, refused, connections, open }
     }
 
     /// Says something to the broker in the name of every client that is connected.
@@ -78,6 +87,15 @@ impl Proxy {
     /// Passes nothing on any more, and closes nothing, until it thaws.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);
+    }
+
+    /// Freezes, and waits until so many connections stand still: nothing more gets through them.
+    pub(crate) async fn freeze_all(&self, connections: usize) {
+        let mut still = self.stood_still.subscribe();
+        let before = *still.borrow_and_update();
+        self.freeze(true);
+        let waiting = still.wait_for(|still| *still >= before + connections);
+        timeout(LIMIT, waiting).await.expect("they stand still").expect("it accepts");
     }
 
     /// Waits until so many more connections were refused.
@@ -115,6 +133,7 @@ struct Way {
     address: String,
     cuts: watch::Receiver<u32>,
     freezes: watch::Receiver<bool>,
+    stood_still: watch::Sender<usize>,
     inject: broadcast::Sender<Vec<u8>>,
 }
 
@@ -136,7 +155,7 @@ impl Door {
 }
 
 async fn pass(mut client: TcpStream, way: Way) {
-    let Way { address, mut cuts, mut freezes, inject } = way;
+    let Way { address, mut cuts, mut freezes, stood_still, inject } = way;
     cuts.mark_unchanged();
     let Ok(mut broker) = TcpStream::connect(address).await else { return };
     let (from_client, to_client) = client.split();
@@ -149,6 +168,9 @@ async fn pass(mut client: TcpStream, way: Way) {
     });
     loop {
         let frozen = *freezes.borrow_and_update();
+        if frozen {
+            stood_still.send_modify(|still| *still += 1);
+        }
         tokio::select! {
             () = &mut passing, if !frozen => return,
             _ = freezes.changed() => {}
