@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     broker::{Broker, Node},
     guard::{self, Guarded},
+    pace::Pace,
     refusal::{NodeError, OpenError},
     settings::AmqpSettings,
     socket::{KillSwitch, Socket},
@@ -100,7 +101,8 @@ impl Link {
         let socket = timeout_at(deadline, Socket::connect(node)).await.map_err(silent)??;
         let Socket { reading, writing, kill_switch } = socket;
         let stream = guard::guard(reading, writing);
-        let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
+        let uri = node.uri(settings.heartbeat);
+        let handshake = handshake(uri, stream, purpose, node.pace());
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);
         let mark = Witness::here()
@@ -157,12 +159,13 @@ async fn handshake(
     uri: AMQPUri,
     stream: Guarded,
     purpose: &str,
+    pace: Pace,
 ) -> Result<Connection, lapin::Error> {
     let stream = Mutex::new(Some(stream));
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("polyport {} ({purpose})", std::process::id()).into());
     let connect = async move |_, _| Ok(take(&stream)?);
-    Connection::connector(uri, guard::runtime(), connect, properties).await
+    Connection::connector(uri, guard::runtime(pace), connect, properties).await
 }
 
 fn take(stream: &Mutex<Option<Guarded>>) -> io::Result<AsyncTcpStream<Guarded>> {

@@ -43,6 +43,9 @@ mod guard;
 mod headers;
 mod metrics;
 mod monitor;
+mod pace;
+#[cfg(feature = "embedded")]
+mod pipe;
 mod protobuf;
 mod publisher;
 mod pulse;

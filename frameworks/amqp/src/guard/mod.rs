@@ -7,6 +7,7 @@
 
 mod fields;
 mod frames;
+mod tasks;
 
 use std::{
     future::Future,
@@ -30,8 +31,11 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use self::frames::Frames;
-use crate::socket::{Reading, Writing};
+use self::{frames::Frames, tasks::Tasks};
+use crate::{
+    pace::Pace,
+    socket::{Reading, Writing},
+};
 
 /// How much is read from the socket at once, in bytes.
 const AT_ONCE: usize = 16 * 1024;
@@ -58,9 +62,10 @@ pub(crate) fn passed_on<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     all
 }
 
-/// What lapin runs on: this tokio runtime, with guarded sockets.
-pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
-    Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))
+/// What lapin runs on: this tokio runtime, with guarded sockets, where somebody may keep pace.
+pub(crate) fn runtime(pace: Pace) -> Runtime<RuntimeParts<Tasks, Sockets>> {
+    let tokio = Tokio::current();
+    Runtime::new(RuntimeParts::new(Tasks { tokio: tokio.clone(), pace }, Sockets(tokio)))
 }
 
 /// The reading half of a guarded socket.
