@@ -88,9 +88,11 @@ fn is_listened_to(address: SocketAddr) -> bool {
 }
 
 /// One application, from its start to its end; it is called on every protocol.
-async fn live(number: usize) {
+async fn live(number: usize, in_memory: bool) {
     let name = format!("app-{number}");
-    let app = create_bootstrap(named(&name)).root("no/such/folder").await.expect("starts");
+    let test = create_bootstrap(named(&name)).root("no/such/folder");
+    let test = if in_memory { test.in_memory() } else { test };
+    let app = test.await.expect("starts");
     let greeting = format!("{name} greets Tom");
     let reply = app.http().post("/hello").json(&json!({ "name": "Tom" })).await;
     assert_eq!(reply.json::<String>(), greeting);
@@ -112,12 +114,21 @@ async fn live(number: usize) {
     assert_eq!(recorder.of(RecordedKind::Called).len(), 5, "and the connect: {recorder}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_applications_at_once_do_not_disturb_each_other() {
-    let lives = join_all((0..100).map(|number| tokio::spawn(live(number)))).await;
+async fn a_hundred_at_once(in_memory: bool) {
+    let lives = join_all((0..100).map(|number| tokio::spawn(live(number, in_memory)))).await;
     for lived in lives {
         lived.expect("each is as if it were alone");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_applications_at_once_do_not_disturb_each_other() {
+    a_hundred_at_once(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_applications_in_memory_at_once_do_not_disturb_each_other() {
+    a_hundred_at_once(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,9 +144,11 @@ async fn in_memory_an_application_starts_and_ends_at_once() {
         took.push((begun.elapsed(), started));
     }
     took.sort();
-    let (median, started) = took[took.len() / 2];
-    eprintln!("start and close in memory: median {median:?}, of which {started:?} the start");
-    assert!(median < Duration::from_secs(2), "nothing is waited for: {took:?}");
+    let (fastest, started) = took[0];
+    eprintln!("start and close in memory: {fastest:?} at best, of which {started:?} the start");
+    // Built for speed it takes milliseconds (`cargo bench --bench testing`). Here it is built for
+    // debugging, beside other tests; the shortest timer that it could wait for is half a second.
+    assert!(fastest < Duration::from_millis(400), "something is waited for: {took:?}");
 }
 
 #[polyport::test(bootstrap)]
