@@ -7,16 +7,13 @@
 //!
 //! Only in memory: of a broker behind a socket nobody knows what it still works on.
 
+#[cfg(feature = "embedded")]
+mod keeper;
+
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
 };
-
-#[cfg(feature = "embedded")]
-mod keeper;
-
-#[cfg(feature = "embedded")]
-pub(crate) use self::keeper::Threads;
 
 /// Whom to tell that lapin may have been given something to do. A cheap handle; the default is for
 /// connections that nobody keeps pace with.

@@ -12,6 +12,8 @@ use crate::{pace::Pace, tls::Tls};
 /// The longest frame that is asked for, in bytes: what RabbitMQ offers, too. lapin, which takes
 /// room for 32 of them in either direction, does so once where it knows this from the start.
 const FRAME_MAX: u32 = 128 * 1024;
+/// The same through a pipe, of which a test may open many: lapin writes zeros to all of that room.
+const FRAME_MAX_OF_PIPE: u32 = 32 * 1024;
 
 /// A node's address with its credentials; shown, it has no password. A cheap handle.
 #[derive(Clone)]
@@ -69,9 +71,12 @@ impl Node {
     pub(crate) fn uri(&self, heartbeat: Duration) -> AMQPUri {
         let mut uri = self.0.uri.clone();
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
-        let seconds = if self.has_address() { seconds.max(1) } else { 0 };
-        uri.query.heartbeat.get_or_insert(seconds);
-        uri.query.frame_max.get_or_insert(FRAME_MAX);
+        let (heartbeat, frame_max) = match self.has_address() {
+            true => (seconds.max(1), FRAME_MAX),
+            false => (0, FRAME_MAX_OF_PIPE),
+        };
+        uri.query.heartbeat.get_or_insert(heartbeat);
+        uri.query.frame_max.get_or_insert(frame_max);
         uri
     }
 

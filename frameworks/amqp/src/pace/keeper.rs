@@ -35,7 +35,7 @@ struct Keeper {
 
 /// The threads of lapin, by the pipes that they read.
 #[derive(Debug, Default)]
-pub(crate) struct Threads(Mutex<Vec<Weak<Line>>>);
+struct Threads(Mutex<Vec<Weak<Line>>>);
 
 impl Pace {
     /// Keeps pace on this runtime, where its clock can be paused at all: one of several threads has
