@@ -100,6 +100,13 @@ impl Line {
         }
     }
 
+    /// What wakes the thread when it can write on; none where the pipe is cut.
+    fn waits_to_write(&self, waker: &Waker) -> Option<Waker> {
+        let mut state = self.state();
+        state.writer = Some(waker.clone());
+        (!state.is_cut).then(|| self.relay(waker))
+    }
+
     /// Wakes the thread when there is something to be read or written again, which then has
     /// something to do.
     fn relay(&self, waker: &Waker) -> Waker {
@@ -155,33 +162,17 @@ impl Drop for PipeReader {
     }
 }
 
-impl PipeWriter {
-    fn poll_half(
-        &mut self,
-        cx: &Context<'_>,
-        poll: impl FnOnce(
-            Pin<&mut WriteHalf<DuplexStream>>,
-            &mut Context<'_>,
-        ) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        let mut state = self.line.state();
-        if state.is_cut {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        state.writer = Some(cx.waker().clone());
-        drop(state);
-        let relay = self.line.relay(cx.waker());
-        poll(Pin::new(&mut self.half), &mut Context::from_waker(&relay))
-    }
-}
-
 impl AsyncWrite for PipeWriter {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_half(cx, |half, cx| half.poll_write(cx, bytes))
+        let Self { line, half } = self.get_mut();
+        match line.waits_to_write(cx.waker()) {
+            Some(relay) => Pin::new(half).poll_write(&mut Context::from_waker(&relay), bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

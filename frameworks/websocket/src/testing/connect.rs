@@ -133,7 +133,7 @@ impl WebSocketConnect {
     async fn handshake(self) -> Result<WebSocketClient, Error> {
         let (request, unread) = (self.request()?, Unread::default());
         let _expected =
-            self.hub.as_ref().map(|hub| hub.newcomers.expect(request.headers(), &unread));
+            self.hub.as_ref().and_then(|hub| hub.newcomers.expect(request.headers(), &unread));
         let io = self.door.connect(Speaks::Http1).await?;
         let (stream, response) = client_async(request, io).await?;
         let agreed = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
