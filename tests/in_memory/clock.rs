@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// What takes minutes takes no time.
-async fn at_once(test: impl Future<Output = ()>) {
+pub(crate) async fn at_once(test: impl Future<Output = ()>) {
     let begun = RealInstant::now();
     test.await;
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(8), "it has waited: {took:?}");
+    assert!(took < Duration::from_secs(60), "it has waited: {took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ mod clock;
 mod grpc;
 mod http;
 mod listeners;
+mod minutes;
 mod stop;
 mod websocket;
 

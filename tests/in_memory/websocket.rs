@@ -1,6 +1,9 @@
 //! What `app.websocket(…)` can.
 
-use polyport::{prelude::Fault, testing::WebSocketTest};
+use polyport::{
+    prelude::Fault,
+    testing::{RecordedKind, WebSocketTest},
+};
 
 use crate::{
     app::{Post, app, post},
@@ -41,6 +44,22 @@ both_ways! {
         assert_eq!(client.expect_binary().await, &b"cba"[..]);
         client.emit("leave", &()).await;
         assert_eq!(client.expect_close().await, (4001, "you asked for it".to_owned()));
+        app.close().await.expect("it stops");
+    }
+
+    what_a_client_has_sent_is_waited_for_before_it_is_read(way) {
+        let app = app(way).await.expect("it starts");
+        let mut client = app.websocket("").await;
+        for _ in 0..100 {
+            client.emit("announce", &post("tom", &[])).await;
+        }
+        client.send_binary(&b"abc"[..]).await;
+        app.settled().await.expect("nothing fails");
+        let announced = app.recorder().by_route(RecordedKind::Sent, "announced");
+        assert_eq!(announced.len(), 100, "{}", app.recorder());
+        assert_eq!(client.expect_binary().await, &b"cba"[..]);
+        client.close().await;
+        app.settled().await.expect("nothing is unread where nobody reads");
         app.close().await.expect("it stops");
     }
 

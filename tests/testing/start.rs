@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use polyport::{Error, Phase, testing::create_bootstrap};
+use tokio::runtime::Builder;
 
 use crate::stages::bootstrap;
 
@@ -24,6 +25,9 @@ const PLACES: [(&str, &str, &str); 11] = [
 ];
 
 const CODES: [u8; 11] = [70, 71, 71, 70, 71, 71, 71, 69, 71, 69, 71];
+
+/// Places where code cannot wait: what hangs there keeps its thread.
+const BLOCK: [&str; 2] = ["configure", "build"];
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,16 +76,36 @@ async fn a_panic_at_any_stage_comes_back_as_an_error() {
 
 #[tokio::test]
 async fn whoever_hangs_at_any_stage_is_named_at_the_deadline_of_the_stage() {
-    // Neither of them has a setting, and their code cannot be cut: they have a test of their own.
-    let blocks = |place: &str| ["configure", "build"].contains(&place);
-    for (place, stage, culprit) in PLACES.into_iter().filter(|(place, ..)| !blocks(place)) {
-        // Time enough for everybody else in that stage, on a busy machine too.
+    // The others keep a thread, which no deadline gives back.
+    let places = PLACES.into_iter().filter(|(place, ..)| !BLOCK.contains(place));
+    let hangs = places.map(|(place, stage, culprit)| async move {
         let test = create_bootstrap(bootstrap()).root("no/such/folder");
-        let test = test.config(format!("startup.{stage}"), "1s");
+        let test = test.config(format!("startup.{stage}"), "2s");
         let test = test.config("fault.at", place).config("fault.how", "hang");
         let error = tokio::time::timeout(PATIENCE, test).await.expect("hangs");
         let error = error.expect_err("must not start");
         let report = report(&error);
+        assert!(report.contains(&format!("stage {stage}, waiting for ")), "{place}: {report}");
+        assert!(report.contains(culprit), "{place}: {report}");
+        assert_eq!(error.exit_code(), 75, "{place}: {report}");
+    });
+    join_all(hangs).await;
+}
+
+/// Their runtime is not waited for, since a thread of it never ends.
+#[test]
+fn whoever_blocks_where_nobody_can_wait_is_named_at_the_deadline_of_the_test() {
+    for (place, stage, culprit) in PLACES.into_iter().filter(|(place, ..)| BLOCK.contains(place)) {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("can be built");
+        let test = create_bootstrap(bootstrap()).root("no/such/folder");
+        let test = test.config("fault.at", place).config("fault.how", "hang");
+        let test = test.start_within(Duration::from_secs(2));
+        let start = async { tokio::time::timeout(PATIENCE, test).await.expect("hangs") };
+        let error = runtime.block_on(start).expect_err("must not start");
+        runtime.shutdown_background();
+        let report = report(&error);
+        assert!(report.contains("not ready after 2s"), "{place}: {report}");
         assert!(report.contains(&format!("stage {stage}, waiting for ")), "{place}: {report}");
         assert!(report.contains(culprit), "{place}: {report}");
         assert_eq!(error.exit_code(), 75, "{place}: {report}");

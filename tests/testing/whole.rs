@@ -63,6 +63,11 @@ fn bootstrap() -> Bootstrap {
     named("app")
 }
 
+/// A hundred at once on a busy machine are slow, which is not what these tests are about.
+fn patient() -> serde_json::Value {
+    json!({ "intake": "1m", "drain": "1m", "dispose": "1m", "close": "1m" })
+}
+
 fn named(name: &str) -> Bootstrap {
     let name = Arc::new(Name(name.to_owned()));
     Bootstrap::new()
@@ -70,7 +75,7 @@ fn named(name: &str) -> Bootstrap {
         .load(WebSocketFramework::new())
         .load(GrpcFramework::new())
         .load(AmqpFramework::new())
-        .default_config(json!({ "tasks": { "on_failure": "log" } }))
+        .default_config(json!({ "tasks": { "on_failure": "log" }, "shutdown": patient() }))
         .module(module("greeter", move |m| {
             m.provide_value(Arc::clone(&name))
                 .http(|r| r.post("/hello", hello).post("/announce", announce))
@@ -88,9 +93,11 @@ fn is_listened_to(address: SocketAddr) -> bool {
 }
 
 /// One application, from its start to its end; it is called on every protocol.
-async fn live(number: usize) {
+async fn live(number: usize, in_memory: bool) {
     let name = format!("app-{number}");
-    let app = create_bootstrap(named(&name)).root("no/such/folder").await.expect("starts");
+    let test = create_bootstrap(named(&name)).root("no/such/folder");
+    let test = if in_memory { test.in_memory() } else { test };
+    let app = test.await.expect("starts");
     let greeting = format!("{name} greets Tom");
     let reply = app.http().post("/hello").json(&json!({ "name": "Tom" })).await;
     assert_eq!(reply.json::<String>(), greeting);
@@ -114,9 +121,11 @@ async fn live(number: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_applications_at_once_do_not_disturb_each_other() {
-    let lives = join_all((0..100).map(|number| tokio::spawn(live(number)))).await;
-    for lived in lives {
-        lived.expect("each is as if it were alone");
+    for in_memory in [false, true] {
+        let lives = (0..100).map(|number| tokio::spawn(live(number, in_memory)));
+        for lived in join_all(lives).await {
+            lived.expect("each is as if it were alone");
+        }
     }
 }
 
@@ -133,9 +142,23 @@ async fn in_memory_an_application_starts_and_ends_at_once() {
         took.push((begun.elapsed(), started));
     }
     took.sort();
-    let (median, started) = took[took.len() / 2];
-    eprintln!("start and close in memory: median {median:?}, of which {started:?} the start");
-    assert!(median < Duration::from_secs(2), "nothing is waited for: {took:?}");
+    let (fastest, started) = took[0];
+    eprintln!("start and close in memory: {fastest:?} at best, of which {started:?} the start");
+    // Built for speed it takes milliseconds (`cargo bench --bench testing`); here it is built for
+    // debugging, and shares the machine with other tests.
+    assert!(fastest < Duration::from_secs(2), "it takes long: {took:?}");
+}
+
+/// Whatever the machine does meanwhile: a clock that stands still goes on only where somebody waits
+/// for it.
+#[tokio::test(start_paused = true)]
+async fn in_memory_start_and_close_wait_for_no_timer() {
+    let begun = tokio::time::Instant::now();
+    let app = create_bootstrap(bootstrap()).root("no/such/folder").in_memory();
+    let app = app.await.expect("starts");
+    let started = begun.elapsed();
+    app.close().await.expect("ends cleanly");
+    assert_eq!((started, begun.elapsed()), (Duration::ZERO, Duration::ZERO));
 }
 
 #[polyport::test(bootstrap)]

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -24,12 +24,16 @@ pub(crate) struct Ledger {
     changed: Notify,
     failures: Mutex<Vec<Error>>,
     arrivals: Mutex<Vec<Arrived>>,
+    steps: RwLock<Vec<Stepped>>,
     allowed: OnceLock<BTreeSet<Leftover>>,
     recorder: Recorder,
 }
 
 /// Ends when what was handed to somebody else has come back.
 type Arrived = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// Is told of each step.
+type Stepped = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct Open {
@@ -96,6 +100,15 @@ impl Ledger {
 
     pub(crate) fn wait_for(&self, arrived: Arrived) {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
+    }
+
+    pub(crate) fn after_each_step(&self, told: Stepped) {
+        self.steps.write().unwrap_or_else(PoisonError::into_inner).push(told);
+    }
+
+    /// A task of the application has made a step.
+    pub(crate) fn step(&self) {
+        self.steps.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|told| told());
     }
 
     /// Says once what the test leaves on purpose.

@@ -1,6 +1,8 @@
 //! What a bootstrap tells the test that it runs in.
 
 mod recorded;
+#[cfg(any(test, feature = "testing"))]
+mod steps;
 
 use std::{fmt, future::Future};
 
@@ -151,6 +153,17 @@ impl Witness {
         let _ = arrived;
     }
 
+    /// Has this called after each step of the bootstrap's tasks. A framework whose library works on
+    /// threads of its own, which tokio knows nothing of, keeps a paused clock by it from jumping over
+    /// what is under way there.
+    pub fn after_each_step(&self, told: impl Fn() + Send + Sync + 'static) {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(ledger) = &self.ledger {
+            return ledger.after_each_step(std::sync::Arc::new(told));
+        }
+        let _ = told;
+    }
+
     /// Whether the test leaves such things on purpose.
     #[must_use]
     pub fn allows(&self, kind: Leftover) -> bool {
@@ -176,7 +189,7 @@ impl Witness {
     /// known to be this one's.
     pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         #[cfg(any(test, feature = "testing"))]
-        return HOME.scope(self.clone(), future);
+        return steps::Steps::of(self.clone(), HOME.scope(self.clone(), future));
         #[cfg(not(any(test, feature = "testing")))]
         future
     }

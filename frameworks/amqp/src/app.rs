@@ -246,7 +246,8 @@ impl AmqpApp {
             Error::connection("the AMQP framework has not connected yet")
                 .advise("redrive when the process serves: in an operation, say")
         })?;
-        redrive(broker, &self.0.settings, &self.0.section, queue).await
+        let redriven = redrive(broker, &self.0.settings, &self.0.section, queue);
+        broker.pace().around(redriven).await
     }
 
     /// Whether the broker is the in-memory one inside this process.

@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     broker::{Broker, Node},
     guard::{self, Deliveries, Guarded, Reader, Taps},
+    pace::Pace,
     refusal::{NodeError, OpenError},
     settings::AmqpSettings,
     socket::{KillSwitch, Socket},
@@ -108,7 +109,8 @@ impl Link {
         let Socket { reading, writing, kill_switch } = socket;
         let taps = Taps::default();
         let stream = guard::guard(reading, writing, taps.clone(), reader);
-        let handshake = handshake(node.uri(settings.heartbeat), stream, purpose);
+        let uri = node.uri(settings.heartbeat);
+        let handshake = handshake(uri, stream, purpose, node.pace());
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
         let (lost, watcher) = watch_over(&connection, on_blocked);
         let mark = Witness::here()
@@ -172,12 +174,13 @@ async fn handshake(
     uri: AMQPUri,
     stream: Guarded,
     purpose: &str,
+    pace: Pace,
 ) -> Result<Connection, lapin::Error> {
     let stream = Mutex::new(Some(stream));
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("polyport {} ({purpose})", std::process::id()).into());
     let connect = async move |_, _| Ok(take(&stream)?);
-    Connection::connector(uri, guard::runtime(), connect, properties).await
+    Connection::connector(uri, guard::runtime(pace), connect, properties).await
 }
 
 fn take(stream: &Mutex<Option<Guarded>>) -> io::Result<AsyncTcpStream<Guarded>> {

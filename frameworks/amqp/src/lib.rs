@@ -44,6 +44,9 @@ mod headers;
 mod metrics;
 mod monitor;
 mod own_queue;
+mod pace;
+#[cfg(feature = "embedded")]
+mod pipe;
 mod protobuf;
 mod publisher;
 mod pulse;

@@ -5,23 +5,17 @@ use std::{
     net::{Shutdown, TcpStream as StdTcpStream},
 };
 
-#[cfg(feature = "embedded")]
-use tokio::io::{DuplexStream, copy_bidirectional, duplex};
 use tokio::{
     io::{AsyncRead, AsyncWrite, split},
     net::TcpStream,
 };
-#[cfg(feature = "embedded")]
-use tokio_util::task::AbortOnDropHandle;
 
+#[cfg(feature = "embedded")]
+use crate::pipe;
 use crate::{
     broker::{Node, Way},
     refusal::NodeError,
 };
-
-/// How many bytes may be on their way in a pipe.
-#[cfg(feature = "embedded")]
-const PIPE_SIZE: usize = 64 * 1024;
 
 /// How bytes come.
 pub(crate) type Reading = Box<dyn AsyncRead + Send + Unpin>;
@@ -50,21 +44,11 @@ impl Socket {
                 Ok(Self::of(reading, writing, kill_switch))
             }
             #[cfg(feature = "embedded")]
-            Way::Pipe(pipes) => Ok(Self::pipe(pipes()?)),
+            Way::Pipe(pipes) => {
+                let (reading, writing, cut) = pipe::open(pipes.connect()?, pipes.pace().clone());
+                Ok(Self::of(reading, writing, KillSwitch::Pipe(cut)))
+            }
         }
-    }
-
-    /// A pipe has nothing that could be shut down from outside: what is behind it is pumped, for
-    /// as long as nobody cuts it.
-    #[cfg(feature = "embedded")]
-    fn pipe(mut far: DuplexStream) -> Self {
-        let (near, mut between) = duplex(PIPE_SIZE);
-        let pump = tokio::spawn(async move {
-            // It ends with either end.
-            let _ = copy_bidirectional(&mut between, &mut far).await;
-        });
-        let (reading, writing) = split(near);
-        Self::of(reading, writing, KillSwitch::Pipe(AbortOnDropHandle::new(pump)))
     }
 
     fn of(
@@ -89,7 +73,7 @@ async fn tcp(node: &Node) -> io::Result<(TcpStream, KillSwitch)> {
 pub(crate) enum KillSwitch {
     Tcp(StdTcpStream),
     #[cfg(feature = "embedded")]
-    Pipe(#[allow(dead_code, reason = "it cuts when it is dropped")] AbortOnDropHandle<()>),
+    Pipe(#[allow(dead_code, reason = "it cuts when it is dropped")] pipe::Cut),
 }
 
 impl Drop for KillSwitch {
@@ -105,12 +89,16 @@ impl Drop for KillSwitch {
 
 #[cfg(all(test, feature = "embedded"))]
 mod tests {
-    use std::sync::Arc;
-
     use polyport_amqp_embedded::EmbeddedBroker;
+    use tokio::io::{copy_bidirectional, duplex};
 
     use super::*;
-    use crate::{broker::Broker, connection::Link, settings::AmqpSettings};
+    use crate::{
+        broker::{Broker, Pipes},
+        connection::Link,
+        pace::Pace,
+        settings::AmqpSettings,
+    };
 
     #[tokio::test]
     async fn amqp_is_spoken_through_a_pipe_which_can_be_cut() {
@@ -118,14 +106,15 @@ mod tests {
         let address = broker.url().rsplit_once('@').expect("credentials").1.to_owned();
         let address = address.trim_end_matches("/%2f").to_owned();
         let pipes = move || {
-            let ((near, mut far), address) = (duplex(PIPE_SIZE), address.clone());
+            let ((near, mut far), address) = (duplex(1024), address.clone());
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.expect("it listens");
                 copy_bidirectional(&mut far, &mut stream).await
             });
             Ok(near)
         };
-        let piped = Broker::in_process("amqp://in-memory.invalid", Arc::new(pipes));
+        let pipes = Pipes::new(pipes, Pace::keep());
+        let piped = Broker::in_process("amqp://in-memory.invalid", pipes);
         let piped = piped.expect("a URL");
         let settings = AmqpSettings::default();
         let link = Link::open(&piped, "test", &settings).await.expect("connects");

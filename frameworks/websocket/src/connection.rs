@@ -33,6 +33,7 @@ use crate::{
     payload::Payload,
     pulse::Pulse,
     streams::Streams,
+    unread::Arrivals,
 };
 
 /// Who connects. Boxed, and gone when the connection stands: what it needs no more costs nothing.
@@ -44,6 +45,7 @@ pub(crate) struct Newcomer {
     pub(crate) peer: SocketAddr,
     pub(crate) subprotocol: Option<Subprotocol>,
     pub(crate) origin: Option<Box<Origin>>,
+    pub(crate) arrivals: Arrivals,
     /// Where it is a stream of an HTTP/2 connection.
     pub(crate) tunnel: Option<Tunnel>,
     pub(crate) tracked: TaskTrackerToken,
@@ -60,7 +62,7 @@ pub(crate) async fn serve(newcomer: Box<Newcomer>) {
 }
 
 async fn begin(newcomer: Box<Newcomer>) -> Option<(Connection, Option<Box<Origin>>)> {
-    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel, tracked } =
+    let Newcomer { gateway, upgrade, until, peer, subprotocol, origin, arrivals, tunnel, tracked } =
         *newcomer;
     let (io, read) = match timeout_at(until, UpgradedIo::receive(upgrade)).await {
         Ok(Ok(upgraded)) => upgraded,
@@ -79,6 +81,7 @@ async fn begin(newcomer: Box<Newcomer>) -> Option<(Connection, Option<Box<Origin
         socket: Connected(gateway.hub().connect(peer, subprotocol)),
         gateway,
         inbox: Inbox::default(),
+        arrivals,
         streams: Streams::default(),
         pulse: Pulse::default(),
         _tunnel: tunnel,
@@ -115,6 +118,7 @@ pub(crate) struct Connection {
     pub(crate) socket: Connected,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) inbox: Inbox,
+    arrivals: Arrivals,
     pub(crate) streams: Streams,
     pulse: Pulse,
     _tunnel: Option<Tunnel>,
@@ -175,6 +179,10 @@ impl Connection {
                 None => return End::Lost,
             };
             self.pulse.beat();
+            let unhandled = match &message {
+                Message::Text(_) | Message::Binary(_) => self.arrivals.next(),
+                _ => Mark::default(),
+            };
             let message = match message {
                 Message::Text(text) if self.is_ack(&text) => continue,
                 Message::Text(text) => Payload::Text(text),
@@ -184,7 +192,8 @@ impl Connection {
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
             let independent = self.gateway.table().is_independent(&message);
-            self.inbox.push(Event { message, call: self.gateway.calls.admit(), independent });
+            let call = self.gateway.calls.admit();
+            self.inbox.push(Event { message, call, independent, unhandled });
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     payload::Payload,
     settings::SlowConsumer,
     socket::Socket,
+    unread::Newcomers,
 };
 
 /// Whom a message is for.
@@ -37,6 +38,7 @@ pub(crate) struct Hub {
     pub(crate) users: Groups,
     /// How many requests may wait for the ack of one client.
     pub(crate) max_requests: usize,
+    pub(crate) newcomers: Newcomers,
     subprotocols: Box<[Box<str>]>,
     capacity: usize,
     slow_consumer: SlowConsumer,
@@ -55,6 +57,7 @@ impl Hub {
             rooms: Groups::default(),
             users: Groups::default(),
             max_requests: settings.max_requests,
+            newcomers: Newcomers::default(),
             subprotocols: settings.subprotocols.iter().map(|name| name.as_str().into()).collect(),
             capacity: settings.send_queue,
             slow_consumer: settings.slow_consumer,

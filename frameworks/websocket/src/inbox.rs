@@ -7,6 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use polyport_bootstrap::framework::Mark;
+
 use crate::{calls::Call, payload::Payload};
 
 /// How many events may wait for the one that is being handled.
@@ -26,6 +28,9 @@ pub(crate) struct Event {
     pub(crate) call: Option<Call>,
     /// Whether it waits for no other.
     pub(crate) independent: bool,
+    /// Tells a test that it is not handled.
+    #[allow(dead_code, reason = "it tells so until it is dropped")]
+    pub(crate) unhandled: Mark,
 }
 
 /// The short queue between a connection's reading and its handling. While it is full nothing is

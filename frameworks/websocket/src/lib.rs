@@ -72,6 +72,7 @@ mod subprotocol;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod told;
+mod unread;
 mod upgrade;
 
 pub use self::{

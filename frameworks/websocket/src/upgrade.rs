@@ -146,11 +146,21 @@ fn begin(
     let handshake =
         || Handshake { query: context.input.query.clone(), headers: context.metadata.clone() };
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
+    let arrivals = gateway.hub().newcomers.admit(&context.metadata);
     if let Some(listener) = gateway.listener.get() {
         let tunnel = request.extensions_mut().remove();
         let (gateway, tracked) = (Arc::clone(gateway), gateway.connections.token());
-        let newcomer =
-            Newcomer { gateway, upgrade, until, peer, subprotocol, origin, tunnel, tracked };
+        let newcomer = Newcomer {
+            gateway,
+            upgrade,
+            until,
+            peer,
+            subprotocol,
+            origin,
+            arrivals,
+            tunnel,
+            tracked,
+        };
         let newcomer = Box::new(newcomer);
         listener.spawn(move || connection::serve(newcomer));
     }

@@ -25,6 +25,9 @@ const NO_HOST: &str = "in-memory.invalid";
 /// How many bytes a pipe holds in either direction.
 const PIPE_SIZE: usize = 64 * 1024;
 
+/// None: whoever leaves a pipe is heard of.
+const NO_HEARTBEAT: u16 = 0;
+
 /// An AMQP 0-9-1 broker inside this process, for development and tests.
 ///
 /// Clients connect over TCP or by [`EmbeddedBroker::connect`], with any user, any password and any
@@ -101,7 +104,7 @@ impl EmbeddedBroker {
     /// `ConnectionRefused` while the broker is down.
     pub fn connect(&self) -> io::Result<DuplexStream> {
         let (client, broker) = duplex(PIPE_SIZE);
-        match self.hub.attend(split(broker)) {
+        match self.hub.attend(split(broker), NO_HEARTBEAT) {
             true => Ok(client),
             false => Err(io::ErrorKind::ConnectionRefused.into()),
         }

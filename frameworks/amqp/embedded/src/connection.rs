@@ -106,7 +106,7 @@ where
     let mut writer = FrameWriter::new(io.1, FRAME_MAX as usize);
     let negotiated = tokio::select! {
         () = line.stop.cancelled() => return,
-        terms = timeout(HANDSHAKE_LIMIT, negotiate(&mut reader, &mut writer)) => terms,
+        terms = timeout(HANDSHAKE_LIMIT, negotiate(&mut reader, &mut writer, line.heartbeat)) => terms,
     };
     match negotiated.unwrap_or(Err(End::Gone)) {
         Ok(terms) => converse(&mut reader, &mut writer, line, terms, hub).await,

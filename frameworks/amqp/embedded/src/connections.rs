@@ -21,6 +21,8 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) id: u64,
+    /// The heartbeat that the client is offered, in seconds.
+    pub(crate) heartbeat: u16,
     /// The broker stops.
     pub(crate) stop: CancellationToken,
     /// The connection is to end without a word.
@@ -48,14 +50,19 @@ struct All {
 
 impl Connections {
     /// A new connection, which ends with `stop`, or without a word with `cut`.
-    pub(crate) fn add(&self, stop: CancellationToken, cut: &CancellationToken) -> Line {
+    pub(crate) fn add(
+        &self,
+        heartbeat: u16,
+        stop: CancellationToken,
+        cut: &CancellationToken,
+    ) -> Line {
         let (sender, orders) = unbounded_channel();
         let cut = cut.child_token();
         let mut all = self.all();
         all.last += 1;
         let id = all.last;
         all.known.insert(id, Known { name: None, cut: cut.clone(), orders: sender });
-        Line { id, stop, cut, orders }
+        Line { id, heartbeat, stop, cut, orders }
     }
 
     /// Says that a connection is open, under its client's name for it.

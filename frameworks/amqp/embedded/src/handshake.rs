@@ -27,9 +27,6 @@ const FRAME_MIN: u32 = 4_096;
 
 const CHANNEL_MAX: u16 = 2_047;
 
-/// Seconds.
-const HEARTBEAT: u16 = 60;
-
 /// What broker and client have agreed on.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -45,13 +42,14 @@ pub(crate) struct Terms {
     pub(crate) name: String,
 }
 
-/// Leads a new connection to its opening.
+/// Leads a new connection to its opening; the broker offers this `heartbeat`, in seconds.
 ///
 /// # Errors
 /// How the connection ends instead.
 pub(crate) async fn negotiate<R, W>(
     reader: &mut FrameReader<R>,
     writer: &mut FrameWriter<W>,
+    heartbeat: u16,
 ) -> Result<Terms, End>
 where
     R: AsyncRead + Unpin,
@@ -68,7 +66,7 @@ where
     });
     let start_ok = start_ok.await?;
     check_login(&start_ok)?;
-    let tune = Tune { channel_max: CHANNEL_MAX, frame_max: FRAME_MAX, heartbeat: HEARTBEAT };
+    let tune = Tune { channel_max: CHANNEL_MAX, frame_max: FRAME_MAX, heartbeat };
     writer.control(AMQPMethod::Tune(tune)).await?;
     agree(reader, writer, &start_ok).await
 }

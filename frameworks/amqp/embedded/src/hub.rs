@@ -113,8 +113,8 @@ impl Hub {
         self.clocks.wait().await;
     }
 
-    /// Serves a new connection; says whether the broker is up.
-    pub(crate) fn attend<R, W>(self: &Arc<Self>, io: (R, W)) -> bool
+    /// Serves a new connection, with this heartbeat in seconds; says whether the broker is up.
+    pub(crate) fn attend<R, W>(self: &Arc<Self>, io: (R, W), heartbeat: u16) -> bool
     where
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
@@ -122,7 +122,7 @@ impl Hub {
         let Some(up) = self.up().clone() else {
             return false;
         };
-        let line = self.connections.add(up.stop, &up.cut);
+        let line = self.connections.add(heartbeat, up.stop, &up.cut);
         up.tasks.spawn_on(serve(io, line, Arc::clone(self)), &self.runtime);
         true
     }

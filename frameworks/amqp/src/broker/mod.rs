@@ -1,6 +1,8 @@
 //! Where the broker is: one node, or several of a cluster.
 
 mod node;
+#[cfg(feature = "embedded")]
+mod pipes;
 mod urls;
 
 use std::{
@@ -11,11 +13,14 @@ use std::{
 
 use polyport_bootstrap::{Error, Result};
 
-#[cfg(feature = "embedded")]
-pub(crate) use self::node::Pipes;
 pub(crate) use self::node::{Node, Way};
+#[cfg(feature = "embedded")]
+pub(crate) use self::pipes::Pipes;
 pub use self::urls::BrokerUrls;
-use crate::tls::{AmqpTlsSettings, Tls};
+use crate::{
+    pace::Pace,
+    tls::{AmqpTlsSettings, Tls},
+};
 
 /// A broker by its nodes, of which there is at least one: whoever connects takes the first of them
 /// that lets him in. A cheap handle; shown, it has no passwords.
@@ -78,6 +83,11 @@ impl Broker {
     /// Whether it has an address: pipes within this process have none.
     pub(crate) fn has_address(&self) -> bool {
         self.0.iter().any(Node::has_address)
+    }
+
+    /// Who keeps pace with the connections to it.
+    pub(crate) fn pace(&self) -> Pace {
+        self.0.first().map(Node::pace).unwrap_or_default()
     }
 
     /// How many nodes there are, at least 1.

@@ -5,7 +5,15 @@ use std::{fmt, sync::Arc, time::Duration};
 use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use polyport_bootstrap::{Error, Result};
 
-use crate::tls::Tls;
+#[cfg(feature = "embedded")]
+use super::Pipes;
+use crate::{pace::Pace, tls::Tls};
+
+/// The longest frame that is asked for, in bytes: what RabbitMQ offers, too. lapin, which takes
+/// room for 32 of them in either direction, does so once where it knows this from the start.
+const FRAME_MAX: u32 = 128 * 1024;
+/// The same through a pipe, of which a test may open many: lapin writes zeros to all of that room.
+const FRAME_MAX_OF_PIPE: u32 = 32 * 1024;
 
 /// A node's address with its credentials; shown, it has no password. A cheap handle.
 #[derive(Clone)]
@@ -27,10 +35,6 @@ pub(crate) enum Way {
     #[cfg(feature = "embedded")]
     Pipe(Pipes),
 }
-
-/// Makes pipes to a broker in this process, by their client's ends.
-#[cfg(feature = "embedded")]
-pub(crate) type Pipes = Arc<dyn Fn() -> std::io::Result<tokio::io::DuplexStream> + Send + Sync>;
 
 impl Node {
     /// Reads `url`, which stands in the configuration at `key`; `tls` is how TLS is spoken.
@@ -62,11 +66,17 @@ impl Node {
         Self(Arc::new(Inner { uri, shown, way: Way::Pipe(pipes) }))
     }
 
-    /// What lapin connects to, with this heartbeat unless the URL has one of its own.
+    /// What lapin connects to, with this heartbeat unless the URL has one of its own. Nobody is lost
+    /// at the other end of a pipe without being heard of: it has none.
     pub(crate) fn uri(&self, heartbeat: Duration) -> AMQPUri {
         let mut uri = self.0.uri.clone();
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
-        uri.query.heartbeat.get_or_insert(seconds.max(1));
+        let (heartbeat, frame_max) = match self.has_address() {
+            true => (seconds.max(1), FRAME_MAX),
+            false => (0, FRAME_MAX_OF_PIPE),
+        };
+        uri.query.heartbeat.get_or_insert(heartbeat);
+        uri.query.frame_max.get_or_insert(frame_max);
         uri
     }
 
@@ -79,6 +89,15 @@ impl Node {
             Way::Tcp | Way::Tls(_) => true,
             #[cfg(feature = "embedded")]
             Way::Pipe(_) => false,
+        }
+    }
+
+    /// Who keeps pace with the connections to it.
+    pub(crate) fn pace(&self) -> Pace {
+        match &self.0.way {
+            Way::Tcp | Way::Tls(_) => Pace::default(),
+            #[cfg(feature = "embedded")]
+            Way::Pipe(pipes) => pipes.pace().clone(),
         }
     }
 
@@ -195,6 +214,8 @@ mod tests {
         assert_eq!(parse("amqp://a").uri(ten).query.heartbeat, Some(10));
         assert_eq!(parse("amqp://a/?heartbeat=3").uri(ten).query.heartbeat, Some(3));
         assert_eq!(parse("amqp://a").uri(Duration::from_millis(1)).query.heartbeat, Some(1));
+        assert_eq!(parse("amqp://a").uri(ten).query.frame_max, Some(FRAME_MAX));
+        assert_eq!(parse("amqp://a/?frame_max=4096").uri(ten).query.frame_max, Some(4096));
     }
 
     #[test]

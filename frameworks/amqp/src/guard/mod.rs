@@ -8,6 +8,7 @@
 mod fields;
 mod frames;
 mod taps;
+mod tasks;
 
 use std::{
     future::Future,
@@ -36,9 +37,12 @@ use tokio::{
 };
 use tokio_util::{io::poll_read_buf, task::AbortOnDropHandle};
 
-use self::frames::Frames;
 pub(crate) use self::taps::{Delivered, Deliveries, Taps};
-use crate::socket::{Reading, Writing};
+use self::{frames::Frames, tasks::Tasks};
+use crate::{
+    pace::Pace,
+    socket::{Reading, Writing},
+};
 
 /// How much is read from the socket at once, in bytes.
 const AT_ONCE: usize = 16 * 1024;
@@ -99,9 +103,10 @@ pub(crate) fn tapped<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(u64, by
     all
 }
 
-/// What lapin runs on: this tokio runtime, with guarded sockets.
-pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Sockets>> {
-    Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))
+/// What lapin runs on: this tokio runtime, with guarded sockets, where somebody may keep pace.
+pub(crate) fn runtime(pace: Pace) -> Runtime<RuntimeParts<Tasks, Sockets>> {
+    let tokio = Tokio::current();
+    Runtime::new(RuntimeParts::new(Tasks { tokio: tokio.clone(), pace }, Sockets(tokio)))
 }
 
 /// Why nothing can be read any more.

@@ -136,6 +136,11 @@ impl Delays {
         self.read().get(step).is_some_and(|declared| declared.elapsed() < BELIEVED)
     }
 
+    /// The queues in which messages may wait.
+    pub(super) fn queues(&self) -> Vec<String> {
+        self.read().keys().map(|step| step.name().to_string()).collect()
+    }
+
     /// The broker does not have it, whatever was declared.
     pub(super) fn forget(&self, exchange: &ShortString, delay: Duration) {
         if let Ok(step) = Step::new(exchange, delay) {

@@ -95,6 +95,11 @@ impl Publisher {
         (publisher, Jobs { receiver, delays })
     }
 
+    /// The queues in which delayed messages may wait.
+    pub(crate) fn delay_queues(&self) -> Vec<String> {
+        self.delays.queues()
+    }
+
     /// Publishes, and returns when the broker has confirmed.
     ///
     /// # Cancel safety

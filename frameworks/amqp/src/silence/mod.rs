@@ -43,9 +43,10 @@ impl SilenceWatch {
         Self { dialer, consumers }
     }
 
-    /// Looks once every `pause`, until it is stopped; never, where that is zero.
+    /// Looks once every `pause`, until it is stopped; never, where that is zero, nor through pipes,
+    /// where nothing stands between that could forget a consumer.
     pub(crate) async fn run(mut self, pause: Duration, stop: CancellationToken) {
-        if pause.is_zero() {
+        if pause.is_zero() || !self.dialer.broker.has_address() {
             return;
         }
         let mut ticks = interval_at(Instant::now() + pause, pause);

@@ -8,7 +8,10 @@ use std::{
 use polyport_amqp_embedded::EmbeddedBroker;
 use polyport_bootstrap::Result;
 
-use crate::broker::Broker;
+use crate::{
+    broker::{Broker, Pipes},
+    pace::Pace,
+};
 
 /// The in-memory broker, once it is started.
 #[derive(Debug)]
@@ -62,5 +65,5 @@ fn through_pipes(broker: &Arc<EmbeddedBroker>) -> Result<Broker> {
         Some(broker) => broker.connect(),
         None => Err(io::ErrorKind::ConnectionRefused.into()),
     };
-    Broker::in_process(&url, Arc::new(connect))
+    Broker::in_process(&url, Pipes::new(connect, Pace::keep()))
 }

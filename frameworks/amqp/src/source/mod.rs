@@ -32,7 +32,7 @@ impl Source {
         in_memory: bool,
     ) -> Result<Self> {
         match &settings.url {
-            _ if in_memory => piped(section),
+            _ if in_memory => piped(section, in_this_process()),
             Some(urls) => Ok(Self::Url(Broker::of(urls, &settings.tls, section)?)),
             None if environment.is_production() => Err(missing(section)
                 .context("environment prod, where the in-memory broker is never used")),
@@ -77,18 +77,22 @@ impl Source {
     }
 }
 
-#[cfg(feature = "embedded")]
-fn piped(_: &str) -> Result<Source> {
-    Ok(Source::Embedded(Embedded::piped()))
+/// The in-memory broker, where this build has it.
+fn in_this_process() -> Option<Source> {
+    #[cfg(feature = "embedded")]
+    return Some(Source::Embedded(Embedded::piped()));
+    #[cfg(not(feature = "embedded"))]
+    None
 }
 
-#[cfg(not(feature = "embedded"))]
-fn piped(section: &str) -> Result<Source> {
-    Err(Error::configuration(format!("{section}: there is no in-memory broker in this build"))
-        .advise(
-            "a test that runs in_memory needs it: turn on the feature \"embedded\" of polyport in \
-             [dev-dependencies]",
-        ))
+fn piped(section: &str, broker: Option<Source>) -> Result<Source> {
+    broker.ok_or_else(|| {
+        Error::configuration(format!("{section}: there is no in-memory broker in this build"))
+            .advise(
+                "a test that runs in_memory needs it: turn on the feature \"embedded\" of polyport \
+                 in [dev-dependencies]",
+            )
+    })
 }
 
 fn missing(section: &str) -> Error {
@@ -128,6 +132,15 @@ mod tests {
             let source = Source::of(&settings, &environment, "amqp", false).expect("a URL");
             assert!(!source.is_embedded());
         }
+    }
+
+    #[test]
+    fn in_memory_without_a_broker_the_missing_feature_is_told() {
+        let error = piped("amqp", None).expect_err("is not built");
+        let report = format!("{error:?}");
+        assert!(report.contains("amqp: there is no in-memory broker in this build"), "{report}");
+        assert!(report.contains("\"embedded\""), "{report}");
+        assert_eq!(error.exit_code(), 78);
     }
 
     #[cfg(feature = "embedded")]

@@ -121,16 +121,19 @@ impl AmqpClient {
     /// # Panics
     /// Panics where no queue takes the message.
     pub async fn send(&self, message: Message) -> String {
-        let message = must(message.into_outgoing(), "a message");
-        let id = message.properties.message_id().clone().unwrap_or_default().to_string();
-        let what = format!("publish to exchange {:?}", message.exchange.as_str());
-        let channel = self.channel().await;
-        within(channel.confirm_select(ConfirmSelectOptions::default()), "confirm.select").await;
-        let confirmation = publish(&channel, message, &what).await;
-        let returned = confirmation.take_message().map(|message| message.reply_text);
-        assert!(returned.is_none(), "{what}: {}", returned.unwrap_or_default());
-        close(&channel).await;
-        id
+        self.in_pace(async {
+            let message = must(message.into_outgoing(), "a message");
+            let id = message.properties.message_id().clone().unwrap_or_default().to_string();
+            let what = format!("publish to exchange {:?}", message.exchange.as_str());
+            let channel = self.channel().await;
+            within(channel.confirm_select(ConfirmSelectOptions::default()), "confirm.select").await;
+            let confirmation = publish(&channel, message, &what).await;
+            let returned = confirmation.take_message().map(|message| message.reply_text);
+            assert!(returned.is_none(), "{what}: {}", returned.unwrap_or_default());
+            close(&channel).await;
+            id
+        })
+        .await
     }
 
     /// Sends `value` to a queue and waits for the reply, as any client does over RabbitMQ's direct
@@ -179,19 +182,26 @@ impl AmqpClient {
         id: &str,
         is_last: impl Fn(&TestMessage) -> bool,
     ) -> Vec<TestMessage> {
-        let channel = self.channel().await;
-        let mut replies = consume(&channel, REPLY_TO, true).await;
-        let message = must(message.into_outgoing(), "a message");
-        let what = format!("request to {:?}", message.routing_key.as_str());
-        publish(&channel, message, &what).await;
-        let mut received = Vec::new();
-        while !received.last().is_some_and(&is_last) {
-            let reply = next(&mut replies, &format!("a reply to the {what}")).await;
-            assert_eq!(reply.correlation_id().as_deref(), Some(id), "the reply to another request");
-            received.push(reply);
-        }
-        close(&channel).await;
-        received
+        self.in_pace(async {
+            let channel = self.channel().await;
+            let mut replies = consume(&channel, REPLY_TO, true).await;
+            let message = must(message.into_outgoing(), "a message");
+            let what = format!("request to {:?}", message.routing_key.as_str());
+            publish(&channel, message, &what).await;
+            let mut received = Vec::new();
+            while !received.last().is_some_and(&is_last) {
+                let reply = next(&mut replies, &format!("a reply to the {what}")).await;
+                assert_eq!(
+                    reply.correlation_id().as_deref(),
+                    Some(id),
+                    "the reply to another request"
+                );
+                received.push(reply);
+            }
+            close(&channel).await;
+            received
+        })
+        .await
     }
 
     /// Waits for the next message of a queue, and takes it.
@@ -199,13 +209,16 @@ impl AmqpClient {
     /// # Panics
     /// Panics where none comes.
     pub async fn expect_on(&self, queue: &str) -> TestMessage {
-        let channel = self.channel().await;
-        within(channel.basic_qos(1, BasicQosOptions::default()), "basic.qos").await;
-        let mut messages = consume(&channel, queue, false).await;
-        let message = next(&mut messages, &format!("a message in queue {queue:?}")).await;
-        within(channel.basic_ack(message.tag, BasicAckOptions::default()), "basic.ack").await;
-        close(&channel).await;
-        message
+        self.in_pace(async {
+            let channel = self.channel().await;
+            within(channel.basic_qos(1, BasicQosOptions::default()), "basic.qos").await;
+            let mut messages = consume(&channel, queue, false).await;
+            let message = next(&mut messages, &format!("a message in queue {queue:?}")).await;
+            within(channel.basic_ack(message.tag, BasicAckOptions::default()), "basic.ack").await;
+            close(&channel).await;
+            message
+        })
+        .await
     }
 
     /// Takes the next message of a queue, if there is one now.
@@ -213,11 +226,14 @@ impl AmqpClient {
     /// # Panics
     /// Panics where there is no such queue.
     pub async fn get(&self, queue: &str) -> Option<TestMessage> {
-        let channel = self.channel().await;
-        let options = BasicGetOptions { no_ack: true };
-        let message = within(channel.basic_get(queue.into(), options), queue).await;
-        close(&channel).await;
-        message.map(|message| TestMessage::new(message.delivery))
+        self.in_pace(async {
+            let channel = self.channel().await;
+            let options = BasicGetOptions { no_ack: true };
+            let message = within(channel.basic_get(queue.into(), options), queue).await;
+            close(&channel).await;
+            message.map(|message| TestMessage::new(message.delivery))
+        })
+        .await
     }
 
     /// How many messages wait in a queue.
@@ -225,12 +241,15 @@ impl AmqpClient {
     /// # Panics
     /// Panics where there is no such queue.
     pub async fn queue_depth(&self, queue: &str) -> u32 {
-        let channel = self.channel().await;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let depth = within(declared, queue).await.message_count();
-        close(&channel).await;
-        depth
+        self.in_pace(async {
+            let channel = self.channel().await;
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+            let depth = within(declared, queue).await.message_count();
+            close(&channel).await;
+            depth
+        })
+        .await
     }
 
     /// Deletes every message of a queue that is with no consumer.
@@ -238,9 +257,12 @@ impl AmqpClient {
     /// # Panics
     /// Panics where there is no such queue.
     pub async fn purge(&self, queue: &str) {
-        let channel = self.channel().await;
-        within(channel.queue_purge(queue.into(), QueuePurgeOptions::default()), queue).await;
-        close(&channel).await;
+        self.in_pace(async {
+            let channel = self.channel().await;
+            within(channel.queue_purge(queue.into(), QueuePurgeOptions::default()), queue).await;
+            close(&channel).await;
+        })
+        .await
     }
 
     /// Deletes a queue with what is in it; one that does not exist is fine.
@@ -248,9 +270,17 @@ impl AmqpClient {
     /// # Panics
     /// Panics where the broker refuses.
     pub async fn delete(&self, queue: &str) {
-        let channel = self.channel().await;
-        within(channel.queue_delete(queue.into(), QueueDeleteOptions::default()), queue).await;
-        close(&channel).await;
+        self.in_pace(async {
+            let channel = self.channel().await;
+            within(channel.queue_delete(queue.into(), QueueDeleteOptions::default()), queue).await;
+            close(&channel).await;
+        })
+        .await
+    }
+
+    /// A paused clock stands still while lapin works for this client.
+    async fn in_pace<T>(&self, work: impl Future<Output = T>) -> T {
+        self.broker.pace().around(work).await
     }
 
     async fn channel(&self) -> Channel {

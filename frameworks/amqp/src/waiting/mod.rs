@@ -7,7 +7,7 @@ mod remote;
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::ready};
 use polyport_bootstrap::framework::{Leftover, Mark, Witness};
 
 use crate::{consumer::Shared, settings::AmqpSettings, source::Source, topology::Plan};
@@ -21,10 +21,12 @@ pub(crate) fn watch(shared: &Arc<Shared>, source: &Source, plan: &Plan, settings
         Source::Url(broker) => {
             let (broker, settings) = (broker.clone(), settings.clone());
             shared.witness.wait_for(move || {
-                let witness = shared_by.upgrade().map(|shared| shared.witness.clone());
+                let Some(shared) = shared_by.upgrade() else { return ready(Ok(())).boxed() };
                 let (broker, settings) = (broker.clone(), settings.clone());
-                let queues = Arc::clone(&queues);
-                remote::handled(broker, settings, queues, witness.unwrap_or_default()).boxed()
+                // First where messages come from: they must not be overlooked on their way.
+                let mut all = shared.publisher.delay_queues();
+                all.extend(queues.iter().cloned());
+                remote::handled(broker, settings, all, shared.witness.clone()).boxed()
             });
         }
         #[cfg(feature = "embedded")]

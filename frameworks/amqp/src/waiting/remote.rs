@@ -1,6 +1,6 @@
 //! A broker elsewhere has to be asked, again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use polyport_bootstrap::{
@@ -24,7 +24,7 @@ const LOOKS: u32 = 2;
 pub(super) async fn handled(
     broker: Broker,
     settings: AmqpSettings,
-    queues: Arc<[String]>,
+    queues: Vec<String>,
     witness: Witness,
 ) -> Result<()> {
     let link = Link::open(&broker, "test", &settings).await;

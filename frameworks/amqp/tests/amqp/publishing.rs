@@ -57,7 +57,7 @@ async fn unroutable_messages_are_told_from_routed_ones_under_way_with_them(
     broker: Arc<TestBroker>,
 ) {
     let queue = broker.name("q");
-    let (app, amqp) = patient_publisher(&broker, &queue, "30s").await;
+    let (app, amqp) = publisher_within(&broker, &queue, "30s").await;
     let nowhere = broker.name("nowhere");
     let publish = |number: usize| {
         let (routed, mandatory) = (!number.is_multiple_of(3), !number.is_multiple_of(7));

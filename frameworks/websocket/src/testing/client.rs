@@ -22,7 +22,7 @@ use super::{
     frame_fault,
     reading::{Received, Sending, Stream, read_all},
 };
-use crate::{Closed, closed::close_frame};
+use crate::{Closed, closed::close_frame, unread::Unread};
 
 /// A client that fails the test where anything takes longer than ten seconds. In the background it
 /// answers pings and close frames, as browsers do, and keeps what comes; dropped, it vanishes
@@ -49,6 +49,7 @@ use crate::{Closed, closed::close_frame};
 /// ```
 pub struct WebSocketClient {
     sending: Sending,
+    unread: Unread,
     /// What a task of its own reads, so that pings and close frames are answered at any time.
     pub(super) received: mpsc::UnboundedReceiver<Received>,
     _reading: AbortOnDropHandle<()>,
@@ -71,6 +72,7 @@ impl fmt::Debug for WebSocketClient {
 impl WebSocketClient {
     pub(super) fn new(
         stream: Stream,
+        unread: Unread,
         subprotocol: Option<String>,
         envelope: EnvelopeStyle,
     ) -> Self {
@@ -80,6 +82,7 @@ impl WebSocketClient {
         let reading = read_all(reading, keep, Arc::clone(&sending));
         Self {
             sending,
+            unread,
             received,
             _reading: AbortOnDropHandle::new(tokio::spawn(reading)),
             subprotocol,
@@ -200,6 +203,9 @@ impl WebSocketClient {
     }
 
     async fn send(&mut self, message: Message) {
+        if matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.unread.add(&message.clone().into_data());
+        }
         let sending = async {
             match self.sending.lock().await.as_mut() {
                 Some(sending) => sending.send(message).await,

@@ -4,6 +4,7 @@ use std::{
     future::{Future, IntoFuture},
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
@@ -18,7 +19,7 @@ use tokio_tungstenite::{
 };
 
 use super::{WebSocketClient, WebSocketRefusal};
-use crate::WebSocketApp;
+use crate::{WebSocketApp, hub::Hub, unread::Unread};
 
 /// A client on its way in: add headers, then await it for the connection, or for its
 /// [refusal](Self::refused).
@@ -38,6 +39,8 @@ use crate::WebSocketApp;
 #[must_use = "nothing connects before it is awaited"]
 pub struct WebSocketConnect {
     door: Door,
+    /// Of the framework, where that is in this process.
+    hub: Option<Arc<Hub>>,
     envelope: EnvelopeStyle,
     path: String,
     headers: HeaderMap,
@@ -48,7 +51,8 @@ impl WebSocketConnect {
     /// envelope `plain`.
     pub fn to(address: SocketAddr, path: &str) -> Self {
         let (door, path) = (Door::at(address), path.to_owned());
-        Self { door, path, envelope: EnvelopeStyle::default(), headers: HeaderMap::new() }
+        let (envelope, headers) = (EnvelopeStyle::default(), HeaderMap::new());
+        Self { door, hub: None, envelope, path, headers }
     }
 
     /// A client of the framework that this is the handle of: in a hook, say.
@@ -59,7 +63,8 @@ impl WebSocketConnect {
         let Some(door) = app.door().cloned() else { panic!("{app:?} has no listener yet") };
         let own = if path.is_empty() || path.starts_with('?') { app.path() } else { "" };
         let path = format!("{own}{path}");
-        Self { door, path, envelope: app.envelope(), headers: HeaderMap::new() }
+        let (hub, envelope) = (Some(Arc::clone(app.hub())), app.envelope());
+        Self { door, hub, envelope, path, headers: HeaderMap::new() }
     }
 
     /// Adds a header.
@@ -126,11 +131,14 @@ impl WebSocketConnect {
     }
 
     async fn handshake(self) -> Result<WebSocketClient, Error> {
+        let (request, unread) = (self.request()?, Unread::default());
+        let _expected =
+            self.hub.as_ref().and_then(|hub| hub.newcomers.expect(request.headers(), &unread));
         let io = self.door.connect(Speaks::Http1).await?;
-        let (stream, response) = client_async(self.request()?, io).await?;
+        let (stream, response) = client_async(request, io).await?;
         let agreed = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
         let agreed = agreed.and_then(|name| name.to_str().ok()).map(str::to_owned);
-        Ok(WebSocketClient::new(stream, agreed, self.envelope))
+        Ok(WebSocketClient::new(stream, unread, agreed, self.envelope))
     }
 
     fn request(&self) -> Result<Request, Error> {
