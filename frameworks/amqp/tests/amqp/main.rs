@@ -25,6 +25,7 @@ macro_rules! on_both_brokers {
 mod attempts;
 mod beside;
 mod blocked;
+mod client;
 mod cloud_events;
 mod commands;
 mod connections;
