@@ -59,6 +59,7 @@ impl HttpEvents {
     ///
     /// # Cancel safety
     /// No event is lost.
+    #[allow(clippy::should_implement_trait, reason = "it is awaited")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Option<ReceivedEvent>> {
         or_panic(self.try_next())

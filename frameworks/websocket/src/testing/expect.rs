@@ -51,6 +51,7 @@ impl WebSocketClient {
     ///
     /// # Cancel safety
     /// Nothing is lost.
+    #[allow(clippy::should_implement_trait, reason = "it is awaited")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Received> {
         or_panic(async move {
