@@ -48,7 +48,7 @@ fn configured() -> TestBootstrap {
     test.config("amqp.retry.delays", ["50ms"])
 }
 
-fn app(way: Way) -> TestBootstrap {
+pub(crate) fn app(way: Way) -> TestBootstrap {
     way.of(configured())
 }
 

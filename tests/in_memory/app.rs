@@ -1,6 +1,6 @@
 //! The application under test.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -10,6 +10,7 @@ use polyport::{
     operation::{Body, ByteStream, Items, Raw},
     prelude::*,
     testing::{TestBootstrap, create_bootstrap},
+    websocket::Closed,
 };
 use polyport_proto::{
     helloworld::{HelloReply, HelloRequest},
@@ -70,6 +71,33 @@ async fn me(cookies: Cookies) -> Result<String, Fault> {
     user.ok_or_else(|| Fault::unauthenticated("NO_USER", "log in first"))
 }
 
+#[derive(Deserialize, Validate)]
+struct Hops {
+    #[garde(skip)]
+    left: u32,
+}
+
+/// Redirects as often as is left, and then away from the folder.
+async fn hop(Input(hops): Input<Hops>) -> Result<Redirect, Fault> {
+    Ok(Redirect::anywhere(match hops.left {
+        0 => "../echo?from=https://example.org/back".to_owned(),
+        left => (left - 1).to_string(),
+    }))
+}
+
+async fn absolute(request: HttpRequest) -> Result<Redirect, Fault> {
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    Ok(Redirect::anywhere(format!("http://{}/hops/0#top", host.unwrap_or_default())))
+}
+
+async fn moved() -> Result<Redirect, Fault> {
+    Ok(Redirect::permanent("/echo"))
+}
+
+async fn away() -> Result<Redirect, Fault> {
+    Ok(Redirect::anywhere("https://example.org/"))
+}
+
 async fn describe(upload: Upload) -> Result<Value, Fault> {
     let texts: Vec<_> = upload.texts().collect();
     let files: Vec<_> = upload.files().iter().map(|file| (file.name(), file.length())).collect();
@@ -97,6 +125,15 @@ async fn never() -> Result<(), Fault> {
 async fn announce(socket: Socket, Input(post): Input<Post>) -> Result<(), Fault> {
     socket.send_event("other", &1)?;
     Ok(socket.send_event("announced", &post)?)
+}
+
+async fn confirm(socket: Socket) -> Result<bool, Fault> {
+    socket.request("sure?", &json!({ "what": "delete" }), Duration::from_secs(10)).await
+}
+
+async fn gone(closed: Closed) -> Result<(), Fault> {
+    tracing::info!(code = closed.code, reason = closed.reason, "a client is gone");
+    Ok(())
 }
 
 async fn leave(socket: Socket) -> Result<(), Fault> {
@@ -159,6 +196,10 @@ fn http(r: HttpRoutes) -> HttpRoutes {
         .post("/echo", echo)
         .post("/login", log_in)
         .get("/me", me)
+        .get("/hops/{left}", hop)
+        .get("/absolute", absolute)
+        .post("/moved", moved)
+        .get("/away", away)
         .post("/upload", describe)
         .get("/ticks", ticks)
         .get("/pieces", pieces)
@@ -176,9 +217,11 @@ pub(crate) fn bootstrap(gate: &Arc<Gate>) -> Bootstrap {
             .websocket(|g| {
                 g.on("echo", echo)
                     .on("announce", announce)
+                    .on("confirm", confirm)
                     .on("leave", leave)
                     .on("never", never)
                     .on_binary(reverse)
+                    .on_disconnect(gone)
             })
             .websocket_on("admin", |g| g.on("echo", echo))
             .grpc(|s| {

@@ -48,6 +48,48 @@ both_ways! {
         app.close().await.expect("it stops");
     }
 
+    redirects_are_followed_over_many_hops_and_by_whole_urls(way) {
+        let app = app(way).await.expect("it starts");
+        let client = app.http();
+        for begin in ["/hops/0", "/hops/19", "/absolute"] {
+            let reply = client.get(begin).follow_redirects().await.expect_status(200);
+            assert_eq!(reply.path(), "/echo?from=https://example.org/back");
+            assert_eq!(reply.json::<Post>().from, "https://example.org/back");
+        }
+        let sent = post("tom", &["a"]);
+        let reply = client.post("/moved").json(&sent).follow_redirects().await;
+        assert_eq!((reply.path(), reply.json::<Post>()), ("/echo", sent));
+        for (begin, said) in [
+            ("/hops/20", "GET /hops/0: more than 20 redirects, the last to \"../echo?"),
+            ("/away", "GET /away: the redirect leads to another server, https://example.org/"),
+        ] {
+            let error = client.get(begin).follow_redirects().send().await.expect_err("ends");
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+        app.close().await.expect("it stops");
+    }
+
+    a_path_begins_with_a_slash(way) {
+        let app = app(way).await.expect("it starts");
+        for path in ["", "me", "http://example.org/me"] {
+            let error = app.http().get(path).send().await.expect_err("is no path").to_string();
+            assert_eq!(error, format!("GET {path}: {path:?} is no path"));
+        }
+        app.close().await.expect("it stops");
+    }
+
+    a_cookie_of_the_request_itself_comes_first(way) {
+        let app = app(way).await.expect("it starts");
+        let client = app.http();
+        client.set_cookie("user", "tom");
+        assert_eq!(client.get("/me").await.json::<String>(), "tom");
+        assert_eq!(client.get("/me").header("cookie", "user=ann").await.json::<String>(), "ann");
+        let own = app.http().with_header("cookie", "user=jun");
+        own.set_cookie("user", "tom");
+        assert_eq!(own.get("/me").await.json::<String>(), "jun");
+        app.close().await.expect("it stops");
+    }
+
     forms_with_files_are_sent(way) {
         let app = app(way).await.expect("it starts");
         let form = Multipart::new().text("title", "a cat").file("f", "cat.png", "image/png", "...");

@@ -5,6 +5,7 @@
 mod amqp;
 mod app;
 mod clock;
+mod failures;
 mod grpc;
 mod http;
 mod listeners;

@@ -4,6 +4,7 @@ use polyport::{
     prelude::Fault,
     testing::{RecordedKind, WebSocketTest},
 };
+use serde_json::json;
 
 use crate::{
     app::{Post, app, post},
@@ -60,6 +61,29 @@ both_ways! {
         assert_eq!(client.expect_binary().await, &b"cba"[..]);
         client.close().await;
         app.settled().await.expect("nothing is unread where nobody reads");
+        app.close().await.expect("it stops");
+    }
+
+    what_the_application_asks_is_acknowledged(way) {
+        let app = app(way).await.expect("it starts");
+        let mut client = app.websocket("").await;
+        for answer in [true, false] {
+            client.send_text(r#"{"event":"confirm","id":1}"#).await;
+            assert_eq!(client.acknowledge("sure?", &answer).await, json!({ "what": "delete" }));
+            assert_eq!(client.expect_frame("confirm").await["data"], answer);
+        }
+        client.close().await;
+        app.close().await.expect("it stops");
+    }
+
+    a_client_leaves_with_a_code_and_a_reason_of_its_own(way) {
+        let app = app(way).await.expect("it starts");
+        for (code, reason) in [(1000, "done"), (3000, ""), (4999, "tired of it")] {
+            let mut client = app.websocket("").await;
+            assert_eq!(client.close_with(code, reason).await, code);
+            let told = format!("a client is gone code={code} reason={reason}");
+            app.recorder().wait_for(|one| one.text.as_deref() == Some(&*told)).await;
+        }
         app.close().await.expect("it stops");
     }
 

@@ -1,6 +1,7 @@
 //! The whole application in a test: [`create_bootstrap`].
 
 mod app;
+mod blame;
 mod bootstrap;
 mod ledger;
 mod leftovers;
@@ -12,6 +13,7 @@ mod start;
 pub(crate) use self::ledger::Ledger;
 pub use self::{
     app::TestApp,
+    blame::or_panic,
     bootstrap::TestBootstrap,
     operation::{OperationCall, TEST},
     recorder::Recorder,

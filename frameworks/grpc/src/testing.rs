@@ -35,6 +35,7 @@ pub trait GrpcTest {
     ///
     /// # Panics
     /// Panics where none is loaded, and outside a tokio runtime.
+    #[track_caller]
     fn grpc<C>(&self, client: impl FnOnce(Channel) -> C) -> C {
         self.grpc_on(DEFAULT_NAME, client)
     }
@@ -43,6 +44,7 @@ pub trait GrpcTest {
     ///
     /// # Panics
     /// Panics where none is loaded, and outside a tokio runtime.
+    #[track_caller]
     fn grpc_on<C>(&self, name: &str, client: impl FnOnce(Channel) -> C) -> C;
 }
 
@@ -55,6 +57,7 @@ impl GrpcTest for TestApp {
     }
 }
 
+#[track_caller]
 fn channel(app: &GrpcApp) -> Channel {
     let Some(door) = app.door().cloned() else { panic!("{app:?} has no listener yet") };
     let address = door.local_addr().map(|address| reachable(address).to_string());

@@ -116,7 +116,11 @@ impl Recorder {
         })
     }
 
-    async fn found(&self, is_it: impl Fn(&Recorded) -> bool) -> Recorded {
+    /// The same without a limit and so without a panic, for those who have their own.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn found(&self, is_it: impl Fn(&Recorded) -> bool) -> Recorded {
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
             changed.as_mut().enable();

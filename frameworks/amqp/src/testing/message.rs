@@ -39,6 +39,7 @@ impl TestMessage {
     /// # Panics
     /// Panics where it is no such JSON.
     #[must_use]
+    #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         let shown = String::from_utf8_lossy(&self.body);
         must(serde_json::from_slice(&self.body), &format!("the message {shown:?}"))

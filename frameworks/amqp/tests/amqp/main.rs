@@ -26,6 +26,7 @@ mod acknowledging;
 mod attempts;
 mod beside;
 mod blocked;
+mod client;
 mod cloud_events;
 mod commands;
 mod connections;

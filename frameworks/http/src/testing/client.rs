@@ -10,8 +10,8 @@ use super::{jar::Jar, request::HttpRequest, sent::add_header};
 use crate::HttpApp;
 
 /// An HTTP/1.1 client for tests: one connection for each request. It keeps the cookies that it is
-/// given, as browsers do (those that are `Secure` too), and follows no redirect unless it is told
-/// to. Clones share the cookies.
+/// given, as browsers do (those that are `Secure` too), unless a request has a header `cookie` of its
+/// own, and follows no redirect unless it is told to. Clones share the cookies.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     pub(super) door: Door,
@@ -52,6 +52,7 @@ impl HttpClient {
     /// # Panics
     /// Panics where it is no header.
     #[must_use]
+    #[track_caller]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = add_header(&mut self.headers, name, value) {
             panic!("{error:?}");
@@ -69,7 +70,8 @@ impl HttpClient {
         options => OPTIONS;
     }
 
-    /// A request of any method for a path, which may have a query; await it for the reply.
+    /// A request of any method for a path, which begins with a slash and may have a query; await it
+    /// for the reply.
     pub fn request(&self, method: Method, path: &str) -> HttpRequest {
         HttpRequest::new(self.clone(), method, path)
     }
@@ -81,8 +83,15 @@ impl HttpClient {
     }
 
     /// Sends a cookie with every request from now on.
+    ///
+    /// # Panics
+    /// Panics where that is no cookie (RFC 6265, section 4.1.1): the name is no token, or the value
+    /// has a `;` or a control character in it.
+    #[track_caller]
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies.set(name, value);
+        if let Err(error) = self.cookies.set(name, value) {
+            panic!("{error:?}");
+        }
     }
 
     /// What every request has unless it says otherwise.

@@ -25,7 +25,14 @@ impl ReceivedEvent {
     #[must_use]
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+        match self.read() {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_str(&self.data).map_err(|error| format!("{error} in {self:?}"))
     }
 }
 

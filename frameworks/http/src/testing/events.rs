@@ -1,8 +1,9 @@
 //! A stream of server-sent events.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, future::Future};
 
 use http::HeaderMap;
+use polyport_bootstrap::testing::or_panic;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -34,15 +35,15 @@ pub struct HttpEvents {
 }
 
 impl HttpEvents {
-    pub(super) async fn of(stream: HttpStream) -> Self {
+    pub(super) async fn of(stream: HttpStream) -> Result<Self, String> {
         let is_events = stream.header("content-type").is_some_and(|kind| {
             kind.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream")
         });
         if !is_events || stream.status() != 200 {
             let reply = stream.whole().await;
-            panic!("it is no stream of events: {reply:?}");
+            return Err(format!("it is no stream of events: {reply:?}"));
         }
-        Self { stream, reader: EventReader::default(), kept: VecDeque::new(), over: false }
+        Ok(Self { stream, reader: EventReader::default(), kept: VecDeque::new(), over: false })
     }
 
     /// The headers of the reply.
@@ -58,9 +59,15 @@ impl HttpEvents {
     ///
     /// # Cancel safety
     /// No event is lost.
-    pub async fn next(&mut self) -> Option<ReceivedEvent> {
-        while self.kept.is_empty() && self.more().await {}
-        self.kept.pop_front()
+    #[allow(clippy::should_implement_trait, reason = "it is awaited")]
+    #[track_caller]
+    pub fn next(&mut self) -> impl Future<Output = Option<ReceivedEvent>> {
+        or_panic(self.try_next())
+    }
+
+    async fn try_next(&mut self) -> Result<Option<ReceivedEvent>, String> {
+        while self.kept.is_empty() && self.more().await? {}
+        Ok(self.kept.pop_front())
     }
 
     /// The data of the first event of this name, kept or to come, as JSON. Others before it are
@@ -71,26 +78,32 @@ impl HttpEvents {
     ///
     /// # Cancel safety
     /// No event is lost.
-    pub async fn expect_event<T: DeserializeOwned>(&mut self, name: &str) -> T {
+    #[track_caller]
+    pub fn expect_event<T: DeserializeOwned>(&mut self, name: &str) -> impl Future<Output = T> {
+        or_panic(self.event(name))
+    }
+
+    async fn event<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
         loop {
             let at = self.kept.iter().position(|event| event.event == name);
             if let Some(event) = at.and_then(|at| self.kept.remove(at)) {
-                return event.json();
+                return event.read();
             }
-            if !self.more().await {
-                panic!("the stream ends without an event {name:?}; it had {:?}", self.kept);
+            if !self.more().await? {
+                let had = &self.kept;
+                return Err(format!("the stream ends without an event {name:?}; it had {had:?}"));
             }
         }
     }
 
     /// Reads on; false at the end.
-    async fn more(&mut self) -> bool {
+    async fn more(&mut self) -> Result<bool, String> {
         if !self.over {
-            match self.stream.chunk().await {
+            match self.stream.next().await? {
                 Some(bytes) => self.kept.extend(self.reader.read(&bytes)),
                 None => self.over = true,
             }
         }
-        !self.over
+        Ok(!self.over)
     }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use ::cookie::{Cookie, time::OffsetDateTime};
-use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::SET_COOKIE};
+use polyport_bootstrap::{Error, Result};
 use tokio::time::Instant;
 
 /// Cookies of one server, as RFC 6265 has them kept (section 5.3). A test has one server, over TLS
@@ -28,9 +29,16 @@ impl Jar {
         jar.iter().find(|kept| kept.name == name && kept.lives()).map(|kept| kept.value.clone())
     }
 
-    pub(super) fn set(&self, name: &str, value: &str) {
+    pub(super) fn set(&self, name: &str, value: &str) -> Result<()> {
+        let parts = |c: char| c == ';' || c.is_control();
+        // A header's name is the same kind of token.
+        if HeaderName::try_from(name).is_err() || value.contains(parts) {
+            return Err(Error::other(format!("{name:?} = {value:?} is no cookie"))
+                .advise("encode it, or send a header `cookie` with the request"));
+        }
         let (name, value, path) = (name.to_owned(), value.to_owned(), "/".to_owned());
         self.keep(Kept { name, value, path, until: None }, true);
+        Ok(())
     }
 
     /// Keeps what the reply to a request for `path` sets, and lets go of what it removes.
@@ -128,6 +136,17 @@ mod tests {
         assert_eq!(sent(&jar, "/users/7"), "a=1; b=2");
         assert_eq!(sent(&jar, "/users"), "a=1; b=2");
         assert_eq!(sent(&jar, "/usersandmore"), "b=2");
+    }
+
+    #[test]
+    fn what_would_break_the_header_is_refused() {
+        let jar = Jar::default();
+        for (name, value) in [("x", "1; y=2"), ("x", "line\nbreak"), ("", "1"), ("x=y", "1")] {
+            let error = jar.set(name, value).expect_err("is no cookie");
+            assert!(error.to_string().contains(&format!("{value:?} is no cookie")), "{error}");
+        }
+        jar.set("user", "{\"name\": \"tom, jun.\"}").expect("is one");
+        assert_eq!(sent(&jar, "/"), "user={\"name\": \"tom, jun.\"}");
     }
 
     #[tokio::test(start_paused = true)]

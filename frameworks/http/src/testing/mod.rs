@@ -6,6 +6,7 @@ mod events;
 mod jar;
 mod multipart;
 mod pairs;
+mod redirect;
 mod reply;
 mod request;
 mod sent;
@@ -43,6 +44,7 @@ pub trait HttpTest {
     ///
     /// # Panics
     /// Panics where no such framework is loaded.
+    #[track_caller]
     fn http(&self) -> HttpClient {
         self.http_on(DEFAULT_NAME)
     }
@@ -51,6 +53,7 @@ pub trait HttpTest {
     ///
     /// # Panics
     /// Panics where no such framework is loaded.
+    #[track_caller]
     fn http_on(&self, name: &str) -> HttpClient;
 }
 

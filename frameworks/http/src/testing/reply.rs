@@ -63,7 +63,10 @@ impl HttpReply {
     #[must_use]
     #[track_caller]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(self.bytes()).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+        match std::str::from_utf8(self.bytes()) {
+            Ok(text) => text,
+            Err(error) => panic!("{error} in {self:?}"),
+        }
     }
 
     /// The body's value, read from JSON.
@@ -73,7 +76,10 @@ impl HttpReply {
     #[must_use]
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(self.bytes()).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+        match serde_json::from_slice(self.bytes()) {
+            Ok(value) => value,
+            Err(error) => panic!("{error} in {self:?}"),
+        }
     }
 
     /// The path that was asked for last: where redirects were followed, the one that they led to.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use polyport_bootstrap::{Error, Result};
+use polyport_bootstrap::{Error, Result, testing::or_panic};
 use serde::Serialize;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     events::HttpEvents,
     multipart::Multipart,
     pairs,
+    redirect::{resolve, without_query},
     reply::HttpReply,
     sent::{Sent, add_header},
     stream::HttpStream,
@@ -46,11 +47,12 @@ impl HttpRequest {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             redirects: 0,
-            fault: None,
+            fault: no_path(path).err(),
         }
     }
 
-    /// Adds a header.
+    /// Adds a header. It takes the place of the client's of that name, and `cookie` that of the
+    /// cookies which the client keeps.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let added = add_header(&mut self.headers, name, value);
         self.blame(added)
@@ -102,8 +104,9 @@ impl HttpRequest {
         self.body(&content_type, body)
     }
 
-    /// Goes where the reply says, up to twenty times, as browsers do: 303, and 301 and 302 to
-    /// anything but GET and HEAD, make it a GET without a body (RFC 9110, section 15.4).
+    /// Goes where the reply says on the same server, up to twenty times, as browsers do: 303, and 301
+    /// and 302 to anything but GET and HEAD, make it a GET without a body (RFC 9110, section 15.4).
+    /// What leads to another server is an error.
     pub fn follow_redirects(mut self) -> Self {
         self.redirects = MOST_REDIRECTS + 1;
         self
@@ -123,19 +126,21 @@ impl HttpRequest {
     ///
     /// # Panics
     /// Panics where `send` gives an error.
-    pub async fn stream(self) -> HttpStream {
-        self.open().await.unwrap_or_else(|error| panic!("{error:?}"))
+    #[track_caller]
+    pub fn stream(self) -> impl Future<Output = HttpStream> {
+        or_panic(async { self.open().await.map_err(shown) })
     }
 
     /// Sends it, and gives the server-sent events that the reply is.
     ///
     /// # Panics
     /// Panics where `send` gives an error, and where the reply is no stream of events.
-    pub async fn events(mut self) -> HttpEvents {
+    #[track_caller]
+    pub fn events(mut self) -> impl Future<Output = HttpEvents> {
         if !self.headers.contains_key(header::ACCEPT) {
             self = self.header("accept", "text/event-stream");
         }
-        HttpEvents::of(self.stream().await).await
+        or_panic(async { HttpEvents::of(self.open().await.map_err(shown)?).await })
     }
 
     async fn open(mut self) -> Result<HttpStream> {
@@ -143,13 +148,12 @@ impl HttpRequest {
             return Err(fault.context(format!("{} {}", self.method, self.path)));
         }
         loop {
-            let stream =
-                HttpStream::open(&self.client.door, self.sent(), self.body.clone()).await?;
+            let sent = self.sent();
+            let stream = HttpStream::open(&self.client.door, sent, self.body.clone()).await?;
             self.client.cookies.learn(without_query(&self.path), stream.headers());
             match stream.header("location") {
                 Some(place) if self.redirects > 0 && stream.status().is_redirection() => {
-                    let (status, place) = (stream.status(), place.to_owned());
-                    self.go(status, &place)?;
+                    self.go(&stream, place)?;
                 }
                 _ => return Ok(stream),
             }
@@ -161,18 +165,21 @@ impl HttpRequest {
         for name in self.headers.keys() {
             headers.remove(name);
         }
-        if let Some(cookies) = self.client.cookies.header(without_query(&self.path)) {
-            headers.append(header::COOKIE, cookies);
-        }
         headers.extend(self.headers.clone());
+        if let Some(cookies) = self.client.cookies.header(without_query(&self.path)) {
+            headers.entry(header::COOKIE).or_insert(cookies);
+        }
         Sent { method: self.method.clone(), path: self.path.clone(), headers }
     }
 
-    fn go(&mut self, status: StatusCode, place: &str) -> Result<()> {
+    fn go(&mut self, from: &HttpStream, place: &str) -> Result<()> {
         self.redirects -= 1;
         if self.redirects == 0 {
-            return Err(Error::other(format!("more than {MOST_REDIRECTS} redirects")));
+            let many = format!("more than {MOST_REDIRECTS} redirects, the last to {place:?}");
+            return Err(Error::other(many).context(from.sent().place()));
         }
+        let path = resolve(from.sent(), place).map_err(|e| e.context(from.sent().place()))?;
+        let status = from.status();
         let keeps = matches!(status.as_u16(), 307 | 308);
         let is_read = matches!(self.method, Method::GET | Method::HEAD);
         if !keeps && (status == StatusCode::SEE_OTHER || !is_read) {
@@ -180,7 +187,7 @@ impl HttpRequest {
             self.body = Bytes::new();
             self.headers.remove(header::CONTENT_TYPE);
         }
-        self.path = resolve(&self.path, place)?;
+        self.path = path;
         Ok(())
     }
 
@@ -194,43 +201,21 @@ impl IntoFuture for HttpRequest {
     type Output = HttpReply;
     type IntoFuture = Pin<Box<dyn Future<Output = HttpReply> + Send>>;
 
+    #[track_caller]
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async { self.send().await.unwrap_or_else(|error| panic!("{error:?}")) })
+        Box::pin(or_panic(async { self.send().await.map_err(shown) }))
     }
 }
 
-fn without_query(path: &str) -> &str {
-    path.split('?').next().unwrap_or_default()
+fn shown(error: Error) -> String {
+    format!("{error:?}")
 }
 
-/// Where a reference leads from a path (RFC 3986, section 5), on the same server.
-fn resolve(from: &str, place: &str) -> Result<String> {
-    let place = place.split('#').next().unwrap_or_default();
-    if place.starts_with("//") || place.contains("://") {
-        return Err(Error::other(format!("the redirect leads to another server, {place}"))
-            .advise("look at the header `location` of the reply without follow_redirects"));
-    }
-    let path = without_query(from);
-    Ok(match place.as_bytes().first() {
-        None => from.to_owned(),
-        Some(b'/') => place.to_owned(),
-        Some(b'?') => format!("{path}{place}"),
-        Some(_) => format!("{}/{place}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_lead_to_paths_of_the_same_server() {
-        let to = |place| resolve("/users/7?x=1", place).expect("leads somewhere");
-        assert_eq!(to("/home?y=2#top"), "/home?y=2");
-        assert_eq!(to("8"), "/users/8");
-        assert_eq!(to("?z=3"), "/users/7?z=3");
-        assert_eq!(to(""), "/users/7?x=1");
-        assert!(resolve("/", "https://example.org/").is_err());
-        assert!(resolve("/", "//example.org/").is_err());
+/// `*` is the whole server (RFC 9110, section 9.3.7).
+fn no_path(path: &str) -> Result<()> {
+    match path.starts_with('/') || path == "*" {
+        true => Ok(()),
+        false => Err(Error::other(format!("{path:?} is no path"))
+            .advise("a path begins with a slash, and has no host: \"/users?page=2\"")),
     }
 }

@@ -1,13 +1,13 @@
 //! A reply that comes bit by bit.
 
-use std::fmt;
+use std::{fmt, future::Future};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use polyport_bootstrap::{Error, Result};
+use polyport_bootstrap::{Error, Result, testing::or_panic};
 use polyport_listener::{
     Door,
     testing::{Speaks, within},
@@ -46,6 +46,10 @@ impl HttpStream {
         let connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let (head, body) = sender.send_request(request).await?.into_parts();
         Ok(Self { sent, head, body, _connection: connection })
+    }
+
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// The status; it can be compared with a number.
@@ -93,9 +97,14 @@ impl HttpStream {
     ///
     /// # Panics
     /// Panics where [`try_chunk`](Self::try_chunk) gives an error.
-    pub async fn chunk(&mut self) -> Option<Bytes> {
+    #[track_caller]
+    pub fn chunk(&mut self) -> impl Future<Output = Option<Bytes>> {
+        or_panic(self.next())
+    }
+
+    pub(super) async fn next(&mut self) -> std::result::Result<Option<Bytes>, String> {
         let chunk = self.try_chunk().await;
-        chunk.unwrap_or_else(|error| panic!("{error:?} in {self:?}"))
+        chunk.map_err(|error| format!("{error:?} in {self:?}"))
     }
 
     /// The rest of the body, and so the whole reply where nothing of it has been taken.

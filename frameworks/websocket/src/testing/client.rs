@@ -3,17 +3,19 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    future::Future,
     sync::Arc,
 };
 
 use futures_util::{SinkExt, StreamExt};
 use polyport_bootstrap::{
     Fault,
+    testing::or_panic,
     wire::{EXCEPTION_EVENT, EnvelopeStyle},
 };
 use polyport_listener::testing::within;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::task::AbortOnDropHandle;
@@ -103,8 +105,14 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// If it cannot be sent.
-    pub async fn emit(&mut self, event: &str, data: &(impl Serialize + ?Sized)) {
-        self.send_text(&json!({ "event": event, "data": data }).to_string()).await;
+    #[track_caller]
+    pub fn emit(
+        &mut self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> impl Future<Output = ()> {
+        let frame = json!({ "event": event, "data": data });
+        or_panic(self.send(Message::text(frame.to_string())))
     }
 
     /// Sends an event with a new id and waits for its answer, taken out of the framework's
@@ -115,19 +123,31 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// If the connection ends, no answer comes, or it is no `T`.
-    pub async fn request<T: DeserializeOwned>(
+    #[track_caller]
+    pub fn request<T: DeserializeOwned>(
         &mut self,
         event: &str,
         data: &(impl Serialize + ?Sized),
-    ) -> Result<T, Fault> {
-        let frame = self.call(event, data).await;
-        if let Some(fault) = frame_fault(&frame) {
+    ) -> impl Future<Output = Result<T, Fault>> {
+        let data = json!(data);
+        or_panic(async move {
+            let frame = self.answer(event, data, &[]).await?;
+            let text = match self.unwrapped(&frame) {
+                Ok(text) => text,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let value = serde_json::from_str(text.get());
+            value.map(Ok).map_err(|error| format!("{error} in {frame}"))
+        })
+    }
+
+    fn unwrapped(&self, frame: &Value) -> Result<Box<RawValue>, Fault> {
+        if let Some(fault) = frame_fault(frame) {
             return Err(fault);
         }
         let answer = frame["data"].to_string();
         let value = self.envelope.read(answer.as_bytes(), None);
-        let value = value.map_err(|received| Fault::from_received(*received))?;
-        Ok(serde_json::from_str(value.get()).unwrap_or_else(|error| panic!("{error} in {frame}")))
+        value.map(ToOwned::to_owned).map_err(|received| Fault::from_received(*received))
     }
 
     /// Sends an event with a new id and waits for the frame that answers it: the event's own, or
@@ -135,27 +155,44 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// If the connection ends, or no answer comes.
-    pub async fn call(&mut self, event: &str, data: &(impl Serialize + ?Sized)) -> Value {
-        self.call_with(event, data, &[]).await
+    #[track_caller]
+    pub fn call(
+        &mut self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> impl Future<Output = Value> {
+        let data = json!(data);
+        or_panic(self.answer(event, data, &[]))
     }
 
     /// The same with metadata, which stand for headers.
     ///
     /// # Panics
     /// If the connection ends, or no answer comes.
-    pub async fn call_with(
+    #[track_caller]
+    pub fn call_with(
         &mut self,
         event: &str,
         data: &(impl Serialize + ?Sized),
         metadata: &[(&str, &str)],
-    ) -> Value {
+    ) -> impl Future<Output = Value> {
+        let data = json!(data);
+        or_panic(self.answer(event, data, metadata))
+    }
+
+    async fn answer(
+        &mut self,
+        event: &str,
+        data: Value,
+        metadata: &[(&str, &str)],
+    ) -> Result<Value, String> {
         self.last_id += 1;
         let id = self.last_id;
         let mut frame = json!({ "event": event, "data": data, "id": id });
         if !metadata.is_empty() {
             frame["metadata"] = json!(metadata.iter().copied().collect::<BTreeMap<_, _>>());
         }
-        self.send_text(&frame.to_string()).await;
+        self.send(Message::text(frame.to_string())).await?;
         self.expect(&format!("the answer to {event:?}"), |frame| frame["id"] == id).await
     }
 
@@ -164,45 +201,74 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// If the connection ends, or the answer does not.
-    pub async fn items(&mut self, event: &str, data: &(impl Serialize + ?Sized)) -> Vec<Value> {
-        let mut frames = vec![self.call(event, data).await];
+    #[track_caller]
+    pub fn items(
+        &mut self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> impl Future<Output = Vec<Value>> {
+        let data = json!(data);
+        or_panic(self.answers(event, data))
+    }
+
+    async fn answers(&mut self, event: &str, data: Value) -> Result<Vec<Value>, String> {
+        let mut frames = vec![self.answer(event, data, &[]).await?];
         let id = self.last_id;
         let is_last = |frame: &Value| frame["done"] == true || frame["event"] == EXCEPTION_EVENT;
         while frames.last().is_some_and(|frame| !is_last(frame)) {
             let what = format!("an item of the answer to {event:?}");
-            frames.push(self.expect(&what, |frame| frame["id"] == id).await);
+            frames.push(self.expect(&what, |frame| frame["id"] == id).await?);
         }
-        frames
+        Ok(frames)
     }
 
     /// Sends a text message as it is.
     ///
     /// # Panics
     /// If it cannot be sent.
-    pub async fn send_text(&mut self, text: &str) {
-        self.send(Message::text(text)).await;
+    #[track_caller]
+    pub fn send_text(&mut self, text: &str) -> impl Future<Output = ()> {
+        or_panic(self.send(Message::text(text)))
     }
 
     /// Sends a binary message.
     ///
     /// # Panics
     /// If it cannot be sent.
-    pub async fn send_binary(&mut self, bytes: impl Into<Bytes>) {
-        self.send(Message::Binary(bytes.into())).await;
+    #[track_caller]
+    pub fn send_binary(&mut self, bytes: impl Into<Bytes>) -> impl Future<Output = ()> {
+        or_panic(self.send(Message::Binary(bytes.into())))
     }
 
     /// Says goodbye with 1000, and waits for the server's answer, whose code it gives.
     ///
     /// # Panics
     /// If no answer comes.
-    pub async fn close(&mut self) -> u16 {
-        if self.closed.is_none() {
-            self.send(Message::Close(Some(close_frame(1000, "")))).await;
-        }
-        self.expect_close().await.0
+    #[track_caller]
+    pub fn close(&mut self) -> impl Future<Output = u16> {
+        self.close_with(1000, "")
     }
 
-    async fn send(&mut self, message: Message) {
+    /// The same with another code, applications' own being 4000 to 4999 (RFC 6455, section 7.4), and
+    /// with a reason.
+    ///
+    /// # Panics
+    /// If no answer comes, and if the code may not be sent or the reason is longer than 123 bytes.
+    #[track_caller]
+    pub fn close_with(&mut self, code: u16, reason: &str) -> impl Future<Output = u16> {
+        or_panic(async move {
+            let frame = close_frame(code, reason);
+            if u16::from(frame.code) != code || frame.reason != reason {
+                return Err(format!("no close frame may have {code} and {reason:?}"));
+            }
+            if self.closed.is_none() {
+                self.send(Message::Close(Some(frame))).await?;
+            }
+            self.end().await.map(|closed| closed.code)
+        })
+    }
+
+    pub(super) async fn send(&mut self, message: Message) -> Result<(), String> {
         if matches!(message, Message::Text(_) | Message::Binary(_)) {
             self.unread.add(&message.clone().into_data());
         }
@@ -216,8 +282,9 @@ impl WebSocketClient {
             Ok(sent) => sent.err().map(|error| error.to_string()),
             Err(late) => Some(late),
         };
-        if let Some(problem) = problem {
-            panic!("cannot send: {problem}; the connection: {self:?}");
+        match problem {
+            Some(problem) => Err(format!("cannot send: {problem}; the connection: {self:?}")),
+            None => Ok(()),
         }
     }
 }

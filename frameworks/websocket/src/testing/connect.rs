@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
-use polyport_bootstrap::{framework::reachable, wire::EnvelopeStyle};
+use polyport_bootstrap::{framework::reachable, testing::or_panic, wire::EnvelopeStyle};
 use polyport_listener::{
     Door,
     testing::{Speaks, within},
@@ -59,6 +59,7 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If the framework has not found its listener yet.
+    #[track_caller]
     pub fn of(app: &WebSocketApp, path: &str) -> Self {
         let Some(door) = app.door().cloned() else { panic!("{app:?} has no listener yet") };
         let own = if path.is_empty() || path.starts_with('?') { app.path() } else { "" };
@@ -71,6 +72,7 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If it is none.
+    #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             (Ok(name), Ok(value)) => {
@@ -85,6 +87,7 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If it cannot be part of a header.
+    #[track_caller]
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
@@ -93,6 +96,7 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If it cannot be part of a header.
+    #[track_caller]
     pub fn subprotocol(mut self, name: &str) -> Self {
         // On one line, since tungstenite knows no other what it has offered.
         let before = self.headers.remove(SEC_WEBSOCKET_PROTOCOL);
@@ -108,13 +112,18 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If nobody answers, or what answers speaks no WebSocket.
-    pub async fn try_connect(self) -> Result<WebSocketClient, WebSocketRefusal> {
+    #[track_caller]
+    pub fn try_connect(self) -> impl Future<Output = Result<WebSocketClient, WebSocketRefusal>> {
+        or_panic(self.answer())
+    }
+
+    async fn answer(self) -> Result<Result<WebSocketClient, WebSocketRefusal>, String> {
         let place = format!("cannot connect to {}", self.path);
         match within("the handshake", self.handshake()).await {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(Error::Http(response))) => Err(WebSocketRefusal::new(*response)),
-            Ok(Err(error)) => panic!("{place}: {error}"),
-            Err(late) => panic!("{place}: {late}"),
+            Ok(Ok(client)) => Ok(Ok(client)),
+            Ok(Err(Error::Http(response))) => Ok(Err(WebSocketRefusal::new(*response))),
+            Ok(Err(error)) => Err(format!("{place}: {error}")),
+            Err(late) => Err(format!("{place}: {late}")),
         }
     }
 
@@ -122,12 +131,15 @@ impl WebSocketConnect {
     ///
     /// # Panics
     /// If it is not refused, or nobody answers.
-    pub async fn refused(self) -> WebSocketRefusal {
-        let path = self.path.clone();
-        match self.try_connect().await {
-            Ok(_) => panic!("the connection to {path} is not refused"),
-            Err(refusal) => refusal,
-        }
+    #[track_caller]
+    pub fn refused(self) -> impl Future<Output = WebSocketRefusal> {
+        or_panic(async {
+            let path = self.path.clone();
+            match self.answer().await? {
+                Ok(_) => Err(format!("the connection to {path} is not refused")),
+                Err(refusal) => Ok(refusal),
+            }
+        })
     }
 
     async fn handshake(self) -> Result<WebSocketClient, Error> {
@@ -156,11 +168,12 @@ impl IntoFuture for WebSocketConnect {
     type Output = WebSocketClient;
     type IntoFuture = Pin<Box<dyn Future<Output = WebSocketClient> + Send>>;
 
+    #[track_caller]
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async {
+        Box::pin(or_panic(async {
             let path = self.path.clone();
-            let connected = self.try_connect().await;
-            connected.unwrap_or_else(|refusal| panic!("cannot connect to {path}: {refusal:?}"))
-        })
+            let connected = self.answer().await?;
+            connected.map_err(|refusal| format!("cannot connect to {path}: {refusal:?}"))
+        }))
     }
 }

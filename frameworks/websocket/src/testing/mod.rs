@@ -22,6 +22,7 @@ pub trait WebSocketTest {
     ///
     /// # Panics
     /// If the framework is not loaded.
+    #[track_caller]
     fn websocket(&self, path: &str) -> WebSocketConnect {
         self.websocket_on(DEFAULT_NAME, path)
     }
@@ -30,6 +31,7 @@ pub trait WebSocketTest {
     ///
     /// # Panics
     /// If the framework is not loaded.
+    #[track_caller]
     fn websocket_on(&self, name: &str, path: &str) -> WebSocketConnect;
 }
 
