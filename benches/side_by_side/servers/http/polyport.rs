@@ -39,5 +39,5 @@ pub(super) async fn serve(logs: bool) -> Result<()> {
         log::own_to_nowhere()?;
         return bootstrap.run().await;
     }
-    Ok(bootstrap.start().await?.wait().await?)
+    bootstrap.start().await?.wait().await
 }
