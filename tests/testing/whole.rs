@@ -59,7 +59,7 @@ async fn announce(
     Ok(())
 }
 
-fn bootstrap() -> Bootstrap {
+pub(crate) fn bootstrap() -> Bootstrap {
     named("app")
 }
 

@@ -49,7 +49,7 @@ impl Process {
         self.container.settle_families()?;
         self.config.seal()?;
         self.startup = self.config.peek_or_default("startup").unwrap_or_default();
-        self.shutdown = self.config.peek_or_default("shutdown").unwrap_or_default();
+        self.shutdown = ShutdownSettings::kept(&self.config, self.tasks.witness());
         self.container.set_build_deadline(self.startup.singleton);
         if let Some(log) = &self.log {
             log.apply(log.prepare(&self.config));

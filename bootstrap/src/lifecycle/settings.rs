@@ -7,7 +7,7 @@ use polyport_macros::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::Stage;
-use crate::{Error, Result};
+use crate::{Config, Error, Result, config::SettingsSection as _, framework::Witness};
 
 /// How long the first two stages may take: they are what reads the configuration.
 pub(super) const BEFORE_CONFIGURATION: Duration = seconds(10);
@@ -87,7 +87,8 @@ impl StartupSettings {
 }
 
 /// The section `shutdown`: how long each stage of a stop may take. All of them together are 30 s
-/// by default.
+/// by default. In a test ([`create_bootstrap`](crate::testing::create_bootstrap)) each but the delay
+/// and the drain is 30 s where the configuration does not say.
 ///
 /// Hooks, and singletons that are disposed of, run one after the other: what is left of their
 /// stage's time is divided evenly among those who have not run, so that one that hangs takes
@@ -155,7 +156,39 @@ impl Default for ShutdownSettings {
     }
 }
 
+/// How long each part of a stop may take in a test, where the configuration does not say: many run
+/// at once there, and that the machine is busy is no fault of the application.
+const IN_A_TEST: Duration = seconds(30);
+
 impl ShutdownSettings {
+    /// What is to be kept, as the configuration says. What is wrong with that is told with all
+    /// other faults, when the configuration is checked.
+    pub(super) fn kept(config: &Config, witness: &Witness) -> Self {
+        let mut times: Self = config.peek_or_default(Self::KEY).unwrap_or_default();
+        if witness.is_watching() {
+            for (key, time) in times.parts() {
+                *time = if config.contains(&format!("{}.{key}", Self::KEY)) {
+                    *time
+                } else {
+                    IN_A_TEST
+                };
+            }
+        }
+        times
+    }
+
+    /// What nothing in flight is waited for by.
+    fn parts(&mut self) -> [(&'static str, &mut Duration); 6] {
+        [
+            ("on_stopping", &mut self.on_stopping),
+            ("intake", &mut self.intake),
+            ("before_close", &mut self.before_close),
+            ("dispose", &mut self.dispose),
+            ("close", &mut self.close),
+            ("closed", &mut self.closed),
+        ]
+    }
+
     /// The deadline of the drain of a framework, by its section of the configuration.
     pub(super) fn drain_of(&self, section: &str) -> Duration {
         self.drain_of.get(section).copied().unwrap_or(self.drain)
