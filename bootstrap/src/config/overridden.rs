@@ -26,7 +26,7 @@ impl Config {
         if overrides.is_empty() {
             return Ok(());
         }
-        let (sections, reads) = (self.known_sections(&layers), self.start_reads());
+        let (sections, reads) = (self.known_sections(&layers), self.start_looks());
         let unknown = overrides.into_iter().flat_map(|entry| {
             let paths = leaves(entry);
             let unknown = paths.into_iter().filter(|path| !is_known(path, &sections, &reads));
