@@ -72,21 +72,11 @@ async fn a_panic_at_any_stage_comes_back_as_an_error() {
 
 #[tokio::test]
 async fn whoever_hangs_at_any_stage_is_named_at_the_deadline_of_the_stage() {
-    let limit = |stage| (stage, "300ms");
-    let limits = [
-        "startup.before",
-        "startup.build",
-        "startup.check",
-        "startup.singletons",
-        "startup.bind",
-        "startup.on_ready",
-        "startup.serve",
-    ];
     // Neither of them has a setting, and their code cannot be cut: they have a test of their own.
     let blocks = |place: &str| ["configure", "build"].contains(&place);
     for (place, stage, culprit) in PLACES.into_iter().filter(|(place, ..)| !blocks(place)) {
-        let mut test = create_bootstrap(bootstrap()).root("no/such/folder");
-        test = limits.map(limit).iter().fold(test, |test, (key, value)| test.config(*key, value));
+        let test = create_bootstrap(bootstrap()).root("no/such/folder");
+        let test = test.config(format!("startup.{stage}"), "300ms");
         let test = test.config("fault.at", place).config("fault.how", "hang");
         let error = tokio::time::timeout(PATIENCE, test).await.expect("hangs");
         let error = error.expect_err("must not start");

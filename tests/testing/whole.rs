@@ -90,7 +90,9 @@ fn is_listened_to(address: SocketAddr) -> bool {
 /// One application, from its start to its end; it is called on every protocol.
 async fn live(number: usize) {
     let name = format!("app-{number}");
-    let app = create_bootstrap(named(&name)).root("no/such/folder").await.expect("starts");
+    let app = create_bootstrap(named(&name)).root("no/such/folder");
+    // They are a hundred, and the machine may have other things to do.
+    let app = app.start_within(Duration::from_secs(600)).await.expect("starts");
     let greeting = format!("{name} greets Tom");
     let reply = app.http().post("/hello").json(&json!({ "name": "Tom" })).await;
     assert_eq!(reply.json::<String>(), greeting);

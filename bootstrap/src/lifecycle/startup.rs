@@ -147,7 +147,7 @@ pub(super) fn put_together(
     lifecycle: Lifecycle,
 ) -> (Process, Pending) {
     // What is wrong with it is told with all other faults, when the configuration is checked.
-    let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
+    let startup = StartupSettings::kept(&told.config, told.tasks.witness());
     container.set_build_deadline(startup.singleton);
     told.tasks.take_from(container.downgrade());
     let process = Process {
