@@ -20,6 +20,9 @@ struct Order {
 async fn take(delivery: Delivery, Input(order): Input<Order>) -> Result<(), Fault> {
     match order.of.as_str() {
         "busy" if delivery.attempt() == 1 => Err(Fault::unavailable("BUSY", "come again")),
+        "broken" if delivery.attempt() == 1 => {
+            Err(Fault::internal(Error::other("the disk is full")))
+        }
         "nobody" => Err(Fault::not_found("NO_USER", "there is no such user")),
         _ => Ok(()),
     }
@@ -31,6 +34,7 @@ async fn order(App(amqp): App<AmqpApp>, Input(order): Input<Order>) -> Result<()
 
 async fn greet(Input(order): Input<Order>) -> Result<String, Fault> {
     match order.of.as_str() {
+        "broken" => Err(Fault::internal(Error::other("the disk is full"))),
         "nobody" => Err(Fault::not_found("NO_USER", "there is no such user")),
         name => Ok(format!("Hello {name}!")),
     }
@@ -81,6 +85,24 @@ both_ways! {
         let said = "a message of queue orders is parked in orders.dead: NOT_FOUND NO_USER";
         assert!(error.to_string().starts_with(said), "{error}");
         assert_eq!(amqp.expect_on("orders.dead").await.json::<Value>()["of"], "nobody");
+        app.close().await.expect("it stops");
+    }
+
+    an_attempt_that_fails_is_no_failure_where_a_later_one_succeeds(way) {
+        let app = app(way).await.expect("it starts");
+        let id = app.amqp().publish("", "orders", &json!({ "of": "broken" })).await;
+        app.amqp().expect_acked("orders", &id).await;
+        assert_eq!(app.recorder().faults().len(), 1, "{}", app.recorder());
+        app.settled().await.expect("the message is handled");
+        app.close().await.expect("it stops");
+    }
+
+    a_request_that_is_answered_with_an_internal_fault_is_a_failure(way) {
+        let app = app(way).await.expect("it starts");
+        let answer = app.amqp().request("greetings", &json!({ "of": "broken" })).await;
+        answer.value::<String>().expect_err("has failed");
+        let error = app.settled().await.expect_err("nobody makes it again").to_string();
+        assert_eq!(error, "a request of queue greetings has failed: the disk is full");
         app.close().await.expect("it stops");
     }
 

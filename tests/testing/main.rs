@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod open;
 #[allow(dead_code, reason = "its main is for those who run it")]
 #[path = "../fixtures/stages.rs"]
 mod stages;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use polyport::{Error, Phase, testing::create_bootstrap};
+use polyport::{Bootstrap, Error, Phase, amqp::AmqpFramework, testing::create_bootstrap};
 use tokio::runtime::Builder;
 
 use crate::stages::bootstrap;
@@ -147,4 +147,49 @@ async fn a_stop_that_is_asked_for_during_the_start_comes_back_as_an_error() {
     let (started, ()) = tokio::join!(start, stop);
     let error = started.expect_err("must not start");
     assert!(error.to_string().contains("the start was interrupted (no longer needed)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_comes_back_beside_a_framework_that_hangs_when_it_is_bound() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("is free");
+    let port = taken.local_addr().expect("is bound").port();
+    let test = create_bootstrap(bootstrap()).root("no/such/folder").configured_ports();
+    let test = test.config("http.port", port).config("grpc.port", 0).config("startup.bind", "1s");
+    let error = test.config("fault.at", "bind").config("fault.how", "hang").await;
+    let error = error.expect_err("must not start");
+    assert_eq!(error.exit_code(), 75);
+    let report = report(&error);
+    assert!(report.contains("stage bind, waiting for framework probe"), "{report}");
+    let said = format!("framework http: cannot bind 127.0.0.1:{port}");
+    assert!(report.contains(&said), "{report}");
+}
+
+#[tokio::test]
+async fn a_fault_in_the_first_stage_comes_back_with_exit_code_78() {
+    let folder = std::env::temp_dir().join(format!("polyport-{}", uuid::Uuid::now_v7().simple()));
+    // Nobody can read a folder as a file.
+    std::fs::create_dir_all(folder.join("config/config.default.toml")).expect("can be made");
+    let error = create_bootstrap(bootstrap()).root(&folder).await.expect_err("must not start");
+    std::fs::remove_dir_all(folder).expect("is there");
+    assert_eq!(error.exit_code(), 78, "{error:?}");
+    assert!(report(&error).contains("config/config.default.toml"), "{error:?}");
+
+    let test = create_bootstrap(bootstrap()).root("no/such/folder");
+    let error = test.config("shutdown.total", "1s").await.expect_err("must not start");
+    assert_eq!(error.exit_code(), 78, "{error:?}");
+    let said = "shutdown.total is 1s, but a stop may take 30s";
+    assert!(report(&error).contains(said), "as it is where it runs: {error:?}");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_down_comes_back_by_its_address() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("is free");
+    let address = free.local_addr().expect("is bound");
+    drop(free);
+    let test = create_bootstrap(Bootstrap::new().load(AmqpFramework::new())).root("no/such/folder");
+    let test = test.config("amqp.url", format!("amqp://{address}/%2f"));
+    let error = test.await.expect_err("must not start");
+    assert_eq!(error.exit_code(), 69, "{error:?}");
+    let said = format!("framework amqp: the AMQP broker at {address} cannot be reached");
+    assert!(report(&error).contains(&said), "{error:?}");
 }

@@ -69,6 +69,8 @@ struct Inner {
     reads: Mutex<Reads>,
     /// The keys that were read up to the end of the start.
     start_reads: Mutex<BTreeSet<String>>,
+    /// The keys that were looked at up to then, in whatever way.
+    start_looks: Mutex<BTreeSet<String>>,
     started: AtomicBool,
     owned: Mutex<Vec<Arc<Owned>>>,
     commits: watch::Sender<()>,
@@ -90,6 +92,7 @@ impl Config {
             changing: Mutex::default(),
             reads: Mutex::default(),
             start_reads: Mutex::default(),
+            start_looks: Mutex::default(),
             started: AtomicBool::new(false),
             owned: Mutex::default(),
             commits: watch::Sender::default(),
@@ -126,7 +129,7 @@ impl Config {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn peek<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
-        read::required(&self.layers(), key)
+        read::required(&self.looked(key), key)
     }
 
     /// As [`get_or_default`](Self::get_or_default), for a look at a value that may still change.
@@ -134,7 +137,7 @@ impl Config {
     /// # Errors
     /// As [`get_or_default`](Self::get_or_default).
     pub fn peek_or_default<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T> {
-        read::or_default(&self.layers(), key)
+        read::or_default(&self.looked(key), key)
     }
 
     /// A handle to the section at `key`, whose faults surface when it is read.
@@ -146,7 +149,7 @@ impl Config {
     /// Whether something other than null is set at `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.layers().find(&tree::segments(key)).is_some_and(|value| !tree::is_null(value))
+        self.looked(key).find(&tree::segments(key)).is_some_and(|value| !tree::is_null(value))
     }
 
     /// The environment that the process runs in.
@@ -312,6 +315,13 @@ impl Config {
         Arc::clone(&snapshot.layers)
     }
 
+    fn looked(&self, key: &str) -> Arc<Layers> {
+        if !self.0.started.load(Relaxed) {
+            lock(&self.0.start_looks).insert(key.to_owned());
+        }
+        self.layers()
+    }
+
     /// Remembers a read that must not be overtaken by a change.
     fn note(&self, snapshot: &Snapshot, key: &str, reader: Reader) {
         if !snapshot.sealed {
@@ -320,6 +330,7 @@ impl Config {
         let is_start_read = matches!(reader, Reader::Code(_)) && !self.0.started.load(Relaxed);
         if is_start_read {
             lock(&self.0.start_reads).insert(key.to_owned());
+            lock(&self.0.start_looks).insert(key.to_owned());
         }
     }
 
@@ -379,6 +390,10 @@ impl Config {
 
     pub(super) fn start_reads(&self) -> BTreeSet<String> {
         lock(&self.0.start_reads).clone()
+    }
+
+    pub(super) fn start_looks(&self) -> BTreeSet<String> {
+        lock(&self.0.start_looks).clone()
     }
 
     /// Says that the start is over: what is read from here on is read again for each use, so that

@@ -52,6 +52,7 @@ mod layer;
 mod layers;
 mod mask;
 mod nearest;
+mod overridden;
 mod own;
 pub mod pem;
 mod probe;

@@ -48,8 +48,8 @@ impl Process {
     pub(crate) fn seal_config(&mut self) -> Result<()> {
         self.container.settle_families()?;
         self.config.seal()?;
-        self.startup = self.config.peek_or_default("startup").unwrap_or_default();
-        self.shutdown = self.config.peek_or_default("shutdown").unwrap_or_default();
+        self.startup = StartupSettings::kept(&self.config, self.tasks.witness());
+        self.shutdown = ShutdownSettings::kept(&self.config, self.tasks.witness());
         self.container.set_build_deadline(self.startup.singleton);
         if let Some(log) = &self.log {
             log.apply(log.prepare(&self.config));

@@ -87,7 +87,7 @@ fn read(
 ) -> Result<(Config, Option<Arc<Log>>)> {
     let config = load_config(options, presets)?;
     #[cfg(any(test, feature = "testing"))]
-    record_log(&config, &options.witness);
+    record_log(&config, frameworks, &options.witness);
     let log = match options.owns_process {
         true => Some(Arc::new(set_up_log(&config, frameworks))),
         false => None,
@@ -97,10 +97,14 @@ fn read(
 
 /// The log of a test is recorded as the section `log` says.
 #[cfg(any(test, feature = "testing"))]
-fn record_log(config: &Config, witness: &crate::framework::Witness) {
+fn record_log(
+    config: &Config,
+    frameworks: &[Box<dyn Loaded>],
+    witness: &crate::framework::Witness,
+) {
     if let Some(ledger) = witness.ledger() {
         let settings: LogSettings = config.peek_or_default(LogSettings::KEY).unwrap_or_default();
-        ledger.recorder().set_level(&settings.level);
+        ledger.recorder().set_level(&settings.level, &log_directives(frameworks));
     }
 }
 
@@ -260,8 +264,12 @@ fn will_load(modules: &Modules, own: WillLoad) -> WillLoad {
 }
 
 fn set_up_log(config: &Config, frameworks: &[Box<dyn Loaded>]) -> Log {
+    Log::set_up(config, &log_directives(frameworks))
+}
+
+fn log_directives(frameworks: &[Box<dyn Loaded>]) -> Vec<&'static str> {
     let directives = frameworks.iter().map(|framework| framework.log_directives());
-    Log::set_up(config, &directives.filter(|one| !one.is_empty()).collect::<Vec<_>>())
+    directives.filter(|one| !one.is_empty()).collect()
 }
 
 fn describe(modules: &Modules) -> Arc<[GraphModule]> {

@@ -40,7 +40,7 @@ impl Runner {
     /// The same, which is cut after `limit`; `None` then.
     pub(super) async fn take_within(&self, limit: Duration, step: Step) -> Option<Result<()>> {
         // Whoever cannot be called is to be told from whoever is late.
-        timeout(limit, self.take_after(CUT.min(limit / 2), step)).await.ok()
+        timeout(limit, self.take_after(limit / 2, step)).await.ok()
     }
 
     /// Has the transport run a command that its framework has added to the command line.
@@ -57,7 +57,8 @@ impl Runner {
 }
 
 fn still_blocked() -> Error {
-    Error::deadline("cannot be called: an earlier step of it still blocks its thread").advise(
-        "a Transport must not block; tokio::task::spawn_blocking is there for code that does",
+    Error::deadline(
+        "cannot be called: an earlier step of it still blocks its thread, or the machine is too busy",
     )
+    .advise("a Transport must not block; tokio::task::spawn_blocking is there for code that does")
 }

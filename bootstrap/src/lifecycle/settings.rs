@@ -7,10 +7,32 @@ use polyport_macros::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::Stage;
-use crate::{Error, Result};
+use crate::{Config, Error, Result, config::SettingsSection as _, framework::Witness};
 
 /// How long the first two stages may take: they are what reads the configuration.
 pub(super) const BEFORE_CONFIGURATION: Duration = seconds(10);
+
+/// How long each part of a start may take in a test, where the configuration does not say: many run
+/// at once there, and that the machine is busy is no fault of the application. The start as a whole
+/// has its own deadline (`start_within`).
+const START_IN_A_TEST: Duration = seconds(600);
+
+/// The same for a stop.
+const STOP_IN_A_TEST: Duration = seconds(30);
+
+/// Lets each of `times` be `patience` where the section does not say.
+fn be_patient<const N: usize>(
+    config: &Config,
+    section: &str,
+    patience: Duration,
+    times: [(&'static str, &mut Duration); N],
+) {
+    for (key, time) in times {
+        if !config.contains(&format!("{section}.{key}")) {
+            *time = patience;
+        }
+    }
+}
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -18,6 +40,8 @@ const fn seconds(count: u64) -> Duration {
 
 /// The section `startup`: how long each stage of a start may take, and each of its parts. The
 /// stages `configuration` and `modules`, which come before any setting is known, have 10 s together.
+/// In a test ([`create_bootstrap`](crate::testing::create_bootstrap)) each is 10 min where the
+/// configuration does not say; there the start as a whole has a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, Settings)]
 #[serde(default)]
 #[settings("startup")]
@@ -71,6 +95,29 @@ impl Default for StartupSettings {
 }
 
 impl StartupSettings {
+    /// As [`ShutdownSettings::kept`]: in a test the start as a whole has its own deadline.
+    pub(super) fn kept(config: &Config, witness: &Witness) -> Self {
+        let mut times: Self = config.peek_or_default(Self::KEY).unwrap_or_default();
+        if witness.is_watching() {
+            be_patient(config, Self::KEY, START_IN_A_TEST, times.parts());
+        }
+        times
+    }
+
+    fn parts(&mut self) -> [(&'static str, &mut Duration); 9] {
+        [
+            ("before", &mut self.before),
+            ("build", &mut self.build),
+            ("check", &mut self.check),
+            ("singletons", &mut self.singletons),
+            ("bind", &mut self.bind),
+            ("on_ready", &mut self.on_ready),
+            ("serve", &mut self.serve),
+            ("hook", &mut self.hook),
+            ("singleton", &mut self.singleton),
+        ]
+    }
+
     /// The deadline of a stage of the start.
     pub(super) fn of(&self, stage: Stage) -> Duration {
         match stage {
@@ -87,7 +134,8 @@ impl StartupSettings {
 }
 
 /// The section `shutdown`: how long each stage of a stop may take. All of them together are 30 s
-/// by default.
+/// by default. In a test ([`create_bootstrap`](crate::testing::create_bootstrap)) each but the delay
+/// and the drain is 30 s where the configuration does not say.
 ///
 /// Hooks, and singletons that are disposed of, run one after the other: what is left of their
 /// stage's time is divided evenly among those who have not run, so that one that hangs takes
@@ -156,6 +204,28 @@ impl Default for ShutdownSettings {
 }
 
 impl ShutdownSettings {
+    /// What is to be kept, as the configuration says. What is wrong with that is told with all
+    /// other faults, when the configuration is checked.
+    pub(super) fn kept(config: &Config, witness: &Witness) -> Self {
+        let mut times: Self = config.peek_or_default(Self::KEY).unwrap_or_default();
+        if witness.is_watching() {
+            be_patient(config, Self::KEY, STOP_IN_A_TEST, times.parts());
+        }
+        times
+    }
+
+    /// What nothing in flight is waited for by.
+    fn parts(&mut self) -> [(&'static str, &mut Duration); 6] {
+        [
+            ("on_stopping", &mut self.on_stopping),
+            ("intake", &mut self.intake),
+            ("before_close", &mut self.before_close),
+            ("dispose", &mut self.dispose),
+            ("close", &mut self.close),
+            ("closed", &mut self.closed),
+        ]
+    }
+
     /// The deadline of the drain of a framework, by its section of the configuration.
     pub(super) fn drain_of(&self, section: &str) -> Duration {
         self.drain_of.get(section).copied().unwrap_or(self.drain)

@@ -91,8 +91,9 @@ impl Process {
         self.tasks.begin_stop();
         let limit = self.shutdown.intake;
         let late = || {
-            Error::deadline(format!("still takes calls after {limit:?}"))
-                .advise("raise shutdown.intake")
+            Error::deadline(format!("still takes calls after {limit:?}")).advise(
+                "look at what it does, or raise shutdown.intake: the machine may be too busy",
+            )
         };
         let lifecycle = &self.lifecycle;
         let stops = self.members.iter_mut().map(|member| {

@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 
 use super::{
-    Lifecycle, Phase, Stage, StartupSettings, banner,
+    Lifecycle, Phase, ShutdownSettings, Stage, StartupSettings, banner,
     board::Board,
     building::{self, Building},
     hook_run::Called,
@@ -147,12 +147,12 @@ pub(super) fn put_together(
     lifecycle: Lifecycle,
 ) -> (Process, Pending) {
     // What is wrong with it is told with all other faults, when the configuration is checked.
-    let startup: StartupSettings = told.config.peek_or_default("startup").unwrap_or_default();
+    let startup = StartupSettings::kept(&told.config, told.tasks.witness());
     container.set_build_deadline(startup.singleton);
     told.tasks.take_from(container.downgrade());
     let process = Process {
         startup,
-        shutdown: told.config.peek_or_default("shutdown").unwrap_or_default(),
+        shutdown: ShutdownSettings::kept(&told.config, told.tasks.witness()),
         config: told.config,
         container,
         health: told.health,
@@ -243,7 +243,8 @@ pub(super) async fn build(
     pending.registrations = built.registrations;
     process.link().await?;
     let sections = process.sections();
-    process.shutdown.check(&sections)?;
+    let said: ShutdownSettings = process.config.peek_or_default("shutdown")?;
+    said.check(&sections)?;
     process.lifecycle.set_longest_stop(process.shutdown.sum(&sections));
     process.lifecycle.show(Board::new(&process.members, process.exposures.in_flight()));
     Ok(())
@@ -271,6 +272,7 @@ async fn get_ready(process: &mut Process) -> Result<()> {
 async fn serve(process: &mut Process) -> Result<()> {
     process.serve().await?;
     process.run_hooks(HookPoint::OnServerReady).await?;
+    process.config.check_overrides()?;
     process.health.begin_checks(process.container.downgrade()).await;
     Ok(())
 }

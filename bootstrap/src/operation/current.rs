@@ -52,6 +52,11 @@ impl Context {
         Self::new(Call::new(INTERNAL, operation, container))
     }
 
+    /// Whether no caller has asked for it.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.protocol == INTERNAL
+    }
+
     /// Runs `future` with this as its [`current`](Self::current) call: for tasks that a call
     /// spawns and that are a part of it.
     pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {

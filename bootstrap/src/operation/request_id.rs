@@ -57,6 +57,12 @@ impl RequestId {
         }
     }
 
+    /// The id that a test gives; none where it would not be [taken from a peer](Self::from_peer).
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn given(id: &str) -> Option<Self> {
+        is_acceptable(id).then(|| Self::from_peer(Some(id)))
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

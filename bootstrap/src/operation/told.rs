@@ -28,12 +28,12 @@ pub(super) fn answered(context: &Context) {
 }
 
 /// Tells that a call has ended in a fault, which is a failure of the application where it is
-/// internal.
+/// internal, unless whoever serves it judges of that.
 pub(super) fn faulted(context: &Context, fault: &Fault) {
     let Some(tracked) = context.operation().tracked() else { return };
     let witness = tracked.witness();
     witness.record(|| context.recorded(RecordedKind::Faulted, tracked).fault(fault));
-    if fault.kind() == FaultKind::Internal {
+    if fault.kind() == FaultKind::Internal && !witness.is_judged(context.protocol) {
         witness.failed(|| failure(context, tracked, fault));
     }
 }

@@ -102,12 +102,25 @@ impl Tasks {
         let _ = self.0.container.set(container);
     }
 
-    /// Runs a task's work in a context of its own.
-    async fn in_context(&self, name: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
-        match self.0.container.get().and_then(WeakContainer::upgrade) {
-            Some(container) => Context::anonymous(name, container).run(work).await,
-            None => work.await,
+    /// Runs a task's work in a context of its own, which knows where a call has caused that.
+    async fn in_context(
+        &self,
+        name: &str,
+        is_caused: bool,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let Some(container) = self.0.container.get().and_then(WeakContainer::upgrade) else {
+            return work.await;
+        };
+        let context = Context::anonymous(name, container);
+        if is_caused {
+            context.set(CausedByCall);
         }
+        context.run(work).await
+    }
+
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.0.witness
     }
 
     /// As they are now. What is wrong with them is told when the configuration is checked.
@@ -182,20 +195,20 @@ impl Tasks {
             return TaskHandle::new(name, None);
         };
         let span = tracing::info_span!("task", task = &*name);
-        let (own, _mark) = (Arc::clone(&name), self.mark(&name));
-        let task = Task { tasks: self.clone(), id, name: own, options, backoff: None, _mark };
+        let (own, mark) = (Arc::clone(&name), self.mark(&name));
+        let task = Task { tasks: self.clone(), id, name: own, options, backoff: None, mark };
         let running = self.0.witness.around(task.run(work).instrument(span));
         let abort = tokio::spawn(running).abort_handle();
         self.0.register.begun(id, abort.clone());
         TaskHandle::new(name, Some(abort))
     }
 
-    /// A test waits for what a call, or a task of one, has begun. What a hook has begun may go on
-    /// as long as the process does.
+    /// A test waits for what a call, or a task of one, has begun. What a hook, or a task of one, has
+    /// begun may go on as long as the process does.
     fn mark(&self, name: &str) -> Mark {
-        match Context::current() {
-            Some(_) => self.0.witness.mark(Leftover::Task, || name.to_owned()),
-            None => Mark::default(),
+        match self.0.witness.is_watching() && is_caused_by_call() {
+            true => self.0.witness.mark(Leftover::Task, || name.to_owned()),
+            false => Mark::default(),
         }
     }
 
@@ -206,6 +219,17 @@ impl Tasks {
         tracing::error!("{error}");
         self.0.lifecycle.fail(error);
     }
+}
+
+/// What a call has caused runs, left in the context of its task.
+struct CausedByCall;
+
+/// Whether the running code belongs to a call, or to a task that one has caused.
+fn is_caused_by_call() -> bool {
+    let is_caused = |context: Context| {
+        !context.is_anonymous() || context.shared_value::<CausedByCall>().is_some()
+    };
+    Context::current().is_some_and(is_caused)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::Serialize;
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 /// The tasks of one name that run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -56,7 +56,7 @@ pub(super) struct Task {
     pub(super) options: Options,
     pub(super) backoff: Option<Backoff>,
     /// Of a task that a test waits for.
-    pub(super) _mark: Mark,
+    pub(super) mark: Mark,
 }
 
 impl Drop for Task {
@@ -69,13 +69,12 @@ impl Task {
     /// Runs to its end.
     pub(super) async fn run(mut self, mut work: Work) {
         loop {
-            let work_of = self.tasks.in_context(&self.name, work.run());
+            let work_of = self.tasks.in_context(&self.name, self.mark.is_noted(), work.run());
             let outcome = panics::caught_async(work_of).await;
             self.tasks.0.register.ended(self.id, outcome.is_ok());
             let Err(error) = outcome else { return };
             let title = format!("task {}", self.name);
             let error = error.or_kind(ErrorKind::Hook).context(title);
-            self.tasks.0.witness.failed(|| error.clone());
             if !self.goes_on(error, matches!(work, Work::Again(_))).await {
                 return;
             }
@@ -86,13 +85,18 @@ impl Task {
     /// Deals with a failure; says whether the task is to be begun anew, when that is due.
     async fn goes_on(&mut self, error: Error, can_begin_anew: bool) -> bool {
         let default = self.tasks.settings().on_failure;
-        match (self.options.on_failure.unwrap_or(default), can_begin_anew) {
-            (OnTaskFailure::Log, _) => tracing::error!("a background task has failed: {error:?}"),
-            (OnTaskFailure::Restart, true) => return self.waits(&error).await,
-            _ => {
-                tracing::error!("stopping, since a background task has failed: {error:?}");
-                self.tasks.0.lifecycle.fail(error);
-            }
+        let on_failure = self.options.on_failure.unwrap_or(default);
+        if on_failure == OnTaskFailure::Restart && can_begin_anew {
+            return self.waits(&error).await;
+        }
+        if self.mark.is_noted() {
+            self.tasks.0.witness.failed(|| error.clone());
+        }
+        if on_failure == OnTaskFailure::Log {
+            tracing::error!("a background task has failed: {error:?}");
+        } else {
+            tracing::error!("stopping, since a background task has failed: {error:?}");
+            self.tasks.0.lifecycle.fail(error);
         }
         false
     }

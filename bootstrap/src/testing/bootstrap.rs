@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Ledger, Recorder, TestApp, recorder, start};
 use crate::{
@@ -73,16 +74,21 @@ impl TestBootstrap {
         self
     }
 
-    /// Sets a configuration value above every other source: `.config("users.page_size", 5)`.
+    /// Sets a configuration value above every other source: `.config("users.page_size", 5)`. The
+    /// start fails where nobody knows the key: nobody has declared its section, no other source sets
+    /// anything in that, and nobody has read it up to the end of the start.
     pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        match serde_json::to_value(value) {
+        let value = match key.split('.').any(str::is_empty) {
+            false => serde_json::to_value(value).map_err(|error| {
+                Error::configuration("the value cannot be written as JSON").caused_by(error)
+            }),
+            true => Err(Error::configuration("a key has no empty parts")
+                .advise("name what is to be set: \"users.page_size\"")),
+        };
+        match value {
             Ok(value) => self.bootstrap.plan.options.config.push((key, value)),
-            Err(error) => self.errors.push(
-                Error::configuration("the value cannot be written as JSON")
-                    .context(format!("override of {key}"))
-                    .caused_by(error),
-            ),
+            Err(error) => self.errors.push(error.context(format!("override of {key:?}"))),
         }
         self
     }
@@ -96,7 +102,7 @@ impl TestBootstrap {
     /// Turns the module called `name` on or off, whatever it and the configuration say of that. A
     /// name that no module has is an error.
     pub fn module(self, name: &str, is_on: bool) -> Self {
-        self.config(format!("modules.{name}.enabled"), is_on)
+        self.config("modules", json!({ name: { "enabled": is_on } }))
     }
 
     /// Turns the module called `name` off.
@@ -205,7 +211,8 @@ impl TestBootstrap {
             self.ledger.allow(self.allowed);
             recorder::lives_here(&self.ledger);
             let plan = self.bootstrap.plan;
-            let running = start::start(plan, lifecycle, self.start_within).await?;
+            let started = start::start(plan, lifecycle, self.start_within).await;
+            let running = started.inspect_err(|_| self.ledger.recorder().show())?;
             Ok(TestApp::new(running, self.ledger))
         };
         (watched, start)

@@ -14,8 +14,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::Recorder;
-use crate::{Error, Result, framework::Leftover};
+use super::{Recorder, patience};
+use crate::{Error, Result, framework::Leftover, operation::Protocol};
 
 /// The books of one application under test.
 #[derive(Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Ledger {
     arrivals: Mutex<Vec<Arrived>>,
     steps: RwLock<Vec<Stepped>>,
     allowed: OnceLock<BTreeSet<Leftover>>,
+    judged: Mutex<BTreeSet<Protocol>>,
     recorder: Recorder,
 }
 
@@ -111,6 +112,18 @@ impl Ledger {
         self.steps.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|told| told());
     }
 
+    pub(crate) fn judge(&self, protocol: Protocol) {
+        self.judged().insert(protocol);
+    }
+
+    pub(crate) fn is_judged(&self, protocol: Protocol) -> bool {
+        self.judged().contains(&protocol)
+    }
+
+    fn judged(&self) -> MutexGuard<'_, BTreeSet<Protocol>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says once what the test leaves on purpose.
     pub(super) fn allow(&self, kinds: BTreeSet<Leftover>) {
         let _ = self.allowed.set(kinds);
@@ -127,14 +140,27 @@ impl Ledger {
         left.map(|entry| (entry.kind, entry.what.clone())).collect()
     }
 
+    /// Whether a call or a task goes on that nobody could end, and that the test does not leave on
+    /// purpose.
+    pub(super) fn has_left_work(&self) -> bool {
+        self.left().iter().any(|(kind, _)| matches!(kind, Leftover::Call | Leftover::Task))
+    }
+
+    /// What there is of this kind.
+    pub(super) fn open_now(&self, kind: Leftover) -> Vec<String> {
+        let open = self.open();
+        let open = open.entries.values().filter(|entry| entry.kind == kind);
+        open.map(|entry| entry.what.clone()).collect()
+    }
+
     /// Ends when all work is finished, also what has been caused by that; fails with the first
     /// failure on the way.
     pub(super) async fn settled(&self, limit: Duration) -> Result<()> {
         // What it waits for is named at the limit: it must still be there.
         let mut quiet = pin!(self.quiet());
-        let quiet = timeout(limit, &mut quiet).await;
+        let quiet = patience::at_most(limit, &mut quiet).await;
         let failures = self.failures().drain(..).collect::<Vec<_>>();
-        let settled = quiet.unwrap_or_else(|_| Err(self.late(limit)));
+        let settled = quiet.unwrap_or_else(|| Err(self.late(limit)));
         match (settled, failures.len()) {
             (settled, 0) => settled,
             (Ok(()), _) => first(failures),

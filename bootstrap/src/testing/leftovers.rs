@@ -11,7 +11,7 @@ use crate::{
 
 /// How long what was aborted may take to be gone.
 const GRACE: Duration = Duration::from_secs(1);
-/// In so many looks at who still holds a singleton, of which nobody tells.
+/// In so many looks: on a machine that is busy each of them takes longer.
 const LOOKS: u32 = 100;
 
 /// Everything that went wrong, as one report.
@@ -22,8 +22,19 @@ pub(super) fn report(errors: Vec<Error>) -> Result<()> {
 
 /// What is open or not finished, although everything is stopped.
 pub(super) async fn open(ledger: &Ledger) -> Vec<Error> {
-    ledger.nothing_left(GRACE).await;
-    ledger.left().into_iter().map(|(kind, what)| left(kind, &what)).collect()
+    for _ in 0..LOOKS {
+        ledger.nothing_left(GRACE / LOOKS).await;
+        if ledger.left().is_empty() {
+            break;
+        }
+        yield_now().await;
+    }
+    let mut open = ledger.left();
+    // What has not ended keeps its connection.
+    if ledger.has_left_work() {
+        open.retain(|(kind, _)| *kind != Leftover::Connection);
+    }
+    open.into_iter().map(|(kind, what)| left(kind, &what)).collect()
 }
 
 fn left(kind: Leftover, what: &str) -> Error {
@@ -31,6 +42,18 @@ fn left(kind: Leftover, what: &str) -> Error {
         "end it before the stop ends; a test that leaves it on purpose says so by \
          may_leave(Leftover::{kind:?})"
     ))
+}
+
+/// Handles that keep the application, and all that is in it.
+pub(super) fn further_handles(count: usize) -> Error {
+    let handles = match count {
+        1 => "1 further handle of TestApp is".to_owned(),
+        count => format!("{count} further handles of TestApp are"),
+    };
+    Error::other(format!("singletons were not looked at: {handles} still held")).advise(
+        "drop them before close; a test that holds them on purpose says so by \
+         may_leave(Leftover::Singleton)",
+    )
 }
 
 /// The singletons that somebody still holds when the process is gone.

@@ -6,6 +6,7 @@ mod bootstrap;
 mod ledger;
 mod leftovers;
 mod operation;
+pub mod patience;
 mod recorder;
 mod run;
 mod start;

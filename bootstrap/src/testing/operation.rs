@@ -4,10 +4,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderName, HeaderValue, uri::PathAndQuery};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
+use tokio::{task::coop::consume_budget, time::Instant};
 
+use super::patience::{LIMIT, at_most};
 use crate::{
-    Context, Error, Fault,
+    Context, Error, Fault, Tasks,
     config::nearest,
     lifecycle::RunningBootstrap,
     operation::{Call, Exposure, PathParams, Protocol, RawInput, Reply, ReplyBody, RequestId},
@@ -58,6 +59,8 @@ pub struct OperationCall {
     call: Call,
     path: Vec<(String, String)>,
     values: Vec<Leave>,
+    /// Those of the application, which end when it takes no new calls any more.
+    tasks: Option<Arc<Tasks>>,
 }
 
 /// Leaves a value in a call.
@@ -83,7 +86,8 @@ impl OperationCall {
         let Some(first) = found.first() else { panic!("{}", unknown(&all, asked)) };
         let info = Arc::clone(first.endpoint.info());
         let call = Call::new(TEST, info, running.container().clone());
-        Self { asked: asked.to_owned(), found, call, path: Vec::new(), values: Vec::new() }
+        let (asked, tasks) = (asked.to_owned(), running.container().try_get());
+        Self { asked, found, call, path: Vec::new(), values: Vec::new(), tasks }
     }
 
     /// The one that is served on this protocol: `"http"`, `"websocket"`.
@@ -138,23 +142,35 @@ impl OperationCall {
     }
 
     /// What the call is known by; a new id unless this is said.
+    ///
+    /// # Panics
+    /// Panics where protocols would not take it: it is longer than 128 bytes, or holds anything but
+    /// visible ASCII.
     pub fn request_id(mut self, id: &str) -> Self {
-        self.call.request_id = RequestId::from_peer(Some(id));
+        match RequestId::given(id) {
+            Some(id) => self.call.request_id = id,
+            None => panic!("{id:?} is no request id: up to 128 letters of visible ASCII are one"),
+        }
         self
     }
 
     /// Calls the operation, and reads its value as a `T`. `()` is no input at all. Items that come
-    /// one after the other are collected into a list.
+    /// one after the other are collected into a list, up to 16 MiB.
     ///
     /// # Errors
-    /// Returns the fault that the call ends in.
+    /// Returns the fault that the call ends in; `STOPPED` where the application takes no calls any
+    /// more.
     ///
     /// # Panics
-    /// Panics where the input cannot be written as JSON, or where the value is no `T`.
+    /// Panics where the input cannot be written as JSON, where the value is no `T`, or where the call
+    /// takes longer than its [`deadline`](Self::deadline), or else than nothing, and 10 s.
     pub async fn call<T: DeserializeOwned>(self, input: impl Serialize) -> Result<T, Fault> {
-        let name = self.asked.clone();
-        let (context, reply) = self.run(input).await?;
-        let json = json(&context, reply).await?;
+        let (name, patience) = (self.asked.clone(), self.patience());
+        let json = in_time(&name, patience, async {
+            let (context, reply) = self.run(input).await?;
+            json(&context, reply).await
+        });
+        let json = json.await?;
         Ok(serde_json::from_slice(&json).unwrap_or_else(|error| {
             let (text, wanted) = (String::from_utf8_lossy(&json), std::any::type_name::<T>());
             panic!("{name} answers {text}, which is no {wanted}: {error}")
@@ -165,16 +181,26 @@ impl OperationCall {
     /// and its value by its own type.
     ///
     /// # Errors
-    /// Returns the fault that the call ends in.
+    /// As [`call`](Self::call).
     ///
     /// # Panics
-    /// Panics where the input cannot be written as JSON.
+    /// As [`call`](Self::call).
     pub async fn reply(self, input: impl Serialize) -> Result<Reply, Fault> {
-        self.run(input).await.map(|(_, reply)| reply)
+        let (name, patience) = (self.asked.clone(), self.patience());
+        in_time(&name, patience, self.run(input)).await.map(|(_, reply)| reply)
+    }
+
+    fn patience(&self) -> Duration {
+        let deadline = self.call.deadline;
+        deadline
+            .map_or(LIMIT, |deadline| LIMIT + deadline.saturating_duration_since(Instant::now()))
     }
 
     async fn run(self, input: impl Serialize) -> Result<(Context, Reply), Fault> {
-        let Self { asked, mut found, mut call, path, values } = self;
+        let Self { asked, mut found, mut call, path, values, tasks } = self;
+        if tasks.is_none_or(|tasks| tasks.is_stopping()) {
+            return Err(Fault::unavailable("STOPPED", "the application is stopped"));
+        }
         let Exposure { endpoint, .. } = found.swap_remove(0);
         call.operation = Arc::clone(endpoint.info());
         if let Some(refusal) = call.operation.refusal_on(TEST) {
@@ -192,6 +218,18 @@ impl OperationCall {
         values.into_iter().for_each(|leave| leave(&context));
         let reply = endpoint.call(&context).await?;
         Ok((context, reply))
+    }
+}
+
+fn too_long() -> Error {
+    Error::other(format!("the items are longer than {LONGEST} bytes"))
+        .advise("take them one by one, by a client of a protocol")
+}
+
+async fn in_time<T>(asked: &str, limit: Duration, call: impl Future<Output = T>) -> T {
+    match at_most(limit, call).await {
+        Some(answer) => answer,
+        None => panic!("the call of {asked} takes longer than {limit:?}"),
     }
 }
 
@@ -213,6 +251,11 @@ async fn json(context: &Context, reply: Reply) -> Result<Vec<u8>, Fault> {
             while let Some(item) = items.next().await {
                 json.push(std::mem::replace(&mut separator, b','));
                 item?.write_json(&mut json).map_err(|error| Fault::internal(Error::from(error)))?;
+                if json.len() > LONGEST {
+                    return Err(Fault::internal(too_long()));
+                }
+                // A stream that never waits must let others run, or nothing could end it.
+                consume_budget().await;
             }
             json.extend_from_slice(if separator == b'[' { b"[]" } else { b"]" });
         }

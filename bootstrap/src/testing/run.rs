@@ -93,25 +93,18 @@ where
     F: FnOnce(TestApp) -> Fut,
     Fut: Future<Output: TestOutcome>,
 {
-    let bootstrap = bootstrap().into();
-    let recorder = bootstrap.recorder();
-    let app = match bootstrap.await {
+    let app = match bootstrap().into().await {
         Ok(app) => app,
-        Err(error) => {
-            recorder.show();
-            panic!("the application did not start: {error:?}");
-        }
+        Err(error) => panic!("the application did not start: {error:?}"),
     };
-    let ended = AssertUnwindSafe(test(app.clone())).catch_unwind().await;
+    let ended = AssertUnwindSafe(test(app.lend())).catch_unwind().await;
+    app.take_back();
     let failed = ended.as_ref().map_or(true, TestOutcome::is_failure);
     let closed = close(app, failed).await;
     match (ended, closed) {
         (Ok(outcome), _) if failed => outcome,
         (Ok(outcome), Ok(())) => outcome,
-        (Ok(_), Err(error)) => {
-            recorder.show();
-            panic!("the application did not end cleanly: {error:?}");
-        }
+        (Ok(_), Err(error)) => panic!("the application did not end cleanly: {error:?}"),
         (Err(panic), _) => resume_unwind(panic),
     }
 }

@@ -4,22 +4,28 @@ use std::{
     io::Write,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
     Error, Result,
-    lifecycle::{self, Lifecycle, Plan, RunningBootstrap},
+    lifecycle::{self, Lifecycle, Plan, RunningBootstrap, Timeline},
     panics, program,
 };
 
 /// How long the roll-back of a start that is given up is waited for.
 const ROLL_BACK: Duration = Duration::from_secs(5);
 
+/// Why it is stopped then.
+const TOO_LONG: &str = "the start took too long for the test";
+
 /// How long a test may take to hear of a deadline before it is told to be blocked.
 const HEARS: Duration = Duration::from_secs(1);
+
+/// What runs, and how long it took until it did.
+type Started = (RunningBootstrap, Duration);
 
 /// Starts in a task of its own; where this is dropped, what has started is rolled back.
 pub(super) async fn start(
@@ -30,24 +36,65 @@ pub(super) async fn start(
     // The task that starts it does not know whose `main` this is.
     plan.options.name = plan.options.name.take().or_else(program::name);
     let (witness, own) = (plan.options.witness.clone(), lifecycle.clone());
-    let starting = async move { lifecycle::start(plan, own).await };
+    let began = Instant::now();
+    let starting = async move {
+        let started = lifecycle::start(plan, own).await?;
+        // Not when the test hears of it, on a machine that is busy.
+        Ok((started, began.elapsed()))
+    };
     let mut task = AbortOnDrop(tokio::spawn(witness.around(starting)));
     let alarm = Alarm::set(limit, lifecycle.clone());
     tokio::select! {
         biased;
-        started = &mut task.0 => joined(started),
+        started = &mut task.0 => {
+            let (running, took) = joined(started)?;
+            in_time(running, took, limit).await
+        }
         () = alarm.rings() => Err(given_up(&mut task.0, &lifecycle, limit).await),
     }
 }
 
+/// A start that has blocked the only thread of the runtime can be over before its deadline is heard.
+async fn in_time(
+    running: RunningBootstrap,
+    took: Duration,
+    limit: Duration,
+) -> Result<RunningBootstrap> {
+    let lifecycle = running.lifecycle().clone();
+    if took <= limit {
+        return Ok(running);
+    }
+    let late = too_late(running.timeline(), limit, took);
+    lifecycle.stop(TOO_LONG);
+    let alarm = Alarm::set(ROLL_BACK, lifecycle);
+    Err(tokio::select! {
+        biased;
+        stopped = running.wait() => late.also(stopped.err()),
+        () = alarm.rings() => late.context("what has started is still being stopped"),
+    })
+}
+
+/// Names the part of the start that took longest.
+fn too_late(timeline: &Timeline, limit: Duration, took: Duration) -> Error {
+    let parts = timeline.entries().into_iter().filter_map(|entry| entry.component.zip(entry.took));
+    let longest = parts.max_by_key(|(_, took)| *took);
+    let longest = longest.map(|(part, took)| format!("; {part} took {:.1} s", took.as_secs_f64()));
+    let took = took.as_secs_f64();
+    Error::deadline(format!(
+        "the application is not ready after {limit:?}, but after {took:.1} s{}",
+        longest.unwrap_or_default()
+    ))
+    .advise("do not block; a start that needs longer says so by start_within")
+}
+
 /// Ends a start that takes too long, and says what it was waiting for.
 async fn given_up(
-    task: &mut JoinHandle<Result<RunningBootstrap>>,
+    task: &mut JoinHandle<Result<Started>>,
     lifecycle: &Lifecycle,
     limit: Duration,
 ) -> Error {
     let late = late(lifecycle, limit);
-    lifecycle.stop("the start took too long for the test");
+    lifecycle.stop(TOO_LONG);
     let alarm = Alarm::set(ROLL_BACK, lifecycle.clone());
     tokio::select! {
         biased;
@@ -66,9 +113,7 @@ fn late(lifecycle: &Lifecycle, limit: Duration) -> Error {
         .advise("look at what it waits for; a start that needs longer says so by start_within")
 }
 
-fn joined(
-    started: Result<Result<RunningBootstrap>, tokio::task::JoinError>,
-) -> Result<RunningBootstrap> {
+fn joined(started: Result<Result<Started>, tokio::task::JoinError>) -> Result<Started> {
     started.unwrap_or_else(|stopped| {
         Err(match stopped.try_into_panic() {
             Ok(panic) => panics::error(&*panic),
@@ -78,7 +123,7 @@ fn joined(
 }
 
 /// A start that nobody waits for any more.
-struct AbortOnDrop(JoinHandle<Result<RunningBootstrap>>);
+struct AbortOnDrop(JoinHandle<Result<Started>>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 pub use self::recorded::{Recorded, RecordedKind};
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::Ledger;
-use crate::{Error, Result};
+use crate::{Error, Result, operation::Protocol};
 
 /// Whoever watches over a bootstrap: the test that has started it with
 /// [`create_bootstrap`](crate::testing::create_bootstrap). Frameworks tell it what is not finished
@@ -91,6 +91,16 @@ impl fmt::Debug for Mark {
     }
 }
 
+impl Mark {
+    /// Whether anybody waits for its end.
+    pub(crate) fn is_noted(&self) -> bool {
+        #[cfg(any(test, feature = "testing"))]
+        return self.entry.is_some();
+        #[cfg(not(any(test, feature = "testing")))]
+        false
+    }
+}
+
 #[cfg(any(test, feature = "testing"))]
 impl Drop for Mark {
     fn drop(&mut self) {
@@ -164,6 +174,24 @@ impl Witness {
         let _ = told;
     }
 
+    /// Says that calls by this protocol can be made again: that one has ended in an internal fault is
+    /// no failure by itself, and whoever serves it tells by [`failed`](Self::failed) what is one.
+    pub fn judges(&self, protocol: Protocol) {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(ledger) = &self.ledger {
+            return ledger.judge(protocol);
+        }
+        let _ = protocol;
+    }
+
+    /// Whether anybody watches.
+    pub(crate) fn is_watching(&self) -> bool {
+        #[cfg(any(test, feature = "testing"))]
+        return self.ledger.is_some();
+        #[cfg(not(any(test, feature = "testing")))]
+        false
+    }
+
     /// Whether the test leaves such things on purpose.
     #[must_use]
     pub fn allows(&self, kind: Leftover) -> bool {
@@ -228,6 +256,11 @@ tokio::task_local! {
 impl Witness {
     pub(crate) fn of(ledger: &std::sync::Arc<Ledger>) -> Self {
         Self { ledger: Some(std::sync::Arc::clone(ledger)) }
+    }
+
+    /// Whether whoever serves the protocol tells itself what is a failure.
+    pub(crate) fn is_judged(&self, protocol: Protocol) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.is_judged(protocol))
     }
 
     pub(crate) fn ledger(&self) -> Option<&std::sync::Arc<Ledger>> {

@@ -160,6 +160,8 @@ impl Framework for Fake {
     type App = FakeApp;
     type Settings = NoSettings;
 
+    const LOG_DIRECTIVES: &'static str = "fake_noise=off";
+
     fn name(&self) -> &str {
         self.title()
     }

@@ -55,6 +55,24 @@ async fn a_component_is_asked_again_when_its_time_has_come() {
     app.close().await.expect("stops");
 }
 
+/// A stop of which one part takes its time.
+async fn stop(config: &[(&str, &str)]) -> Result<()> {
+    let slow = fake().on_stopping(async |_| {
+        sleep(Duration::from_secs(20)).await;
+        Ok(())
+    });
+    let app = config.iter().fold(alone(slow), |app, (key, value)| app.config(*key, *value));
+    app.await.expect("starts").close().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_of_a_test_has_patience_unless_the_configuration_says_otherwise() {
+    stop(&[]).await.expect("a busy machine is no fault of the application");
+    stop(&[("shutdown.total", "30s")]).await.expect("which is what it may take where it runs");
+    let error = stop(&[("shutdown.on_stopping", "2s")]).await.expect_err("is what was asked for");
+    assert_eq!(error.exit_code(), 75, "{error:?}");
+}
+
 #[tokio::test]
 async fn a_test_can_pause_the_clock_when_the_application_serves() {
     let app = alone(fake()).await.expect("starts");

@@ -2,17 +2,20 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
 };
 
 use polyport_bootstrap::{
-    Bootstrap, Container, Provide, Result, Tasks,
+    Bootstrap, Container, Fault, Provide, Result, Tasks,
     framework::{Leftover, Mark, Witness},
     module,
+    operation::Inject,
     testing::TestApp,
 };
+use tokio::sync::Notify;
 
-use crate::support::calls::{alone, fake, soon, unwrapped};
+use crate::support::calls::{alone, answer, fake, soon, unwrapped};
 
 #[derive(Provide)]
 struct Pool;
@@ -85,14 +88,62 @@ async fn what_is_left_on_purpose_is_no_error() {
 }
 
 #[tokio::test]
-async fn only_the_last_handle_asks_who_holds_singletons() {
+async fn a_handle_that_somebody_still_holds_is_named_since_singletons_cannot_be_looked_at() {
     let app = start(with_users()).await;
     let pool = app.container().get::<Pool>().await.expect("is built");
     let other = app.clone();
-    app.close().await.expect("another handle is there");
-    let report = report(other).await;
-    assert!(report.contains("1 Arc of it is still held"), "{report}");
+    let said = report(app).await;
+    let unseen = "singletons were not looked at: 1 further handle of TestApp is still held";
+    assert!(said.contains(unseen), "{said}");
+    let said = report(other).await;
+    assert!(said.contains("1 Arc of it is still held"), "{said}");
     drop(pool);
+
+    let app = alone(with_users()).may_leave(Leftover::Singleton).await.expect("starts");
+    let other = app.clone();
+    app.close().await.expect("is allowed");
+    drop(other);
+}
+
+async fn blocks(Inject(gate): Inject<Gate>) -> Result<(), Fault> {
+    gate.entered.notify_one();
+    let gate = gate.opened.lock().unwrap().take().expect("one call");
+    // Blocks its thread, as code does that should not.
+    let _ = gate.recv();
+    Ok(())
+}
+
+struct Gate {
+    entered: Notify,
+    opened: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_cannot_be_cut_is_named_and_not_what_it_holds() {
+    let (open, opened) = mpsc::channel::<()>();
+    let gate = Arc::new(Gate { entered: Notify::new(), opened: Mutex::new(Some(opened)) });
+    let provided = Arc::clone(&gate);
+    let blocking = fake().module(module("app", move |m| {
+        m.provide_value(Arc::clone(&provided));
+        answer(m, "default", "blocks", blocks);
+        Ok(())
+    }));
+    let app = start(blocking).await;
+    let call = tokio::spawn(app.operation("blocks").call::<()>(()));
+    soon(gate.entered.notified()).await;
+    let report = report(app).await;
+    assert!(report.contains("a call was left: blocks (FAKE blocks)"), "{report}");
+    assert!(!report.contains("container was left"), "holds it: {report}");
+    drop(open);
+    soon(call).await.expect("ends").expect("answers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_task_has_run_is_told_by_the_clock_of_the_test() {
+    let app = start(fake().on_server_ready(never_ends)).await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let report = report(app).await;
+    assert!(report.contains("forever: 1 for up to 60.0 s"), "50, and 10 of the drain: {report}");
 }
 
 /// What a framework leaves open, in the words of the test.

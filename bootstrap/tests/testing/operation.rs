@@ -43,6 +43,11 @@ async fn count() -> Result<Items<u32>, Fault> {
     Ok(Items::new(stream::iter((1..=3).map(Ok::<_, Fault>))))
 }
 
+/// Some text again and again, without ever waiting.
+async fn endless() -> Result<Items<String>, Fault> {
+    Ok(Items::new(stream::repeat_with(|| Ok::<_, Fault>("x".repeat(16 * 1024)))))
+}
+
 async fn protocol(Ctx(context): Ctx) -> Result<String, Fault> {
     Ok(context.protocol.to_string())
 }
@@ -92,6 +97,7 @@ fn application() -> Bootstrap {
             greet.named("users.greet").pipeline(|p| p.guard(not_eve)),
         );
         answer(m, "default", "count", count);
+        answer(m, "default", "endless", endless);
         answer(m, "default", "protocol", protocol);
         answer(m, "second", "elsewhere", protocol);
         answer(m, "default", "hangs", hangs);
@@ -181,4 +187,49 @@ async fn an_argument_of_one_protocol_only_is_refused_by_name() {
     assert_eq!(fault.reason(), "NOT_WITHOUT_PROTOCOL");
     assert_eq!(fault.message(), "operation bound takes FakeSocket, which exists on fake only");
     app.close().await.expect("stops");
+}
+
+#[tokio::test]
+async fn items_are_collected_up_to_a_limit() {
+    let app = start().await;
+    let fault = app.operation("endless").call::<Vec<String>>(()).await.expect_err("is too long");
+    assert_eq!(fault.kind(), FaultKind::Internal);
+    let said = fault.source_text().expect("says why");
+    assert!(said.contains("longer than 16777216 bytes"), "{said}");
+    app.close().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_stream_that_never_waits_keeps_nobody_else_from_running() {
+    let app = start().await;
+    let call = tokio::spawn(app.operation("endless").call::<Vec<String>>(()));
+    tokio::task::yield_now().await;
+    call.abort();
+    assert!(call.await.expect_err("has no time to end").is_cancelled());
+    app.close().await.expect("stops");
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "the call of hangs takes longer than 10s")]
+async fn a_call_that_hangs_fails_the_test() {
+    let app = start().await;
+    let _ = app.operation("hangs").call::<()>(()).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "\"bad id ü\" is no request id")]
+async fn a_request_id_that_cannot_be_one_is_refused() {
+    let app = start().await;
+    let _ = app.operation("protocol").request_id("bad id ü");
+}
+
+#[tokio::test]
+async fn nothing_is_called_when_the_application_is_stopped() {
+    let app = start().await;
+    app.stop("is over");
+    app.wait().await.expect("stops");
+    let fault = app.operation("protocol").call::<String>(()).await.expect_err("is stopped");
+    assert_eq!((fault.kind(), fault.reason()), (FaultKind::Unavailable, "STOPPED"));
+    assert_eq!(fault.message(), "the application is stopped");
+    app.close().await.expect("leaves nothing");
 }

@@ -138,13 +138,56 @@ async fn the_level_is_that_of_the_applications_own_log() {
 }
 
 #[tokio::test]
-#[ignore = "is run by the next one"]
+async fn what_a_framework_leaves_out_of_the_log_is_not_recorded_either() {
+    let noisy = || {
+        fake().on_ready(async |_| {
+            tracing::error!(target: "fake_noise", "is dealt with");
+            Ok(())
+        })
+    };
+    let app = alone(noisy()).await.expect("starts");
+    assert!(!texts(&app).contains(&"is dealt with".to_owned()), "{}", app.recorder());
+    app.close().await.expect("stops");
+    let app = alone(noisy()).config("log.level", "info,fake_noise=error").await.expect("starts");
+    assert!(texts(&app).contains(&"is dealt with".to_owned()), "is asked for: {}", app.recorder());
+    app.close().await.expect("stops");
+}
+
+#[tokio::test]
+#[ignore = "is run by the last one"]
 async fn fails_with_a_log() {
     let app = start("the one that fails").await;
     app.operation("speak").call::<()>(()).await.expect("is answered");
     let late = app.recorder().clone();
     tokio::time::timeout(Duration::from_secs(5), app.settled()).await.unwrap().unwrap();
     assert!(late.logs().is_empty(), "fails");
+}
+
+fn failing(said: &'static str) -> polyport_bootstrap::Result<()> {
+    tracing::info!("about to {said}");
+    Err(Error::hook("told"))
+}
+
+#[tokio::test]
+#[ignore = "is run by the last one"]
+async fn does_not_start() {
+    alone(fake().on_ready(async |_| failing("start"))).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "is run by the last one"]
+async fn does_not_end() {
+    let app = alone(fake().closed(async |_| failing("end"))).await.unwrap();
+    app.close().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "is run by the last one"]
+async fn ends_in_an_error() -> polyport_bootstrap::Result<()> {
+    let app = start("the one that is dropped").await;
+    app.operation("speak").call::<()>(()).await.expect("is answered");
+    app.settled().await?;
+    Err(Error::other("for another reason"))
 }
 
 #[test]
@@ -157,6 +200,15 @@ fn a_test_that_fails_shows_what_happened_and_one_that_passes_shows_nothing() {
     let failed = run(&["recorder::fails_with_a_log", "--exact", "--ignored"]);
     assert!(failed.contains("what happened in the application"), "{failed}");
     assert!(failed.contains("in the background name=the one that fails"), "{failed}");
+    for (test, said) in [
+        ("does_not_start", "about to start"),
+        ("does_not_end", "about to end"),
+        ("ends_in_an_error", "in the background name=the one that is dropped"),
+    ] {
+        let failed = run(&[&format!("recorder::{test}"), "--exact", "--ignored"]);
+        assert_eq!(failed.matches("what happened in the application").count(), 1, "{failed}");
+        assert!(failed.contains(said), "{failed}");
+    }
     let passed = run(&["recorder::the_level_is", "--show-output"]);
     assert!(passed.contains("1 passed") && !passed.contains("what happened"), "{passed}");
 }

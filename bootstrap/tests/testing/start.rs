@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -75,16 +76,36 @@ async fn the_deadline_is_kept_where_the_only_worker_is_blocked() {
     drop(release);
 }
 
+#[tokio::test]
+async fn a_start_that_is_ready_too_late_is_an_error_all_the_same() {
+    let log = Log::default();
+    let slow = Bootstrap::new().load(Fake::new(&log)).on_ready(async |_| {
+        // The only thread of this runtime: nothing is heard meanwhile.
+        thread::sleep(SHORT * 5);
+        Ok(())
+    });
+    let (lifecycle, start) = alone(slow).start_within(SHORT).starting();
+    let error = soon(start).await.expect_err("is late");
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    let report = unwrapped(&format!("{error:?}"));
+    assert!(report.contains("the application is not ready after 200ms"), "{report}");
+    assert!(report.contains("hook on_ready of the bootstrap took 1."), "{report}");
+    soon(lifecycle.reached(Phase::Stopped)).await;
+    assert_eq!(log.count("default close"), 1, "is stopped: {:?}", log.entries());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_does_not_pause_the_deadline() {
-    let forever = fake().on_ready(async |_| pending().await);
-    let start = alone(forever)
-        .config("startup.on_ready", "9999h")
-        .config("startup.hook", "9999h")
-        .start_within(SHORT);
-    // Whatever comes first: the clock jumps, or the deadline passes.
-    let error = start.await.expect_err("hangs");
+    // As long as something runs the clock does not jump to the deadlines of the stage and the hook.
+    let busy = fake().on_ready(async |_| {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    let error = soon(alone(busy).start_within(SHORT)).await.expect_err("hangs");
     assert_eq!(error.kind(), ErrorKind::Deadline);
+    let report = unwrapped(&format!("{error:?}"));
+    assert!(report.contains("not ready after 200ms"), "{report}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use polyport_bootstrap::{
     testing::{TestApp, create_bootstrap},
 };
 use polyport_http::{HttpApp, HttpFramework};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -201,10 +201,8 @@ async fn it_tells_of_components_tasks_and_times() {
 async fn the_configuration_is_shown_where_that_is_asked_for_and_without_secrets() {
     let app = soon(create_bootstrap(bootstrap())).await.expect("it starts");
     assert_eq!(get(address(&app), "/config").await.status, 404);
-    let app = create_bootstrap(bootstrap())
-        .config("admin.config", true)
-        .config("store.password", "hunter2")
-        .config("store.host", "db1");
+    let store = json!({ "store": { "password": "hunter2", "host": "db1" } });
+    let app = create_bootstrap(bootstrap().default_config(store)).config("admin.config", true);
     let app = soon(app).await.expect("it starts");
     let reply = get(address(&app), "/config").await;
     assert_eq!((reply.status, &reply.json()["store"]["host"]), (200, &"db1".into()));

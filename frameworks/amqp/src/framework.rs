@@ -21,7 +21,7 @@ use crate::{
     publisher::Publisher,
     pulse::Pulse,
     request::Requester,
-    routes::{AmqpRoutes, Consumed},
+    routes::{AmqpRoutes, Consumed, PROTOCOL},
     settings::{AmqpSettings, BrokerHealth},
     source::Source,
     start,
@@ -130,6 +130,7 @@ impl Framework for AmqpFramework {
         let monitor = Arc::new(Monitor::new(voices, metrics, consumes));
         let metrics = PublishMetrics::new(&self.name);
         let (publisher, jobs) = Publisher::new(&settings, Arc::clone(&monitor), metrics);
+        context.witness().judges(PROTOCOL);
         let shared = shared(&context, &settings, &publisher, &monitor);
         let consumers = consumers(&registered, &shared, &settings, &self.name);
         let (requester, requests) = Requester::new(&settings, Arc::clone(&monitor));

@@ -46,9 +46,11 @@ pub(super) fn default_filter() -> Targets {
     Targets::new().with_default(LevelFilter::INFO)
 }
 
-/// A filter as `log.level` has it, as far as it speaks of levels and targets.
-pub(super) fn filter(level: &str) -> Targets {
-    level.parse().unwrap_or_else(|_| default_filter())
+/// A filter as `log.level` has it, as far as it speaks of levels and targets, above the directives
+/// of the frameworks.
+pub(super) fn filter(level: &str, directives: &[&str]) -> Targets {
+    let parsed = |level| [directives, &[level]].concat().join(",").parse().ok();
+    parsed(level).or_else(|| parsed("info")).unwrap_or_else(default_filter)
 }
 
 /// Listens to so much from now on.

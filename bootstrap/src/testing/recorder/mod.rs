@@ -5,25 +5,24 @@ mod log;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::sync::Notify;
 use tracing_subscriber::filter::Targets;
 
 pub(crate) use self::log::{listen, lives_here};
+use super::patience::{LIMIT, at_most};
 use crate::framework::{Recorded, RecordedKind};
 
 /// How much is kept; what is older is forgotten first.
 const MOST: usize = 10_000;
 
-/// How long [`Recorder::wait_for`] waits.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// What was called, sent, published, consumed, logged and faulted in an application under test. A
 /// cheap handle, which outlives the application.
 ///
-/// A test that fails shows all of it ([`TestApp`](super::TestApp)); one that passes shows nothing.
+/// A test that fails shows all of it ([`TestApp`](super::TestApp)); of one that passes test runners
+/// show nothing.
 ///
 /// # Examples
 /// ```no_run
@@ -49,6 +48,8 @@ struct Inner {
 struct Entries {
     all: Vec<Recorded>,
     forgotten: usize,
+    /// How many of them were shown, if they were.
+    shown: Option<usize>,
 }
 
 impl Default for Inner {
@@ -105,14 +106,15 @@ impl Recorder {
         self.of(RecordedKind::Logged)
     }
 
-    /// The first that `is_it` holds for, waited for up to 10 s.
+    /// The first that `is_it` holds for, waited for up to 10 s; where the clock is paused, up to a
+    /// day of it.
     ///
     /// # Panics
     /// Panics with all that was recorded where there is none in that time.
     pub async fn wait_for(&self, is_it: impl Fn(&Recorded) -> bool) -> Recorded {
-        let found = timeout(PATIENCE, self.found(&is_it)).await;
-        found.unwrap_or_else(|_| {
-            panic!("nothing of the kind happened in {PATIENCE:?}; what happened:\n{self}")
+        let found = at_most(LIMIT, self.found(&is_it)).await;
+        found.unwrap_or_else(|| {
+            panic!("nothing of the kind happened in {LIMIT:?}; what happened:\n{self}")
         })
     }
 
@@ -147,9 +149,10 @@ impl Recorder {
         self.0.changed.notify_waiters();
     }
 
-    /// Records what this level lets through, as `log.level` says it.
-    pub(crate) fn set_level(&self, level: &str) {
-        let filter = log::filter(level);
+    /// Records what this level lets through, as `log.level` says it; it stands above what the
+    /// frameworks want to be left out.
+    pub(crate) fn set_level(&self, level: &str, directives: &[&str]) {
+        let filter = log::filter(level, directives);
         log::raise(&filter);
         *self.0.filter.lock().unwrap_or_else(PoisonError::into_inner) = filter;
     }
@@ -159,10 +162,26 @@ impl Recorder {
         filter.would_enable(metadata.target(), metadata.level())
     }
 
-    /// Shows everything on standard error, where test runners keep it with the test.
+    /// Shows everything that it has not shown yet on standard error, where test runners keep it with
+    /// the test.
     #[allow(clippy::print_stderr, reason = "the test runner shows it where the test has failed")]
     pub(super) fn show(&self) {
-        eprintln!("what happened in the application:\n{self}");
+        let mut entries = self.entries();
+        let known = entries.forgotten + entries.all.len();
+        let shown = entries.shown.replace(known);
+        drop(entries);
+        match shown {
+            None => eprintln!("what happened in the application:\n{self}"),
+            Some(shown) if shown < known => eprintln!("and since:\n{}", self.last(known - shown)),
+            Some(_) => {}
+        }
+    }
+
+    /// The last `count` lines.
+    fn last(&self, count: usize) -> String {
+        let entries = self.entries();
+        let last = &entries.all[entries.all.len().saturating_sub(count)..];
+        last.iter().map(|one| format!("{one}\n")).collect()
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {

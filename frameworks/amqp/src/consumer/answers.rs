@@ -32,6 +32,7 @@ impl Worker {
     }
 
     pub(super) async fn answer_fault(&self, incoming: &Incoming, fault: &Fault) -> Settle {
+        incoming.told_answered(fault);
         let answer = Answer::of_fault(&*self.shared.adapter.envelope, &incoming.id, fault);
         self.answer(incoming, answer).await
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use polyport_bootstrap::{
-    Error, Fault,
+    Error, Fault, FaultKind,
     framework::{Leftover, Mark, Recorded, RecordedKind, Witness},
 };
 
@@ -30,6 +30,18 @@ impl Incoming {
         });
         self.told = Told { witness: witness.clone(), is_decided: false.into(), _mark: mark };
         self
+    }
+
+    /// Its fault is answered, and it is not handled again: an internal one is a failure, as on the
+    /// protocols where each call is answered.
+    pub(super) fn told_answered(&self, fault: &Fault) {
+        if fault.kind() == FaultKind::Internal {
+            self.told.witness.failed(|| {
+                let (queue, source) = (self.delivery.queue(), fault.source_text());
+                let source = source.unwrap_or_else(|| fault.to_string());
+                Error::other(format!("a request of queue {queue} has failed: {source}"))
+            });
+        }
     }
 
     /// It is put aside in `queue` for its next attempt.

@@ -1,6 +1,6 @@
 //! A channel of the client's connection: what is done on it says what has failed.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use futures_util::StreamExt;
 use lapin::{
@@ -13,13 +13,10 @@ use lapin::{
     },
     types::FieldTable,
 };
-use tokio::time::timeout;
+use polyport_bootstrap::testing::patience::{LIMIT, at_most};
 
 use super::TestMessage;
 use crate::{connection::describe, publisher::Outgoing};
-
-/// How long a test waits for the broker, or for a message.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct TestChannel(pub(super) Channel);
 
@@ -109,11 +106,11 @@ pub(super) async fn next(
     messages: &mut lapin::Consumer,
     what: &str,
 ) -> Result<TestMessage, String> {
-    match timeout(LIMIT, messages.next()).await {
-        Ok(Some(Ok(message))) => Ok(TestMessage::new(message)),
-        Ok(Some(Err(error))) => Err(format!("{what}: {}", describe(&error))),
-        Ok(None) => Err(format!("{what}: the broker has cancelled the consumer")),
-        Err(_) => Err(format!("{what}: none has come in {LIMIT:?}")),
+    match at_most(LIMIT, messages.next()).await {
+        Some(Some(Ok(message))) => Ok(TestMessage::new(message)),
+        Some(Some(Err(error))) => Err(format!("{what}: {}", describe(&error))),
+        Some(None) => Err(format!("{what}: the broker has cancelled the consumer")),
+        None => Err(format!("{what}: none has come in {LIMIT:?}")),
     }
 }
 
@@ -121,9 +118,9 @@ async fn within<T>(
     what: &str,
     answer: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, String> {
-    match timeout(LIMIT, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(format!("{what}: {}", describe(&error))),
-        Err(_) => Err(format!("{what}: the broker has not answered in {LIMIT:?}")),
+    match at_most(LIMIT, answer).await {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(format!("{what}: {}", describe(&error))),
+        None => Err(format!("{what}: the broker has not answered in {LIMIT:?}")),
     }
 }

@@ -4,11 +4,13 @@ use std::{fmt::Write, future::Future};
 
 use polyport_bootstrap::{
     framework::{Recorded, RecordedKind},
-    testing::Recorder,
+    testing::{
+        Recorder,
+        patience::{LIMIT, at_most},
+    },
 };
-use tokio::time::timeout;
 
-use super::{AmqpClient, channel::LIMIT};
+use super::AmqpClient;
 
 impl AmqpClient {
     /// Waits until the message of this id has been handled from `queue` and acknowledged; it may have
@@ -62,10 +64,10 @@ impl AmqpClient {
         let is_it =
             |one: &Recorded| one.route == queue && ends.contains(&one.kind) && is_of(one, id);
         let what = format!("message {id} of queue {queue:?} is not {wanted}");
-        match timeout(LIMIT, recorder.found(is_it)).await {
-            Ok(end) if end.kind == wanted => Ok(end),
-            Ok(end) => Err(format!("{what}: {end}")),
-            Err(_) => Err(format!("{what} in {LIMIT:?}; {}", so_far(recorder, id))),
+        match at_most(LIMIT, recorder.found(is_it)).await {
+            Some(end) if end.kind == wanted => Ok(end),
+            Some(end) => Err(format!("{what}: {end}")),
+            None => Err(format!("{what} in {LIMIT:?}; {}", so_far(recorder, id))),
         }
     }
 }

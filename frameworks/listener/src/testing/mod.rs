@@ -1,18 +1,17 @@
 //! What the test clients of HTTP, WebSocket and gRPC have in common (feature `testing`): a way in,
 //! by socket or by pipe, and patience.
 
-mod patience;
 mod tls;
 
 use std::{io, net::SocketAddr};
 
 use polyport_bootstrap::framework::reachable;
+pub use polyport_bootstrap::testing::patience::{LIMIT, within};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
-pub use self::patience::{LIMIT, within};
 use crate::Door;
 
 /// A connection of a client.

@@ -1,14 +1,12 @@
 //! A message goes by the broker, whoever posts it.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use polyport::{FaultKind, testing::*};
 use polyport_proto::im::v1::{SubscribeRequest, chat_service_client::ChatServiceClient};
 use serde_json::{Value, json};
 
 const LOBBY: &str = "/rooms/lobby/messages";
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn what_is_posted_is_listed_when_all_is_settled(app: &TestApp) {
     let sent: Value =
         app.http().post(LOBBY).json(&json!({ "from": "tom", "text": "hi" })).await.json();
@@ -20,7 +18,7 @@ async fn what_is_posted_is_listed_when_all_is_settled(app: &TestApp) {
     assert_eq!(app.recorder().by_route(RecordedKind::Consumed, "im.messages").len(), 1);
 }
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn whoever_is_in_the_room_hears_it(app: &TestApp) {
     let mut socket = app.websocket("/ws").await;
     socket.request::<Value>("rooms.join", &json!({ "room": "lobby" })).await.expect("joins");
@@ -34,7 +32,7 @@ async fn whoever_is_in_the_room_hears_it(app: &TestApp) {
     assert_eq!(stream.message().await.expect("goes on").expect("a message").text, "hi");
 }
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn a_message_of_any_client_is_acknowledged_when_it_is_stored(app: &TestApp) {
     let amqp = app.amqp();
     let id = amqp.publish("im", "message.lobby", &json!({ "from": "bot", "text": "beep" })).await;
@@ -44,7 +42,7 @@ async fn a_message_of_any_client_is_acknowledged_when_it_is_stored(app: &TestApp
     assert_eq!(listed[0]["id"], id);
 }
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn a_malformed_message_is_parked_with_its_reason(app: &TestApp) {
     let amqp = app.amqp();
     let id = amqp.publish("im", "message.lobby", &json!({ "from": "bot" })).await;

@@ -1,7 +1,5 @@
 //! One operation on four protocols.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +8,7 @@ use polyport_im::{User, UserRepo};
 use polyport_proto::im::v1::{GetUserRequest, user_service_client::UserServiceClient};
 use serde_json::{Value, json};
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn a_user_is_the_same_on_every_protocol(app: &TestApp) {
     let tom = json!({ "userId": "tom", "username": "Tom", "age": 10 });
     let asked = json!({ "userId": "tom" });
@@ -29,7 +27,7 @@ async fn a_user_is_the_same_on_every_protocol(app: &TestApp) {
     assert_eq!(over_amqp.value::<Value>().expect("is known"), tom);
 }
 
-#[polyport::test(polyport_im::bootstrap, in_memory)]
+#[polyport::test(crate::app)]
 async fn who_is_unknown_is_the_same_fault_on_every_protocol(app: &TestApp) {
     let nobody = json!({ "userId": "nobody" });
     let mut socket = app.websocket("/ws").await;
@@ -54,10 +52,10 @@ impl UserRepo for Everybody {
 }
 
 fn with_everybody() -> TestBootstrap {
-    create_bootstrap(polyport_im::bootstrap()).override_value::<dyn UserRepo>(Arc::new(Everybody))
+    crate::app().override_value::<dyn UserRepo>(Arc::new(Everybody))
 }
 
-#[polyport::test(with_everybody, in_memory)]
+#[polyport::test(with_everybody)]
 async fn a_test_brings_its_own_users(app: &TestApp) {
     let user: Value = app.http().get("/users?userId=nobody").await.json();
     assert_eq!(user["username"], "Somebody");

@@ -22,17 +22,26 @@ const LIMIT_WHILE_PAUSED: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Cancel safety
 /// As `future`.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> Result<T, String> {
+    let done = at_most(LIMIT, future).await;
+    done.ok_or_else(|| format!("{what} takes longer than {LIMIT:?}"))
+}
+
+/// As [`within`], with another limit; none where `future` does not end in that time.
+///
+/// # Cancel safety
+/// As `future`.
+pub async fn at_most<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let late = async {
         let begun = Instant::now();
-        sleep(LIMIT).await;
-        if begun.elapsed() < LIMIT {
+        sleep(limit).await;
+        if begun.elapsed() < limit {
             sleep(LIMIT_WHILE_PAUSED).await;
         }
     };
     tokio::select! {
         biased;
-        done = future => Ok(done),
-        () = late => Err(format!("{what} takes longer than {LIMIT:?}")),
+        done = future => Some(done),
+        () = late => None,
     }
 }
 
