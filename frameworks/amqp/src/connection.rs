@@ -108,6 +108,8 @@ impl Link {
         let socket = timeout_at(deadline, Socket::connect(node)).await.map_err(silent)??;
         let Socket { reading, writing, kill_switch } = socket;
         let taps = Taps::default();
+        // Who keeps pace sees what lapin has read, not what a task still has for it.
+        let reader = if node.pace().is_kept() { Reader::Lapin } else { reader };
         let stream = guard::guard(reading, writing, taps.clone(), reader);
         let uri = node.uri(settings.heartbeat);
         let handshake = handshake(uri, stream, purpose, node.pace());
