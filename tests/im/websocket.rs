@@ -57,6 +57,7 @@ async fn users_and_messages_are_served_as_over_http(im: &Im) {
     assert!(sent["data"]["data"]["id"].is_string());
     let bad = socket.call("messages.send", &json!({ "room": "lobby", "from": "tom" })).await;
     exception("ERR40000", &bad);
+    im.settled().await.expect("the message is handled, too");
 }
 
 async fn who_joined_hears_messages_until_leaving(im: &Im) {
