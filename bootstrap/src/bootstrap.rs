@@ -12,6 +12,7 @@ use crate::{
     framework::IntoFramework,
     hooks::{self, HookPoint},
     lifecycle::{self, BeforeHooks, Lifecycle, Load, ModuleEntry, Plan, RunningBootstrap},
+    logging,
     module::Module,
     operation::{Pipeline, Plan as CallPlan},
     preset::Preset,
@@ -383,6 +384,9 @@ impl Bootstrap {
             let lifecycle = lifecycle.clone();
             async move { lifecycle::start(plan, lifecycle).await?.wait().await }
         };
-        signals::stop_on_signal(serving, &lifecycle).await
+        let ended = signals::stop_on_signal(serving, &lifecycle).await;
+        // Whatever hangs may still hold the log.
+        logging::write_through();
+        ended
     }
 }

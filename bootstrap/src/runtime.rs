@@ -4,7 +4,7 @@ use std::{future::Future, io::Write, num::NonZero, process::ExitCode, sync::mpsc
 
 use tokio::runtime::Builder;
 
-use crate::{Error, Result, command, program, systemd};
+use crate::{Error, Result, command, logging, program, systemd};
 
 /// Code that blocks its thread must not keep a deadline from being noticed, which takes another one.
 const FEWEST_WORKERS: usize = 2;
@@ -65,6 +65,7 @@ fn report(error: &Error) -> ExitCode {
 
 /// Prints the report of an error. Whoever does not read it does not keep the process from its end.
 pub(crate) fn tell(error: &Error) {
+    logging::write_through();
     let report = format!("error: {error:?}");
     let (sender, told) = mpsc::channel();
     let print = move || {

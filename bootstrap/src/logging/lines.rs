@@ -50,6 +50,11 @@ impl Lines {
         }))
     }
 
+    /// From now on lines are gathered, which they are at the beginning.
+    pub(super) fn gather(&self) {
+        lock(&self.0.gathered).is_through = false;
+    }
+
     /// From now on every line is written at once.
     pub(super) fn write_through(&self) {
         lock(&self.0.gathered).is_through = true;

@@ -3,7 +3,7 @@
 mod line;
 mod lines;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::LevelFilter, fmt, layer::Layered, layer::SubscriberExt,
@@ -20,6 +20,17 @@ type Filter = reload::Layer<EnvFilter, Registry>;
 type Filtered = Layered<Filter, Registry>;
 type Output = Box<dyn Layer<Filtered> + Send + Sync>;
 
+/// Those of the process, which has one standard error.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// Writes what is gathered, and everything that is logged from now on at once: the process is about
+/// to end, and nobody may be left to write later.
+pub(crate) fn write_through() {
+    if let Some(lines) = LINES.get() {
+        lines.write_through();
+    }
+}
+
 /// The log of a process that a bootstrap owns; the section `log` decides about it, again when the
 /// configuration is complete.
 pub(crate) struct Log {
@@ -27,7 +38,7 @@ pub(crate) struct Log {
     directives: String,
     filter: reload::Handle<EnvFilter, Registry>,
     output: reload::Handle<Output, Filtered>,
-    lines: Lines,
+    lines: &'static Lines,
 }
 
 impl Log {
@@ -35,8 +46,9 @@ impl Log {
     pub(crate) fn set_up(config: &Config, directives: &[&str]) -> Self {
         let (settings, directives) = (settings(config), directives.join(","));
         let (filter, filter_handle) = reload::Layer::new(filter(&settings, &directives));
-        let lines = Lines::new(std::io::stderr());
-        let (output, output_handle) = reload::Layer::new(output(settings.format, &lines));
+        let lines = LINES.get_or_init(|| Lines::new(std::io::stderr()));
+        lines.gather();
+        let (output, output_handle) = reload::Layer::new(output(settings.format, lines));
         // Somebody else's log (a test harness's, an embedding program's) stays as it is.
         let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
         Self { directives, filter: filter_handle, output: output_handle, lines }
@@ -46,7 +58,7 @@ impl Log {
     pub(crate) fn prepare(&self, config: &Config) -> Prepared {
         let settings = settings(config);
         let filter = filter(&settings, &self.directives);
-        Prepared { filter, output: output(settings.format, &self.lines) }
+        Prepared { filter, output: output(settings.format, self.lines) }
     }
 
     /// Logs like this from here on.
