@@ -15,18 +15,23 @@ const RESERVED: [&str; 2] = ["app", "modules"];
 
 impl Config {
     /// Checks, at the end of the start, that somebody knows what is overridden: its section is
-    /// declared, another layer sets something in it, or it was read.
+    /// declared or named like one of `modules`, another layer sets something in it, or it was read.
+    /// A module that is off declares nothing, and what is said of it is no mistake.
     ///
     /// # Errors
     /// Each override that nobody knows, with the nearest key that somebody does.
-    pub(crate) fn check_overrides(&self) -> Result<()> {
+    pub(crate) fn check_overrides<'a>(
+        &self,
+        modules: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
         let layers = self.layers();
         let overrides = layers.entries().filter(|entry| entry.layer == Layer::Override);
         let overrides: Vec<_> = overrides.collect();
         if overrides.is_empty() {
             return Ok(());
         }
-        let (sections, reads) = (self.known_sections(&layers), self.start_looks());
+        let (mut sections, reads) = (self.known_sections(&layers), self.start_looks());
+        sections.extend(modules.into_iter().map(str::to_owned));
         let unknown = overrides.into_iter().flat_map(|entry| {
             let paths = leaves(entry);
             let unknown = paths.into_iter().filter(|path| !is_known(path, &sections, &reads));

@@ -272,7 +272,7 @@ async fn get_ready(process: &mut Process) -> Result<()> {
 async fn serve(process: &mut Process) -> Result<()> {
     process.serve().await?;
     process.run_hooks(HookPoint::OnServerReady).await?;
-    process.config.check_overrides()?;
+    process.config.check_overrides(process.modules.iter().map(|module| &*module.name))?;
     process.health.begin_checks(process.container.downgrade()).await;
     Ok(())
 }

@@ -9,7 +9,9 @@ use polyport_bootstrap::{
 };
 use tokio::time::timeout;
 
-use crate::support::{LIMIT, Probe, TestBroker, Text, text, until_connected, until_told};
+use crate::support::{
+    LIMIT, Probe, TestBroker, Text, text, until_connected, until_logged, until_told,
+};
 
 on_both_brokers! {
     what_goes_back_at_a_stop_keeps_its_order_and_is_counted_once,
@@ -90,7 +92,8 @@ async fn a_reply_that_cannot_be_sent_is_counted_where_its_request_is_acknowledge
     broker.client.send(request.reply_to("nobody.waits")).await;
     probe.next().await;
     broker.proxy.cut_off();
-    until_connected(&app, false).await;
+    // As long as that is not known, a reply may be on its way.
+    until_logged(&app, "side=publish", "is lost").await;
     probe.open(1);
     let counted = async {
         while amqp.dropped_messages() == 0 {

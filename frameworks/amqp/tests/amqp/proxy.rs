@@ -172,9 +172,11 @@ async fn pass(mut client: TcpStream, way: Way) {
             stood_still.send_modify(|still| *still += 1);
         }
         tokio::select! {
-            () = &mut passing, if !frozen => return,
-            _ = freezes.changed() => {}
+            // What is cut while it is frozen passes nothing on any more, although it thaws then.
+            biased;
             _ = cuts.changed() => return,
+            _ = freezes.changed() => {}
+            () = &mut passing, if !frozen => return,
         }
     }
 }

@@ -33,8 +33,9 @@ impl Module for Web {
 }
 
 async fn start(bootstrap: Bootstrap) -> TestApp {
-    let bootstrap = bootstrap.module(Web).module(Chat::new());
-    create_bootstrap(bootstrap).config("websocket.envelope", "return-code").await.unwrap()
+    let envelope = json!({ "websocket": { "envelope": "return-code" } });
+    let bootstrap = bootstrap.module(Web).module(Chat::new()).default_config(envelope);
+    create_bootstrap(bootstrap).await.unwrap()
 }
 
 fn both() -> Bootstrap {
