@@ -29,7 +29,7 @@ async fn answer(Input(say): Input<Say>) -> Result<Said, Fault> {
 
 /// Consumes from a queue, and counts in `marks`, or answers where there are none.
 pub(super) fn module(queue: String, marks: Option<Marks>) -> impl Module {
-    new_module("talk", move |m| {
+    new_module("traffic", move |m| {
         match &marks {
             Some(marks) => {
                 m.provide_value(marks.clone().into());
