@@ -102,8 +102,8 @@ async fn nothing() -> Result<usize, Fault> {
 }
 
 fn query() -> RawInput {
-    let query = Some("/users?userId=tom&age=10".parse().expect("a path"));
-    RawInput { query, ..RawInput::default() }
+    let uri = "/users?userId=tom&age=10".parse().expect("a path");
+    RawInput { uri, ..RawInput::default() }
 }
 
 /// Goes on, as most interceptors do.

@@ -43,8 +43,8 @@ fn json() -> RawInput {
 }
 
 fn query() -> RawInput {
-    let query = "/x?roomName=lobby&text=Hello&limit=20".parse().expect("a path");
-    RawInput { query: Some(query), ..RawInput::default() }
+    let uri = "/x?roomName=lobby&text=Hello&limit=20".parse().expect("a path");
+    RawInput { uri, ..RawInput::default() }
 }
 
 /// How many allocations one call takes.

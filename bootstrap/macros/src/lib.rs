@@ -238,7 +238,7 @@ pub fn derive_settings(input: TokenStream) -> TokenStream {
 ///     session: Option<String>,
 /// }
 ///
-/// let input = RawInput { query: Some("/?pageSize=20".parse()?), ..RawInput::default() };
+/// let input = RawInput { uri: "/?pageSize=20".parse()?, ..RawInput::default() };
 /// let headers = HeaderMap::from_iter([("x-user".parse()?, "tom".parse()?)]);
 /// let bound = ListMessages::bind(&Unbound::new(&input, &headers)).map_err(|f| f.to_string())?;
 /// assert_eq!((bound.user_id.as_str(), bound.page_size), ("tom", 20));

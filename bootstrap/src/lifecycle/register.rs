@@ -147,7 +147,7 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
     let errors = known.on.iter().filter_map(|entry| told.take(entry, lifecycle).err()).collect();
     Error::all("modules cannot say what they bring", errors)?;
     told.exposures.declare_middleware(&told.config)?;
-    told.provide_extensions();
+    told.provide_computations();
     told.known = known;
     told.hooks.append(own_hooks);
     options.overrides.into_iter().for_each(|replace| replace(&mut told.providers));
@@ -156,11 +156,11 @@ fn tell(plan: Plan, config: Config, log: Option<Arc<Log>>, lifecycle: &Lifecycle
 
 impl Told {
     /// Keeps what extends contexts where every call finds it.
-    fn provide_extensions(&mut self) {
-        let extensions = self.exposures.take_extensions();
-        if !extensions.is_empty() {
+    fn provide_computations(&mut self) {
+        let computations = self.exposures.take_computations();
+        if !computations.is_empty() {
             self.providers.set_module("polyport");
-            self.providers.provide_value(Arc::new(extensions));
+            self.providers.provide_value(Arc::new(computations));
         }
     }
 

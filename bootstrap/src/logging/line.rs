@@ -71,8 +71,14 @@ fn stamp(out: &mut Writer<'_>) -> fmt::Result {
             // It may be the next second already, which then is written for this line.
             text.truncate(text.find('.').unwrap_or(text.len()));
         }
-        write!(out, "{text}.{:06}Z", since.subsec_micros())
-    })
+        out.write_str(text)
+    })?;
+    let (mut fraction, mut rest) = (*b".000000Z", since.subsec_micros());
+    for digit in fraction[1..7].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.write_str(std::str::from_utf8(&fraction).unwrap_or_default())
 }
 
 /// The spans that it happened in, the outermost first: `one{user=7}:two: `.
@@ -152,6 +158,10 @@ impl Visit for Fields<'_, '_> {
         });
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        let _ = self.field(field, |out| write_number(out, value));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             MESSAGE => self.message(value),
@@ -159,6 +169,21 @@ impl Visit for Fields<'_, '_> {
                 let _ = self.field(field, |out| write!(out, "{value:?}"));
             }
         }
+    }
+}
+
+/// Most numbers with a fraction are milliseconds of a whole number of microseconds, for which the
+/// shortest digits need not be looked for.
+fn write_number(out: &mut Writer<'_>, value: f64) -> fmt::Result {
+    let thousandths = (value * 1e3).round();
+    if value.is_sign_negative() || thousandths >= 1e12 || thousandths / 1e3 != value {
+        return write!(out, "{value:?}");
+    }
+    let (whole, rest) = (thousandths as u64 / 1000, thousandths as u64 % 1000);
+    match rest {
+        _ if rest % 100 == 0 => write!(out, "{whole}.{}", rest / 100),
+        _ if rest % 10 == 0 => write!(out, "{whole}.{:02}", rest / 10),
+        _ => write!(out, "{whole}.{rest:03}"),
     }
 }
 
@@ -192,6 +217,7 @@ mod tests {
         sync::{Arc, Mutex, PoisonError},
     };
 
+    use proptest::prelude::*;
     use tracing_subscriber::{Layer, fmt::layer, layer::SubscriberExt, registry};
 
     use super::*;
@@ -236,6 +262,20 @@ mod tests {
         });
         assert!(ours.contains(r#" INFO polyport::traffic: call answered text="a \"b\" ä\n""#));
         assert_eq!(ours, theirs);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_reads_as_rust_writes_it(
+            micros in prop_oneof![0..2_000_u64, any::<u64>()],
+            other in any::<f64>(),
+        ) {
+            for value in [micros as f64 / 1e3, other] {
+                let mut text = String::new();
+                write_number(&mut Writer::new(&mut text), value).expect("is written");
+                prop_assert_eq!(text, format!("{value:?}"));
+            }
+        }
     }
 
     #[test]

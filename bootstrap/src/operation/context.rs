@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, HeaderMap};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
-    OperationInfo, Protocol, RawInput, RequestId,
+    Extensions, OperationInfo, Protocol, RawInput, RequestId,
     attributes::{Inherited, Values},
     extended::Computed,
     traced::Traced,
@@ -50,11 +50,22 @@ impl Call {
     /// A call of `operation` by `protocol`, with a new request id and nothing else.
     #[must_use]
     pub fn new(protocol: Protocol, operation: Arc<OperationInfo>, container: Container) -> Self {
+        Self::known_as(RequestId::new(), protocol, operation, container)
+    }
+
+    /// A call that has a request id, and nothing else.
+    #[must_use]
+    pub fn known_as(
+        request_id: RequestId,
+        protocol: Protocol,
+        operation: Arc<OperationInfo>,
+        container: Container,
+    ) -> Self {
         Self {
             protocol,
             operation,
             container,
-            request_id: RequestId::new(),
+            request_id,
             deadline: None,
             metadata: HeaderMap::new(),
             input: RawInput::default(),
@@ -164,7 +175,7 @@ impl Context {
 
     /// What only this call's protocol has: the socket, the delivery.
     #[must_use]
-    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
     }
 

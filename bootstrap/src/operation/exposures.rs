@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    Context, Exposure, Extensions, InFlight, MadeOnce, Pipeline, Pipelines, Plan, Protocol,
+    Context, Exposure, Computations, InFlight, MadeOnce, Pipeline, Pipelines, Plan, Protocol,
 };
 use crate::{
     Config, Error, Result,
@@ -26,7 +26,7 @@ struct State {
     in_flight: InFlight,
     pipelines: Pipelines,
     finders: Vec<(Protocol, Find)>,
-    extensions: Extensions,
+    computations: Computations,
 }
 
 /// Which of some routes of a protocol answers what somebody asks for.
@@ -76,12 +76,12 @@ impl Exposures {
         module: &Arc<str>,
         compute: impl Fn(&Context) -> Option<T> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.state().extensions.add(module, compute)
+        self.state().computations.add(module, compute)
     }
 
     /// All values that contexts compute, when every module has said which it adds.
-    pub(crate) fn take_extensions(&self) -> Extensions {
-        std::mem::take(&mut self.state().extensions)
+    pub(crate) fn take_computations(&self) -> Computations {
+        std::mem::take(&mut self.state().computations)
     }
 
     /// What stands around an operation as it is exposed here.

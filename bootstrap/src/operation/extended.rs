@@ -12,9 +12,9 @@ use crate::{Error, Result};
 
 /// How modules extend the context: one computation for each type.
 #[derive(Default)]
-pub(crate) struct Extensions(Vec<Extension>);
+pub(crate) struct Computations(Vec<Computation>);
 
-struct Extension {
+struct Computation {
     type_id: TypeId,
     type_name: &'static str,
     module: Arc<str>,
@@ -24,7 +24,7 @@ struct Extension {
 /// Computes an `Option<T>`.
 type Compute = Box<dyn Fn(&Context) -> Box<dyn Any + Send + Sync> + Send + Sync>;
 
-impl Extensions {
+impl Computations {
     /// Adds how a `T` is computed.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Extensions {
             ))
             .advise("leave it to one of them"));
         }
-        self.0.push(Extension {
+        self.0.push(Computation {
             type_id: TypeId::of::<T>(),
             type_name: type_name::<T>(),
             module: Arc::clone(module),
@@ -55,13 +55,13 @@ impl Extensions {
     }
 
     fn position<T: 'static>(&self) -> Option<usize> {
-        self.0.iter().position(|extension| extension.type_id == TypeId::of::<T>())
+        self.0.iter().position(|computation| computation.type_id == TypeId::of::<T>())
     }
 }
 
-impl fmt::Debug for Extensions {
+impl fmt::Debug for Computations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|extension| extension.type_name)).finish()
+        f.debug_list().entries(self.0.iter().map(|computation| computation.type_name)).finish()
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Computed(OnceLock<Option<Box<Slots>>>);
 
 #[derive(Debug)]
 struct Slots {
-    extensions: Arc<Extensions>,
+    computations: Arc<Computations>,
     slots: Box<[Slot]>,
 }
 
@@ -85,17 +85,17 @@ struct Slot {
 impl Computed {
     pub(super) fn get<T: Send + Sync + 'static>(&self, context: &Context) -> Option<&T> {
         let slots = self.0.get_or_init(|| Slots::of(context)).as_deref()?;
-        let at = slots.extensions.position::<T>()?;
-        let value = slots.slots[at].get(|| (slots.extensions.0[at].compute)(context))?;
+        let at = slots.computations.position::<T>()?;
+        let value = slots.slots[at].get(|| (slots.computations.0[at].compute)(context))?;
         value.downcast_ref::<Option<T>>()?.as_ref()
     }
 }
 
 impl Slots {
     fn of(context: &Context) -> Option<Box<Self>> {
-        let extensions = context.container.try_get::<Extensions>()?;
-        let slots = extensions.0.iter().map(|_| Slot::default()).collect();
-        Some(Box::new(Self { extensions, slots }))
+        let computations = context.container.try_get::<Computations>()?;
+        let slots = computations.0.iter().map(|_| Slot::default()).collect();
+        Some(Box::new(Self { computations, slots }))
     }
 }
 

@@ -216,6 +216,11 @@ impl OperationInfo {
         Some(self.tracked.get()?.enter(Instant::now()))
     }
 
+    /// As [`enter`](Self::enter), of a call that has `began` already.
+    pub fn enter_at(&self, began: Instant) -> Option<Flight<'_>> {
+        Some(self.tracked.get()?.enter(began))
+    }
+
     /// As [`enter`](Self::enter), of a call that has `began` and whose request is not read to its
     /// end yet: [`Flight::read`] says so when it is.
     pub fn enter_reading(&self, began: Instant) -> Option<Flight<'_>> {

@@ -14,6 +14,7 @@ mod declared;
 mod endpoint;
 mod exposures;
 mod extended;
+mod extensions;
 mod extract;
 mod fault;
 mod handler;
@@ -48,7 +49,8 @@ pub use declared::ControllerDeclaration;
 pub use declared::{Declared, OperationExt};
 pub use endpoint::Endpoint;
 pub use exposures::Exposures;
-pub(crate) use extended::Extensions;
+pub(crate) use extended::Computations;
+pub use extensions::{Extensions, Shared};
 pub use extract::{App, Ctx, FromContext, Inject, Input, InputSlot};
 #[doc(hidden)]
 pub use extract::{Extract, NoPayload, Payload, Select, Takes};

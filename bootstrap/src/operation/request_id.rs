@@ -8,10 +8,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use tokio::time::Instant;
 use uuid::{Builder, fmt::Hyphenated};
 
 /// The longest request id that is taken from a peer, in bytes.
 const MAX_PEER_ID: usize = 128;
+
+/// How long a look at the system's clock holds.
+const ONE_LOOK: Duration = Duration::from_secs(1);
 
 const NANOS_PER_MILLI: u32 = 1_000_000;
 
@@ -33,11 +37,15 @@ struct Own([u8; Hyphenated::LENGTH]);
 
 impl RequestId {
     /// A new id. It costs neither a lock nor a system call. Ids sort by when they were made, to a
-    /// quarter of a microsecond (RFC 9562, section 6.2, method 3), and nobody can tell one from
-    /// those before; but they are no secrets.
+    /// quarter of a microsecond (RFC 9562, section 6.2, method 3). They are no secrets: whoever has
+    /// seen some can tell the next.
     #[must_use]
     pub fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::at(Instant::now())
+    }
+
+    fn at(now: Instant) -> Self {
+        let since = wall_clock(now);
         let mut bytes = [0; 10];
         bytes[..2].copy_from_slice(&fraction(since).to_be_bytes());
         bytes[2..].copy_from_slice(&random().to_ne_bytes());
@@ -51,9 +59,15 @@ impl RequestId {
     /// holds anything but visible ASCII (it ends up in logs and headers).
     #[must_use]
     pub fn from_peer(id: Option<&str>) -> Self {
+        Self::from_peer_at(Instant::now(), id)
+    }
+
+    /// The same for a caller that has looked at the clock already.
+    #[must_use]
+    pub fn from_peer_at(now: Instant, id: Option<&str>) -> Self {
         match id {
             Some(id) if is_acceptable(id) => Self(Text::Peer(id.into())),
-            _ => Self::new(),
+            _ => Self::at(now),
         }
     }
 
@@ -104,21 +118,40 @@ impl fmt::Debug for RequestId {
     }
 }
 
+/// The time since 1970 at a moment. The system's clock is asked once a second only: two looks at
+/// clocks for each call would be one too many.
+fn wall_clock(now: Instant) -> Duration {
+    thread_local! {
+        static KNOWN: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    }
+    if let Some((then, since)) = KNOWN.get() {
+        match now.checked_duration_since(then) {
+            Some(passed) if passed < ONE_LOOK => return since + passed,
+            _ => {}
+        }
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    KNOWN.set(Some((now, since)));
+    since
+}
+
 /// What is left of the last millisecond, in 4096ths.
 fn fraction(since: Duration) -> u16 {
     (u64::from(since.subsec_nanos() % NANOS_PER_MILLI) * 4096 / u64::from(NANOS_PER_MILLI)) as u16
 }
 
-/// A keyed hash (SipHash) of a counter: each thread has a key from the system's random numbers, and
-/// asks for no more of them, since a call would be some hundred nanoseconds slower for each.
+/// SplitMix64 (Steele, Lea and Flood, 2014), which gives a thread no number twice. Each thread
+/// begins at one of the system's random numbers, and asks for no more of them, since a call would
+/// be some hundred nanoseconds slower for each.
 fn random() -> u64 {
     thread_local! {
-        static KEY: RandomState = RandomState::new();
-        static COUNT: Cell<u64> = const { Cell::new(0) };
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
     }
-    let count = COUNT.get();
-    COUNT.set(count.wrapping_add(1));
-    KEY.with(|key| key.hash_one(count))
+    let state = STATE.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+    STATE.set(state);
+    let mixed = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]

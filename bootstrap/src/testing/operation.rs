@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderName, HeaderValue, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Uri};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{task::coop::consume_budget, time::Instant};
 
@@ -122,8 +122,8 @@ impl OperationCall {
     /// # Panics
     /// Panics where it cannot stand there.
     pub fn query(mut self, query: &str) -> Self {
-        match PathAndQuery::try_from(format!("/?{query}")) {
-            Ok(query) => self.call.input.query = Some(query),
+        match Uri::try_from(format!("/?{query}")) {
+            Ok(uri) => self.call.input.uri = uri,
             Err(error) => panic!("{query:?} is no query: {error}"),
         }
         self

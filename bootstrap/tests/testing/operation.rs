@@ -57,7 +57,7 @@ async fn hangs() -> Result<(), Fault> {
 }
 
 async fn places(Path(id): Path<u32>, Ctx(context): Ctx) -> Result<String, Fault> {
-    let query = context.input.query.as_ref().map(ToString::to_string).unwrap_or_default();
+    let query = &context.input.uri;
     let agent = context.metadata["user-agent"].to_str().unwrap_or_default().to_owned();
     Ok(format!("{id} {query} {agent} {}", context.request_id))
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap};
+use http::HeaderMap;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
@@ -11,7 +11,7 @@ use lapin::{
 use polyport_bootstrap::{
     Container, Fault, FaultKind,
     operation::{
-        BodyFormat, Call, Codecs, Context, Raw, RawInput, ReplyBody, RequestId, UnknownFormat,
+        BodyFormat, Call, Codecs, Context, Extensions, Raw, RawInput, ReplyBody, RequestId, UnknownFormat,
         peer_timeout,
     },
     wire::Envelope,

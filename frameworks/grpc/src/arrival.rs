@@ -1,13 +1,13 @@
 //! A call between its head and its context.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response, request::Parts};
 use polyport_bootstrap::{
     Context, Error, Fault,
-    operation::{Call, Endpoint, RequestId},
+    operation::{Call, Endpoint, Extensions, RequestId},
 };
-use polyport_listener::ResponseBody;
+use polyport_listener::{Client, ResponseBody};
 use tokio::time::Instant;
 
 use crate::{
@@ -41,6 +41,7 @@ impl<B: RequestBody> Arrival<B> {
         id: &RequestId,
         own: Option<Duration>,
         request: Request<B>,
+        client: Option<Arc<Client>>,
     ) -> Result<Self, Box<Response<ResponseBody>>> {
         let (Parts { headers, extensions, .. }, body) = request.into_parts();
         let deadline = timeout::deadline(&headers, own)
@@ -48,7 +49,8 @@ impl<B: RequestBody> Arrival<B> {
         let encodings = Encodings::agreed(&headers, shared)
             .map_err(|fault| Box::new(shared.refuse_encoding(&fault, id)))?;
         let mut call = shared.call(endpoint, id, deadline);
-        (call.metadata, call.extensions) = (headers, extensions);
+        let connection = client.map(|client| client as _);
+        (call.metadata, call.extensions) = (headers, Extensions::of(extensions, connection));
         Ok(Self { id: id.clone(), deadline, encodings, rest: Some((call, body)) })
     }
 

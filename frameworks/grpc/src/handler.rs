@@ -7,7 +7,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use polyport_bootstrap::operation::{Endpoint, RequestId};
-use polyport_listener::{ErasedHandler, HandlerFuture, RequestBody, ResponseBody};
+use polyport_listener::{Client, ErasedHandler, HandlerFuture, RequestBody, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
@@ -38,22 +38,28 @@ pub(crate) struct Calls {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// A request, as it came or as a layer or gRPC-Web has passed it on.
+/// A request, as it came, or as a layer or gRPC-Web has passed it on with its client among its
+/// extensions.
 pub(crate) enum Asked {
-    Own(Request<RequestBody>),
+    Own(Request<RequestBody>, Arc<Client>),
     Layered(Request<Body>),
 }
 
 /// The future of an answer is boxed once, by whoever gives it: none carries room for another.
 impl ErasedHandler for GrpcHandler {
-    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
+    fn handle_erased(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        client: &Arc<Client>,
+    ) -> HandlerFuture {
         // A stream may have nothing to say for hours.
-        let request = request.map(RequestBody::at_any_rate);
+        let mut request = request.map(RequestBody::at_any_rate);
         match &self.web {
             Some(web) if web.speaks(&request) => {
+                client.introduce(request.extensions_mut());
                 Box::pin(Arc::clone(web).answer(Arc::clone(&self), request))
             }
-            _ => self.answer(Asked::Own(request)),
+            _ => self.answer(Asked::Own(request, Arc::clone(client))),
         }
     }
 }
@@ -85,14 +91,18 @@ impl Calls {
     pub(crate) fn answer(self: &Arc<Self>, asked: Asked, id: RequestId) -> HandlerFuture {
         let shared = Arc::clone(&self.shared);
         match (self.table.find(asked.path()), asked) {
-            (Ok(Found::Method(method)), Asked::Own(request)) => {
-                Arc::clone(method).serve(shared, id, request)
+            (Ok(Found::Method(method)), Asked::Own(request, client)) => {
+                Arc::clone(method).serve(shared, id, request, client)
             }
             (Ok(Found::Method(method)), Asked::Layered(request)) => {
                 Arc::clone(method).serve_foreign(shared, id, request)
             }
-            (Ok(Found::Service(found)), asked) => {
-                service::serve(found.clone(), shared, id, asked.boxed())
+            (Ok(Found::Service(found)), Asked::Own(request, client)) => {
+                let request = request.map(Body::new);
+                service::serve(found.clone(), shared, id, request, Some(client))
+            }
+            (Ok(Found::Service(found)), Asked::Layered(request)) => {
+                service::serve(found.clone(), shared, id, request, None)
             }
             (Err(unknown), asked) => {
                 let headers = asked.boxed().headers().clone();
@@ -105,28 +115,31 @@ impl Calls {
 impl Asked {
     fn format(&self) -> Result<Format, Refusal> {
         match self {
-            Self::Own(request) => format_of(request),
+            Self::Own(request, _) => format_of(request),
             Self::Layered(request) => format_of(request),
         }
     }
 
     fn headers(&self) -> &HeaderMap {
         match self {
-            Self::Own(request) => request.headers(),
+            Self::Own(request, _) => request.headers(),
             Self::Layered(request) => request.headers(),
         }
     }
 
     fn path(&self) -> &str {
         match self {
-            Self::Own(request) => request.uri().path(),
+            Self::Own(request, _) => request.uri().path(),
             Self::Layered(request) => request.uri().path(),
         }
     }
 
     fn boxed(self) -> Request<Body> {
         match self {
-            Self::Own(request) => request.map(Body::new),
+            Self::Own(mut request, client) => {
+                client.introduce(request.extensions_mut());
+                request.map(Body::new)
+            }
             Self::Layered(request) => request,
         }
     }

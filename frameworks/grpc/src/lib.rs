@@ -84,6 +84,7 @@ mod routes;
 mod sends;
 mod server_streaming;
 mod service;
+mod service_body;
 mod settings;
 mod shared;
 mod stream;

@@ -9,7 +9,7 @@ use polyport_bootstrap::{
     Context, Fault,
     operation::{Endpoint, RequestId},
 };
-use polyport_listener::{BoxError, HandlerFuture, LongLived, ResponseBody};
+use polyport_listener::{BoxError, Client, HandlerFuture, LongLived, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
@@ -31,6 +31,7 @@ pub(crate) trait Method: Send + Sync {
         shared: Arc<Shared>,
         id: RequestId,
         request: Request<polyport_listener::RequestBody>,
+        client: Arc<Client>,
     ) -> HandlerFuture;
 
     /// Answers one call of another program, or one that a layer has passed on.
@@ -90,8 +91,9 @@ impl<T: Answers> Method for T {
         shared: Arc<Shared>,
         id: RequestId,
         request: Request<polyport_listener::RequestBody>,
+        client: Arc<Client>,
     ) -> HandlerFuture {
-        respond(self, shared, id, request)
+        respond(self, shared, id, request, Some(client))
     }
 
     fn serve_foreign(
@@ -100,7 +102,7 @@ impl<T: Answers> Method for T {
         id: RequestId,
         request: Request<Body>,
     ) -> HandlerFuture {
-        respond(self, shared, id, request)
+        respond(self, shared, id, request, None)
     }
 
     fn endpoint_mut(&mut self) -> &mut Endpoint {
@@ -118,10 +120,11 @@ fn respond<T: Answers>(
     shared: Arc<Shared>,
     id: RequestId,
     request: Request<impl RequestBody>,
+    client: Option<Arc<Client>>,
 ) -> HandlerFuture {
     let Route { endpoint, sends } = method.route();
     let own = shared.timeout.filter(|_| !T::STREAMS && !sends.is_stream());
-    let mut arrival = match Arrival::new(&shared, endpoint, &id, own, request) {
+    let mut arrival = match Arrival::new(&shared, endpoint, &id, own, request, client) {
         Ok(arrival) => arrival,
         Err(mut refusal) => {
             identify(&mut refusal, &id);

@@ -50,9 +50,9 @@ impl GrpcRoutes {
     /// Serves a service that tonic generated, bare or with interceptors:
     /// `s.service(GreeterServer::new(MyGreeter))`. Where an operation has one of its methods, the
     /// operation answers. The same middleware, guards and interceptors stand around it as around
-    /// operations; it is listed as `package.Service/*`. The call's [`Context`](polyport_bootstrap::Context), its
-    /// [`RequestId`](polyport_bootstrap::operation::RequestId) and the peer's address are among
-    /// the request's extensions.
+    /// operations; it is listed as `package.Service/*`. The call's
+    /// [`Context`](polyport_bootstrap::Context), which knows its request id and the peer's address,
+    /// is among the request's extensions.
     ///
     /// Its limits are its own: the settings `timeout` and `max_message_size` are for operations.
     #[must_use]

@@ -1,32 +1,29 @@
 //! Services that tonic generates, served beside operations.
 
 use std::{
-    any::Any,
     convert::Infallible,
     future::ready,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::{Request, Response};
+use http_body::Body as HttpBody;
 use polyport_bootstrap::{
     Error, Fault,
-    operation::{Endpoint, Reply, ReplyBody, RequestId},
+    operation::{Endpoint, Extensions, Reply, ReplyBody, RequestId},
 };
-use polyport_listener::{BoxError, HandlerFuture, LongLived, ResponseBody};
-use tokio::time::Instant;
-use tonic::{Status, body::Body};
+use polyport_listener::{BoxError, Client, HandlerFuture};
+use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
 use crate::{
     adapter::{self, add_metadata},
-    ending::{Ending, Watch, until_ended},
+    ending::until_ended,
     handler::identify,
     message::no_message,
+    service_body,
     shared::Shared,
     timeout,
 };
@@ -62,7 +59,6 @@ where
 fn take_request(context: &polyport_bootstrap::Context) -> Option<(&Slot, Request<Body>)> {
     let slot = context.extension::<Slot>()?;
     let mut request = slot.take_request()?;
-    request.extensions_mut().insert(context.request_id.clone());
     request.extensions_mut().insert(context.clone());
     Some((slot, request))
 }
@@ -113,6 +109,7 @@ pub(crate) fn serve(
     shared: Arc<Shared>,
     id: RequestId,
     request: Request<Body>,
+    client: Option<Arc<Client>>,
 ) -> HandlerFuture {
     let deadline = match timeout::deadline(request.headers(), None) {
         Ok(deadline) => deadline,
@@ -123,7 +120,9 @@ pub(crate) fn serve(
         }
     };
     let mut call = shared.call(&endpoint, &id, deadline);
-    (call.metadata, call.extensions) = (request.headers().clone(), request.extensions().clone());
+    call.metadata = request.headers().clone();
+    let connection = client.map(|client| client as _);
+    call.extensions = Extensions::of(request.extensions().clone(), connection);
     let slot = Slot::new(request);
     call.extensions.insert(slot.clone());
     let context = polyport_bootstrap::Context::new(call);
@@ -132,7 +131,7 @@ pub(crate) fn serve(
         let answer = pin!(endpoint.call(&context));
         let mut response = match until_ended(answer, None, &shared.closing).await {
             Ok(Ok(reply)) => match answered(reply, &slot) {
-                Ok(response) => response.map(|body| watched(body, deadline, &shared, &id)),
+                Ok(response) => service_body::answer(response, deadline, &shared, &id).await,
                 Err(fault) => shared.refuse(&fault, &id),
             },
             Ok(Err(fault)) => shared.failed(&fault, &id),
@@ -152,95 +151,5 @@ fn answered(reply: Reply, slot: &Slot) -> Result<Response<Body>, Fault> {
         return Err(fault);
     }
     add_metadata(response.headers_mut(), headers.as_deref());
-    response.extensions_mut().insert(LongLived);
     Ok(response)
-}
-
-fn panicked(panic: &(dyn Any + Send), request_id: &RequestId) -> Fault {
-    let fault = Fault::panicked(panic);
-    let source = fault.source_text().unwrap_or_default();
-    tracing::error!(protocol = "grpc", %request_id, source, "service failed");
-    fault
-}
-
-fn watched(
-    body: Body,
-    deadline: Option<Instant>,
-    shared: &Arc<Shared>,
-    id: &RequestId,
-) -> ResponseBody {
-    if body.is_end_stream() {
-        return ResponseBody::empty();
-    }
-    ResponseBody::boxed(ServiceBody {
-        body: Some(body),
-        watch: None,
-        deadline,
-        shared: Arc::clone(shared),
-        request_id: id.clone(),
-    })
-}
-
-/// The body of a service's answer, which ends with a status even if a panic, the deadline or the
-/// end of the process cut it short.
-struct ServiceBody {
-    /// None once it has been cut short.
-    body: Option<Body>,
-    /// None until it has to wait.
-    watch: Option<Watch>,
-    deadline: Option<Instant>,
-    shared: Arc<Shared>,
-    request_id: RequestId,
-}
-
-impl ServiceBody {
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let (deadline, closing) = (self.deadline, &self.shared.closing);
-        self.watch.get_or_insert_with(|| Watch::new(deadline, closing)).poll(cx)
-    }
-
-    fn end(&mut self, fault: &Fault) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.body = None;
-        let trailers = trailers(&self.shared.status(fault, &self.request_id));
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-    }
-}
-
-fn trailers(status: &Status) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    if status.add_header(&mut trailers).is_err() {
-        trailers.insert("grpc-status", HeaderValue::from(status.code() as i32));
-    }
-    trailers
-}
-
-impl HttpBody for ServiceBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
-            Ok(Poll::Ready(frame)) => Poll::Ready(frame),
-            Ok(Poll::Pending) => {
-                let ending = ready!(self.poll_ending(cx));
-                self.end(&ending.fault())
-            }
-            Err(panic) => {
-                let fault = panicked(&*panic, &self.request_id);
-                self.end(&fault)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
 }

@@ -59,8 +59,9 @@ impl Shared {
         request_id: &RequestId,
         deadline: Option<Instant>,
     ) -> Call {
-        let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
-        (call.request_id, call.deadline) = (request_id.clone(), deadline);
+        let (operation, container) = (Arc::clone(endpoint.info()), self.container.clone());
+        let mut call = Call::known_as(request_id.clone(), PROTOCOL, operation, container);
+        call.deadline = deadline;
         call
     }
 

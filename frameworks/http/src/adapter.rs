@@ -1,11 +1,13 @@
 //! HTTP messages ↔ the neutral call.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use matchit::Params;
 use polyport_bootstrap::operation::{BodyFormat, BodySource, Context, Fault, PathParams};
-use polyport_listener::ResponseBody;
+use polyport_listener::{HandlerFuture, ResponseBody};
 use tokio::time::Instant;
 
 use crate::{
@@ -13,10 +15,11 @@ use crate::{
     compression, cookies,
     core::{Core, Early, Outcome},
     encoding::Coding,
-    head::Identity,
+    head::Caller,
     refusal::Refusal,
     reply,
     routes::Route,
+    shell,
 };
 
 /// The route's parameters, decoded.
@@ -28,45 +31,71 @@ pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathP
     PathParams::decode(names, params.iter().map(|(_, value)| value))
 }
 
-/// Calls the operation of a route.
-pub(crate) async fn call<B: RequestBody>(
-    core: &Core,
-    to: Destination<'_>,
-    head: &mut Parts,
+/// Calls the operation of a route, and answers whatever happens. Most calls bring no body, so there
+/// is no room for reading one where they wait.
+pub(crate) fn call<B: RequestBody>(
+    core: Arc<Core>,
+    to: Destination,
+    head: Parts,
     body: B,
-    identity: &Identity,
-) -> Outcome {
-    let Destination { route, began, deadline, .. } = to;
-    let operation = route.endpoint.info();
-    let flight = operation.enter_reading(began);
-    // Boxed, so that the calls that bring no body do not carry room for reading one.
-    let payload = match body.is_end_stream() && !operation.streams_body() {
-        true => Ok(NO_BODY),
-        false => Box::pin(payload(core, route, head, body, deadline)).await,
-    };
-    let payload = match payload {
-        Ok(payload) => payload,
-        Err(refusal) => {
-            let early = Early::refused(refusal).of(operation);
-            // Boxed, so that the calls that nobody refuses do not carry room for it.
-            return Box::pin(core.settle(head, identity, deadline, early)).await;
-        }
-    };
-    if let Some(flight) = &flight {
-        flight.read();
+    caller: Caller,
+) -> HandlerFuture {
+    if !body.is_end_stream() || to.route.endpoint.info().streams_body() {
+        return with_body(core, to, head, body, caller);
     }
     let is_head = head.method == Method::HEAD;
-    let context = context(core, to, head, identity, payload);
-    let answered = match route.endpoint.call(&context).await {
-        Ok(reply) => reply::response(core, &context, route.status, reply, is_head),
+    let (route, began) = (Arc::clone(&to.route), to.began);
+    let context = context(&core, to, head, caller, NO_BODY);
+    Box::pin(async move {
+        let _flight = route.endpoint.info().enter_at(began);
+        let answer = answered(&core, &route, &context, is_head);
+        shell::whatever_happens(&core, &context.request_id, is_head, answer).await
+    })
+}
+
+fn with_body<B: RequestBody>(
+    core: Arc<Core>,
+    to: Destination,
+    mut head: Parts,
+    body: B,
+    caller: Caller,
+) -> HandlerFuture {
+    let (id, is_head) = (caller.id.clone(), head.method == Method::HEAD);
+    Box::pin(async move {
+        let core = &*core;
+        let answer = async {
+            let (route, deadline) = (Arc::clone(&to.route), to.deadline);
+            let operation = route.endpoint.info();
+            let flight = operation.enter_reading(to.began);
+            let payload = match payload(core, &route, &mut head, body, deadline).await {
+                Ok(payload) => payload,
+                Err(refusal) => {
+                    let early = Early::refused(refusal).of(operation);
+                    // Boxed, so that the calls that nobody refuses do not carry room for it.
+                    return Box::pin(core.settle(&mut head, caller, deadline, early)).await;
+                }
+            };
+            if let Some(flight) = &flight {
+                flight.read();
+            }
+            let context = context(core, to, head, caller, payload);
+            answered(core, &route, &context, is_head).await
+        };
+        shell::whatever_happens(core, &id, is_head, answer).await
+    })
+}
+
+async fn answered(core: &Core, route: &Route, context: &Context, is_head: bool) -> Outcome {
+    let answered = match route.endpoint.call(context).await {
+        Ok(reply) => reply::response(core, context, route.status, reply, is_head),
         Err(fault) => Err(fault),
     };
-    Ok(cookies::written(&context, answered)?)
+    Ok(cookies::written(context, answered)?)
 }
 
 /// The operation that a request is for.
-pub(crate) struct Destination<'a> {
-    pub(crate) route: &'a Route,
+pub(crate) struct Destination {
+    pub(crate) route: Arc<Route>,
     pub(crate) path: PathParams,
     /// When its request had come in.
     pub(crate) began: Instant,
@@ -80,13 +109,13 @@ const NO_BODY: (Bytes, BodyFormat) = (Bytes::new(), BodyFormat::Json);
 /// A function of its own, so that a call that waits has no room for the parts of its context.
 fn context(
     core: &Core,
-    to: Destination<'_>,
-    head: &mut Parts,
-    identity: &Identity,
+    to: Destination,
+    mut head: Parts,
+    caller: Caller,
     (body, format): (Bytes, BodyFormat),
 ) -> Context {
     let Destination { route, path, deadline, .. } = to;
-    let mut call = core.parts(route.endpoint.info(), head, &route.place, identity, deadline);
+    let mut call = core.parts(route.endpoint.info(), &mut head, &route.place, caller, deadline);
     (call.input.path, call.input.body, call.input.format) = (path, body, format);
     Context::new(call)
 }

@@ -11,7 +11,9 @@ use http::{HeaderMap, Method, Response, request::Parts};
 use polyport_bootstrap::{
     Error,
     container::Container,
-    operation::{Call, Codecs, Context, Endpoint, Fault, OperationInfo, RawInput, Reply},
+    operation::{
+        Call, Codecs, Context, Endpoint, Extensions, Fault, OperationInfo, RawInput, Reply,
+    },
     wire::Envelope,
 };
 use polyport_listener::ResponseBody;
@@ -22,7 +24,7 @@ use crate::{
     HttpSettings, PROTOCOL,
     blank::Blank,
     cookies::{self, NewCookies},
-    head::Identity,
+    head::Caller,
     refusal::Refusal,
     reply,
     request::{Head, Place},
@@ -73,23 +75,21 @@ impl Settled {
 }
 
 /// What a call is answered with before it reaches any operation.
-pub(crate) struct Early<'a> {
+pub(crate) struct Early {
     /// The operation that it is for, where that is known.
-    pub(crate) operation: Option<&'a Arc<OperationInfo>>,
+    pub(crate) operation: Option<Arc<OperationInfo>>,
     pub(crate) answer: Result<Reply, Refusal>,
 }
 
-impl Early<'_> {
+impl Early {
     /// Refuses a call.
     pub(crate) fn refused(refusal: impl Into<Refusal>) -> Self {
         Self { operation: None, answer: Err(refusal.into()) }
     }
-}
 
-impl<'a> Early<'a> {
     /// Says which operation it is for.
-    pub(crate) fn of(mut self, operation: &'a Arc<OperationInfo>) -> Self {
-        self.operation = Some(operation);
+    pub(crate) fn of(mut self, operation: &Arc<OperationInfo>) -> Self {
+        self.operation = Some(Arc::clone(operation));
         self
     }
 }
@@ -131,9 +131,9 @@ impl Core {
     pub(crate) async fn settle(
         &self,
         head: &mut Parts,
-        identity: &Identity,
+        caller: Caller,
         deadline: Option<Instant>,
-        early: Early<'_>,
+        early: Early,
     ) -> Outcome {
         let (answer, close) = match early.answer {
             Ok(reply) => (Ok(reply), false),
@@ -141,8 +141,8 @@ impl Core {
         };
         let settled = Settled(Mutex::new(Some(answer)));
         let is_head = head.method == Method::HEAD;
-        let operation = early.operation.unwrap_or(self.fallback.info());
-        let mut call = self.parts(operation, head, &self.nowhere, identity, deadline);
+        let operation = early.operation.as_ref().unwrap_or(self.fallback.info());
+        let mut call = self.parts(operation, head, &self.nowhere, caller, deadline);
         call.extensions.insert(Arc::new(settled));
         let context = Context::new(call);
         let answered = match self.fallback.call(&context).await {
@@ -158,22 +158,22 @@ impl Core {
         operation: &Arc<OperationInfo>,
         head: &mut Parts,
         place: &Arc<Place>,
-        identity: &Identity,
+        Caller { id, client }: Caller,
         deadline: Option<Instant>,
     ) -> Call {
-        let (method, uri) = (take(&mut head.method), take(&mut head.uri));
-        let mut extensions = take(&mut head.extensions);
-        let query = uri.path_and_query().filter(|uri| uri.query().is_some()).cloned();
+        let connection = client.map(|client| client as _);
+        let mut extensions = Extensions::of(take(&mut head.extensions), connection);
         let (place, new_cookies) = (Arc::clone(place), NewCookies::default());
-        extensions.insert(Head { method, uri, version: head.version, place, new_cookies });
+        let method = take(&mut head.method);
+        extensions.insert(Head { method, version: head.version, place, new_cookies });
         Call {
             protocol: PROTOCOL,
             operation: Arc::clone(operation),
             container: self.container.clone(),
-            request_id: identity.id.clone(),
+            request_id: id,
             deadline,
             metadata: take(&mut head.headers),
-            input: RawInput { query, ..RawInput::default() },
+            input: RawInput { uri: take(&mut head.uri), ..RawInput::default() },
             extensions,
         }
     }

@@ -1,12 +1,17 @@
 //! From a request to whoever answers it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use axum::body::Body as AxumBody;
+use futures_util::future::ready;
 use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::Limited;
 use polyport_bootstrap::operation::{Context, Fault, Reply, ReplyBody};
-use polyport_listener::{LongLived, ResponseBody, client_of, normal_path};
+use polyport_listener::{HandlerFuture, LongLived, ResponseBody, client_of, normal_path};
 use tokio::time::Instant;
 
 use crate::{
@@ -14,40 +19,57 @@ use crate::{
     body::{self, RequestBody},
     cookies,
     core::{Core, Early, Outcome},
-    head::{self, Asked, Identity, X_REQUEST_ID},
+    head::{self, Arrival, Asked, Caller, X_REQUEST_ID},
     mount::{self, Mounted, NativeCall},
     refusal::Refusal,
-    reply,
-    table::{Found, Path, Table},
+    reply, shell,
+    table::{Found, Table},
 };
 
 /// The route table with what its calls have in common.
 pub(crate) struct Dispatch {
-    pub(crate) core: Core,
+    pub(crate) core: Arc<Core>,
     pub(crate) table: Table,
 }
 
 impl Dispatch {
-    /// Answers a request by its operation or router; what nothing is served for passes through the
-    /// middleware as well. Only what an operation needs has room in the future, which is made anew
-    /// for each request.
-    pub(crate) async fn answer<B: RequestBody>(
+    /// Answers a request, whatever happens, by its operation or router; what nothing is served for
+    /// passes through the middleware as well.
+    pub(crate) fn answer<B: RequestBody>(
         &self,
-        head: &mut Parts,
-        body: B,
-        identity: &Identity,
-        asked: Asked,
-    ) -> Outcome {
-        match self.route(head, asked) {
-            To::Route(to) => adapter::call(&self.core, to, head, body, identity).await,
-            To::Mount(to) => Box::pin(self.call_mount(to, head, body, identity)).await,
-            To::Nobody(early) => Box::pin(self.refuse(head, body, identity, *early)).await,
+        request: Request<B>,
+        arrival: Arrival,
+    ) -> HandlerFuture {
+        let (id, is_head) = (arrival.caller.id.clone(), arrival.is_head);
+        let begun = catch_unwind(AssertUnwindSafe(|| self.begin(request, arrival)));
+        begun.unwrap_or_else(|panic| {
+            let refusal = shell::panicked(&*panic, &id);
+            Box::pin(ready(shell::refused(&self.core, refusal, &id, is_head)))
+        })
+    }
+
+    /// Each way to an answer has a future of its own, with room for what it needs and no more.
+    fn begin<B: RequestBody>(&self, request: Request<B>, arrival: Arrival) -> HandlerFuture {
+        let (mut head, body) = request.into_parts();
+        let Arrival { caller, asked, is_head, at } = arrival;
+        let core = Arc::clone(&self.core);
+        match self.route(&mut head, asked, at) {
+            To::Route(to) => adapter::call(core, to, head, body, caller),
+            To::Mount(to) => Box::pin(async move {
+                let id = caller.id.clone();
+                let answer = call_mount(&core, to, &mut head, body, caller);
+                shell::whatever_happens(&core, &id, is_head, answer).await
+            }),
+            To::Nobody(early) => Box::pin(async move {
+                let id = caller.id.clone();
+                let answer = refuse(&core, &mut head, body, caller, *early);
+                shell::whatever_happens(&core, &id, is_head, answer).await
+            }),
         }
     }
 
     /// Who answers a request.
-    fn route<'a>(&'a self, head: &mut Parts, asked: Asked) -> To<'a> {
-        let began = Instant::now();
+    fn route(&self, head: &mut Parts, asked: Asked, began: Instant) -> To {
         let asked = match asked {
             Ok(asked) => asked,
             Err(fault) => return To::nobody(Early::refused(fault)),
@@ -58,16 +80,18 @@ impl Dispatch {
                 Ok(path) => {
                     let limit = route.timeout.or(self.core.timeout);
                     let deadline = head::deadline(began, asked, limit);
+                    let route = Arc::clone(route);
                     To::Route(Destination { route, path, began, deadline })
                 }
                 Err(fault) => To::nobody(Early::refused(fault).of(route.endpoint.info())),
             },
             Found::Mount(mounted, known) => {
+                let (mounted, allow) = (Arc::clone(mounted), known.map(|path| path.allow()));
                 if let Cow::Owned(path) = path {
                     mount::rewrite(&mut head.uri, &path);
                 }
                 let deadline = head::deadline(began, asked, self.core.timeout);
-                To::Mount(ToMount { mounted, known, deadline })
+                To::Mount(ToMount { mounted, allow, deadline })
             }
             Found::WrongMethod(path) => {
                 let answer = wrong_method(&head.method, path.allow()).map_err(Refusal::from);
@@ -76,80 +100,80 @@ impl Dispatch {
             Found::Nothing => To::nobody(Early::refused(Refusal::unknown_path())),
         }
     }
+}
 
-    /// Answers without having read the body.
-    async fn refuse<B: RequestBody>(
-        &self,
-        head: &mut Parts,
-        body: B,
-        identity: &Identity,
-        mut early: Early<'_>,
-    ) -> Outcome {
-        early.answer = match early.answer {
-            Ok(reply) => Ok(reply),
-            Err(refusal) => Err(body::refuse(head, body, refusal).await),
-        };
-        self.core.settle(head, identity, None, early).await
-    }
+/// Answers without having read the body.
+async fn refuse<B: RequestBody>(
+    core: &Core,
+    head: &mut Parts,
+    body: B,
+    caller: Caller,
+    mut early: Early,
+) -> Outcome {
+    early.answer = match early.answer {
+        Ok(reply) => Ok(reply),
+        Err(refusal) => Err(body::refuse(head, body, refusal).await),
+    };
+    core.settle(head, caller, None, early).await
+}
 
-    /// Lets a mounted router answer. Where it does not know the request, and the table has the
-    /// path by other methods, the client learns of all that are allowed.
-    async fn call_mount<B: RequestBody>(
-        &self,
-        ToMount { mounted, known, deadline }: ToMount<'_>,
-        head: &mut Parts,
-        body: B,
-        identity: &Identity,
-    ) -> Outcome {
-        let operation = mounted.endpoint.info();
-        let _flight = operation.enter();
-        if let Err(fault) = body::check_length(&body, self.core.body_limit) {
-            let early = Early::refused(fault).of(operation);
-            return self.refuse(head, body, identity, early).await;
-        }
-        head.headers.insert(X_REQUEST_ID, identity.header());
-        let is_head = head.method == Method::HEAD;
-        let body = AxumBody::new(Limited::new(body, self.core.body_limit));
-        let native = Arc::new(NativeCall::new(
-            Request::from_parts(head.clone(), body),
-            known.map(|path| path.allow()),
-        ));
-        head.extensions = client_of(&head.extensions);
-        let mut call = self.core.parts(operation, head, &mounted.place, identity, deadline);
-        call.extensions.insert(Arc::clone(&native));
-        let context = Context::new(call);
-        let answered = match mounted.endpoint.call(&context).await {
-            Err(fault) => Err(fault),
-            Ok(reply) => match (native.response(), reply.body()) {
-                (Some(response), ReplyBody::Native) => {
-                    let mut response = native_response(response, reply);
-                    self.core.blank.complete(response.headers_mut());
-                    Ok(response)
-                }
-                _ => reply::response(&self.core, &context, None, reply, is_head),
-            },
-        };
-        Ok(cookies::written(&context, answered)?)
+/// Lets a mounted router answer. Where it does not know the request, and the table has the path by
+/// other methods, the client learns of all that are allowed.
+async fn call_mount<B: RequestBody>(
+    core: &Core,
+    ToMount { mounted, allow, deadline }: ToMount,
+    head: &mut Parts,
+    body: B,
+    caller: Caller,
+) -> Outcome {
+    let operation = mounted.endpoint.info();
+    let _flight = operation.enter();
+    if let Err(fault) = body::check_length(&body, core.body_limit) {
+        let early = Early::refused(fault).of(operation);
+        return refuse(core, head, body, caller, early).await;
     }
+    head.headers.insert(X_REQUEST_ID, head::id_header(&caller.id));
+    if let Some(client) = &caller.client {
+        client.introduce(&mut head.extensions);
+    }
+    let is_head = head.method == Method::HEAD;
+    let body = AxumBody::new(Limited::new(body, core.body_limit));
+    let native = Arc::new(NativeCall::new(Request::from_parts(head.clone(), body), allow));
+    head.extensions = client_of(&head.extensions);
+    let mut call = core.parts(operation, head, &mounted.place, caller, deadline);
+    call.extensions.insert(Arc::clone(&native));
+    let context = Context::new(call);
+    let answered = match mounted.endpoint.call(&context).await {
+        Err(fault) => Err(fault),
+        Ok(reply) => match (native.response(), reply.body()) {
+            (Some(response), ReplyBody::Native) => {
+                let mut response = native_response(response, reply);
+                core.blank.complete(response.headers_mut());
+                Ok(response)
+            }
+            _ => reply::response(core, &context, None, reply, is_head),
+        },
+    };
+    Ok(cookies::written(&context, answered)?)
 }
 
 /// Who answers a request, and what they need to know.
-enum To<'a> {
-    Route(Destination<'a>),
-    Mount(ToMount<'a>),
-    Nobody(Box<Early<'a>>),
+enum To {
+    Route(Destination),
+    Mount(ToMount),
+    Nobody(Box<Early>),
 }
 
-impl<'a> To<'a> {
-    fn nobody(early: Early<'a>) -> Self {
+impl To {
+    fn nobody(early: Early) -> Self {
         Self::Nobody(Box::new(early))
     }
 }
 
-/// A mounted router, and what the table has at the same path.
-struct ToMount<'a> {
-    mounted: &'a Mounted,
-    known: Option<&'a Path>,
+/// A mounted router, and what the table allows at the same path.
+struct ToMount {
+    mounted: Arc<Mounted>,
+    allow: Option<HeaderValue>,
     deadline: Option<Instant>,
 }
 

@@ -207,7 +207,7 @@ impl HttpTransport {
         let core =
             Core::new(container, &self.settings, Arc::clone(&self.codecs), fallback, closing)
                 .saying(self.settings.security_headers.headers());
-        let dispatch = Arc::new(Dispatch { core, table: self.app.seal() });
+        let dispatch = Arc::new(Dispatch { core: Arc::new(core), table: self.app.seal() });
         let layers = Layers::around(&dispatch, std::mem::take(&mut self.layers));
         Shell { dispatch, layers, outermost: Outermost::new(&self.settings) }
     }

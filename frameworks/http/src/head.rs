@@ -1,45 +1,61 @@
 //! What the head of a request says beyond its route.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use http_body::Body;
 use polyport_bootstrap::operation::{
     Context, Fault, RequestId, TIMEOUT_HEADER, peer_timeout, timeout_of,
 };
+use polyport_listener::Client;
 use tokio::time::Instant;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static(TIMEOUT_HEADER);
 
-/// The request's id.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) id: RequestId,
-    /// The header that the client has sent, where it is the id.
-    given: Option<HeaderValue>,
+/// A request before anybody has looked where it goes.
+pub(crate) struct Arrival {
+    pub(crate) caller: Caller,
+    pub(crate) asked: Asked,
+    pub(crate) is_head: bool,
+    /// When it came.
+    pub(crate) at: Instant,
 }
 
-impl Identity {
-    /// The id that the client gave, or a new one.
-    fn given(given: Option<&HeaderValue>) -> Self {
-        let id = RequestId::from_peer(given.and_then(|value| value.to_str().ok()));
-        let given = given.filter(|given| given.as_bytes() == id.as_bytes()).cloned();
-        Self { id, given }
+impl Arrival {
+    /// What has come `at` that time.
+    pub(crate) fn of(
+        request: &Request<impl Body>,
+        at: Instant,
+        client: Option<Arc<Client>>,
+    ) -> Self {
+        let said = Said::by(request.headers());
+        Self {
+            caller: Caller { id: said.id(at), client },
+            asked: said.asked(request.version(), request.body()),
+            is_head: request.method() == Method::HEAD,
+            at,
+        }
     }
+}
 
-    /// The header that tells others. Made where it is needed: a value that is kept and copied costs
-    /// more than one that is only written.
-    pub(crate) fn header(&self) -> HeaderValue {
-        self.given.clone().unwrap_or_else(|| {
-            // Ids are visible ASCII, which every header can hold.
-            let header = HeaderValue::from_bytes(self.id.as_bytes());
-            let mut header = header.unwrap_or(HeaderValue::from_static("-"));
-            // It never comes again: a place in HPACK's table would be taken from one that does.
-            header.set_sensitive(true);
-            header
-        })
-    }
+/// What a call is known by, and who makes it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) id: RequestId,
+    /// None where the extensions of the request tell.
+    pub(crate) client: Option<Arc<Client>>,
+}
+
+/// The header that tells others of an id. Made where it is needed: a value that is kept and copied
+/// costs more than one that is only written.
+pub(crate) fn id_header(id: &RequestId) -> HeaderValue {
+    // Ids are visible ASCII, which every header can hold.
+    let header = HeaderValue::from_bytes(id.as_bytes());
+    let mut header = header.unwrap_or(HeaderValue::from_static("-"));
+    // It never comes again: a place in HPACK's table would be taken from one that does.
+    header.set_sensitive(true);
+    header
 }
 
 /// How long a client waits, or why it is refused whatever it asks for.
@@ -89,8 +105,9 @@ impl<'h> Said<'h> {
     }
 
     /// The id that the client gave, or a new one.
-    pub(crate) fn identity(&self) -> Identity {
-        Identity::given(self.ids.first)
+    fn id(&self, now: Instant) -> RequestId {
+        let given = self.ids.first.and_then(|value| value.to_str().ok());
+        RequestId::from_peer_at(now, given)
     }
 
     /// How long the client waits, where it says so. What is no number of milliseconds is refused,

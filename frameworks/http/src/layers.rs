@@ -9,16 +9,20 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{Method, Request, Response};
-use polyport_bootstrap::{Error, operation::Fault};
+use http::{Request, Response};
+use polyport_bootstrap::{
+    Error,
+    operation::{Fault, RequestId},
+};
 use polyport_listener::{BoxError, RequestBody, ResponseBody};
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     core::Outcome,
     dispatch::Dispatch,
-    head::{Identity, Said},
-    shell,
+    head::{Arrival, Caller},
+    refusal::Refusal,
 };
 
 /// What a native layer stands around: everything that the framework serves, and the layers that
@@ -60,24 +64,32 @@ impl Layers {
         has_any.then_some(Self(service))
     }
 
-    pub(crate) async fn answer(
+    pub(crate) fn answer(
         &self,
         request: Request<RequestBody>,
-        identity: &Identity,
-    ) -> Outcome {
+        caller: &Caller,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(identity.clone());
-        match self.0.clone().oneshot(request).await {
-            Ok(response) => Ok(response.map(ResponseBody::boxed)),
-            Err(error) => {
-                let error = Error::other("a layer around HTTP has failed")
-                    .caused_by(axum::Error::new(error));
-                let (request_id, source) = (identity.id.as_str(), format!("{error:?}"));
-                tracing::error!(request_id, source, "request failed");
-                Err(Fault::internal(error).into())
+        if let Some(client) = &caller.client {
+            client.introduce(request.extensions_mut());
+        }
+        let id = caller.id.clone();
+        request.extensions_mut().insert(id.clone());
+        let service = self.0.clone();
+        async move {
+            match service.oneshot(request).await {
+                Ok(response) => Ok(response.map(ResponseBody::boxed)),
+                Err(error) => Err(failed(error, &id)),
             }
         }
     }
+}
+
+fn failed(error: BoxError, id: &RequestId) -> Refusal {
+    let error = Error::other("a layer around HTTP has failed").caused_by(axum::Error::new(error));
+    let (request_id, source) = (id.as_str(), format!("{error:?}"));
+    tracing::error!(request_id, source, "request failed");
+    Fault::internal(error).into()
 }
 
 /// The innermost service.
@@ -94,20 +106,12 @@ impl Service<Request<Body>> for Inner {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let dispatch = Arc::clone(&self.0);
-        let identity = request.extensions_mut().remove::<Identity>();
-        let said = Said::by(request.headers());
+        let mut arrival = Arrival::of(&request, Instant::now(), None);
         // A layer that makes a request of its own may have lost it.
-        let identity = identity.unwrap_or_else(|| said.identity());
-        let asked = said.asked(request.version(), request.body());
-        let is_head = request.method() == Method::HEAD;
-        let answer = async move {
-            let (mut head, body) = request.into_parts();
-            let answer = dispatch.answer(&mut head, body, &identity, asked);
-            let response =
-                shell::whatever_happens(&dispatch.core, &identity, is_head, answer).await;
-            Ok(response.map(Body::new))
-        };
-        answer.boxed()
+        if let Some(id) = request.extensions_mut().remove::<RequestId>() {
+            arrival.caller.id = id;
+        }
+        let answer = self.0.answer(request, arrival);
+        answer.map(|response| Ok(response.map(Body::new))).boxed()
     }
 }

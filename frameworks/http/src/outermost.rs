@@ -43,12 +43,15 @@ impl Outermost {
         (is_plain && is_served).then(|| cors.preflight(request.headers()))
     }
 
-    /// Who sends these headers, as far as the answer depends on it.
-    pub(crate) fn asker(&self, request: &HeaderMap) -> Asker {
-        Asker {
+    /// Who sends these headers, as far as the answer depends on it; none where no answer does.
+    pub(crate) fn asker(&self, request: &HeaderMap) -> Option<Asker> {
+        if self.compression.is_none() && self.cors.is_none() {
+            return None;
+        }
+        Some(Asker {
             reader: self.cors.as_ref().and_then(|cors| cors.reader(request)),
             coding: self.compression.as_ref().and_then(|all| all.coding_for(request)),
-        }
+        })
     }
 
     /// Completes an answer.

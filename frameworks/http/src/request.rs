@@ -19,11 +19,10 @@ pub(crate) struct Place {
     pub(crate) site: Arc<Site>,
 }
 
-/// The head of a request without its headers, an extension of every call.
+/// The head of a request without its URI and its headers, an extension of every call.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) method: Method,
-    pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) place: Arc<Place>,
     /// What the answer is going to set.
@@ -34,7 +33,7 @@ pub(crate) struct Head {
 /// so and is trusted, else to this process.
 pub(crate) fn is_secure(context: &Context) -> bool {
     let said = context.extension::<Forwarded>().and_then(Forwarded::scheme);
-    let own = || context.extension::<Head>().and_then(|head| head.uri.scheme());
+    let own = || context.input.uri.scheme();
     match said {
         Some(scheme) => *scheme == Scheme::HTTPS,
         None => context.extension::<Encrypted>().is_some() || own() == Some(&Scheme::HTTPS),
@@ -75,7 +74,7 @@ impl HttpRequest {
     /// The URI as the client wrote it: mostly path and query.
     #[must_use]
     pub fn uri(&self) -> &Uri {
-        &self.head().uri
+        &self.0.input.uri
     }
 
     /// The version of HTTP.

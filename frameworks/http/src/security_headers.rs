@@ -83,9 +83,23 @@ impl SecurityHeaderSettings {
             (REFERRER_POLICY, &self.referrer_policy),
             (STRICT_TRANSPORT_SECURITY, &hsts),
         ];
-        let value = |(name, text): (HeaderName, &str)| {
-            Some((name, HeaderValue::from_str(text).ok().filter(|value| !value.is_empty())?))
-        };
+        let value = |(name, text): (HeaderName, &str)| Some((name, value(text)?));
         all.into_iter().filter(|_| self.enabled).filter_map(value).collect()
+    }
+}
+
+/// The usual values are not counted by who has them: every answer copies them.
+fn value(text: &str) -> Option<HeaderValue> {
+    const USUAL: [&str; 6] = [
+        "nosniff",
+        "SAMEORIGIN",
+        "DENY",
+        "strict-origin-when-cross-origin",
+        "same-origin",
+        "no-referrer",
+    ];
+    match USUAL.iter().find(|usual| **usual == text) {
+        Some(usual) => Some(HeaderValue::from_static(usual)),
+        None => HeaderValue::from_str(text).ok().filter(|value| !value.is_empty()),
     }
 }

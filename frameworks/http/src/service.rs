@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, request::Parts};
 use polyport_bootstrap::{
     Result,
@@ -25,8 +25,8 @@ use crate::{
     HttpSettings, PROTOCOL,
     adapter::{self, Destination},
     body::RequestBody,
-    core::{self, Core, Early, Outcome},
-    head::{self, Identity, Said},
+    core::{self, Core, Early},
+    head::{self, Arrival, Said},
     request::Place,
     routes::Route,
     shell,
@@ -90,7 +90,7 @@ impl<M: 'static, Op: Operation<M>> IntoService<M> for Op {
             core::fallback(),
             CancellationToken::new(),
         );
-        Ok(OperationService(Arc::new(Inner { core, route })))
+        Ok(OperationService(Arc::new(Inner { core: Arc::new(core), route: Arc::new(route) })))
     }
 }
 
@@ -101,25 +101,30 @@ impl<M: 'static, Op: Operation<M>> IntoService<M> for Op {
 pub struct OperationService(Arc<Inner>);
 
 struct Inner {
-    core: Core,
-    route: Route,
+    core: Arc<Core>,
+    route: Arc<Route>,
 }
 
 impl Inner {
-    async fn answer<B: RequestBody>(&self, request: Request<B>, identity: &Identity) -> Outcome {
+    async fn answer<B: RequestBody>(&self, request: Request<B>) -> Response<ResponseBody> {
+        // What stands before it in the other program has looked at the rest.
+        let asked = Said::by(request.headers()).timeout();
+        let Arrival { caller, is_head, at, .. } = Arrival::of(&request, Instant::now(), None);
         let (mut head, body) = request.into_parts();
-        let began = Instant::now();
-        match Said::by(&head.headers).timeout() {
+        let (core, route) = (Arc::clone(&self.core), Arc::clone(&self.route));
+        match asked {
             Ok(asked) => {
                 let path = parameters(&mut head).await;
-                let limit = self.route.timeout.or(self.core.timeout);
-                let deadline = head::deadline(began, asked, limit);
-                let to = Destination { route: &self.route, path, began, deadline };
-                adapter::call(&self.core, to, &mut head, body, identity).await
+                let limit = route.timeout.or(core.timeout);
+                let deadline = head::deadline(at, asked, limit);
+                let to = Destination { route, path, began: at, deadline };
+                adapter::call(core, to, head, body, caller).await
             }
             Err(fault) => {
-                let early = Early::refused(fault).of(self.route.endpoint.info());
-                self.core.settle(&mut head, identity, None, early).await
+                let early = Early::refused(fault).of(route.endpoint.info());
+                let id = caller.id.clone();
+                let answer = core.settle(&mut head, caller, None, early);
+                shell::whatever_happens(&core, &id, is_head, answer).await
             }
         }
     }
@@ -141,13 +146,7 @@ impl<B: RequestBody> Service<Request<B>> for OperationService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = Arc::clone(&self.0);
-        let answer = async move {
-            let identity = Said::by(request.headers()).identity();
-            let is_head = request.method() == Method::HEAD;
-            let answer = inner.answer(request, &identity);
-            Ok(shell::whatever_happens(&inner.core, &identity, is_head, answer).await)
-        };
-        answer.boxed()
+        Box::pin(async move { Ok(inner.answer(request).await) })
     }
 }
 

@@ -3,16 +3,16 @@
 
 use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response};
-use polyport_bootstrap::operation::Fault;
-use polyport_listener::{Handler, RequestBody, ResponseBody};
+use futures_util::{FutureExt, future::ready};
+use http::{HeaderValue, Request, Response};
+use polyport_bootstrap::operation::{Fault, RequestId};
+use polyport_listener::{Client, ErasedHandler, HandlerFuture, RequestBody, ResponseBody};
 
 use crate::{
     adapter,
     core::{Core, Outcome},
     dispatch::Dispatch,
-    head::{Identity, Said, X_REQUEST_ID},
+    head::{Arrival, X_REQUEST_ID, id_header},
     layers::Layers,
     outermost::Outermost,
     refusal::Refusal,
@@ -26,33 +26,60 @@ pub(crate) struct Shell {
     pub(crate) outermost: Outermost,
 }
 
-impl Handler for Shell {
-    async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let said = Said::by(request.headers());
-        let (identity, asked) = (said.identity(), said.asked(request.version(), request.body()));
+impl ErasedHandler for Shell {
+    fn handle_erased(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        client: &Arc<Client>,
+    ) -> HandlerFuture {
+        if let Some(response) = self.outermost.preflight(&request, &self.dispatch.table) {
+            return self.permission(&request, response);
+        }
         let asker = self.outermost.asker(request.headers());
-        let preflight = self.outermost.preflight(&request, &self.dispatch.table);
-        let (core, is_head) = (&self.dispatch.core, request.method() == Method::HEAD);
-        let response = match (preflight, &self.layers) {
-            (Some(mut response), _) => {
-                response.headers_mut().insert(X_REQUEST_ID, identity.header());
-                core.blank.complete(response.headers_mut());
-                response
-            }
-            (None, Some(layers)) => {
-                let answer = layers.answer(request, &identity);
-                let mut response =
-                    Box::pin(whatever_happens(core, &identity, is_head, answer)).await;
-                core.blank.complete(response.headers_mut());
-                response
-            }
-            (None, None) => {
-                let (mut head, body) = request.into_parts();
-                let answer = self.dispatch.answer(&mut head, body, &identity, asked);
-                whatever_happens(core, &identity, is_head, answer).await
+        let arrival = Arrival::of(&request, request.body().began(), Some(Arc::clone(client)));
+        let answer = match &self.layers {
+            None => self.dispatch.answer(request, arrival),
+            Some(layers) => {
+                let answer = layers.answer(request, &arrival.caller);
+                Arc::clone(&self).layered(answer, arrival)
             }
         };
-        self.outermost.complete(response, asker)
+        match asker {
+            None => answer,
+            Some(asker) => {
+                Box::pin(async move { self.outermost.complete(answer.await, asker) })
+            }
+        }
+    }
+}
+
+impl Shell {
+    /// The answer to a preflight.
+    fn permission(
+        &self,
+        request: &Request<RequestBody>,
+        mut response: Response<ResponseBody>,
+    ) -> HandlerFuture {
+        let Arrival { caller, .. } = Arrival::of(request, request.body().began(), None);
+        response.headers_mut().insert(X_REQUEST_ID, id_header(&caller.id));
+        self.dispatch.core.blank.complete(response.headers_mut());
+        if let Some(asker) = self.outermost.asker(request.headers()) {
+            response = self.outermost.complete(response, asker);
+        }
+        Box::pin(ready(response))
+    }
+
+    fn layered(
+        self: Arc<Self>,
+        answer: impl Future<Output = Outcome> + Send + 'static,
+        arrival: Arrival,
+    ) -> HandlerFuture {
+        Box::pin(async move {
+            let (core, id) = (&self.dispatch.core, &arrival.caller.id);
+            let mut response = whatever_happens(core, id, arrival.is_head, answer).await;
+            core.blank.complete(response.headers_mut());
+            response
+        })
     }
 }
 
@@ -60,16 +87,19 @@ impl Handler for Shell {
 /// which would have room for `answer` twice: as its argument, and where it is awaited.
 pub(crate) fn whatever_happens(
     core: &Core,
-    identity: &Identity,
+    id: &RequestId,
     is_head: bool,
     answer: impl Future<Output = Outcome> + Send,
 ) -> impl Future<Output = Response<ResponseBody>> + Send {
     AssertUnwindSafe(answer).catch_unwind().map(move |answered| {
-        let mut response = answered
-            .unwrap_or_else(|panic| Err(panicked(&*panic, identity)))
-            .unwrap_or_else(|refusal| refused(core, refusal, identity, is_head));
-        response.headers_mut().insert(X_REQUEST_ID, identity.header());
-        response
+        let answered = answered.unwrap_or_else(|panic| Err(panicked(&*panic, id)));
+        match answered {
+            Ok(mut response) => {
+                response.headers_mut().insert(X_REQUEST_ID, id_header(id));
+                response
+            }
+            Err(refusal) => refused(core, refusal, id, is_head),
+        }
     })
 }
 
@@ -77,22 +107,24 @@ pub(crate) fn whatever_happens(
 pub(crate) fn refused(
     core: &Core,
     refusal: Refusal,
-    identity: &Identity,
+    id: &RequestId,
     is_head: bool,
 ) -> Response<ResponseBody> {
     let mut body = Vec::new();
-    core.envelope.write_fault(&mut body, &refusal.fault.view(identity.id.as_str()));
+    core.envelope.write_fault(&mut body, &refusal.fault.view(id.as_str()));
     let content_type = HeaderValue::from_static(core.envelope.fault_content_type());
     let mut response = adapter::respond(refusal.status(), content_type, body.into(), is_head);
     refusal.write_headers(response.headers_mut());
     core.blank.complete(response.headers_mut());
+    response.headers_mut().insert(X_REQUEST_ID, id_header(id));
     response
 }
 
-fn panicked(panic: &(dyn Any + Send), identity: &Identity) -> Refusal {
+/// The refusal of a request that has panicked, which is logged.
+pub(crate) fn panicked(panic: &(dyn Any + Send), id: &RequestId) -> Refusal {
     let fault = Fault::panicked(panic);
     let source = fault.source_text().unwrap_or_default();
-    tracing::error!(request_id = identity.id.as_str(), source, "request failed");
+    tracing::error!(request_id = id.as_str(), source, "request failed");
     fault.into()
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Path {
     pattern: String,
     module: String,
     shape: Shape,
-    routes: Vec<Route>,
+    routes: Vec<Arc<Route>>,
     allow: HeaderValue,
 }
 
@@ -44,9 +44,9 @@ struct Mount {
 /// Who answers a request.
 pub(crate) enum Found<'t, 'p> {
     /// An operation, with the path's parameters.
-    Route(&'t Route, Params<'t, 'p>),
+    Route(&'t Arc<Route>, Params<'t, 'p>),
     /// A mounted router; the path that the table has too, by other methods.
-    Mount(&'t Mounted, Option<&'t Path>),
+    Mount(&'t Arc<Mounted>, Option<&'t Path>),
     /// The table has this path by other methods only.
     WrongMethod(&'t Path),
     /// Nobody.
@@ -199,7 +199,7 @@ impl Path {
         if self.routes.iter().any(|known| known.method == route.method) {
             return;
         }
-        self.routes.push(route);
+        self.routes.push(Arc::new(route));
         let mut methods: Vec<_> = self.routes.iter().map(|r| r.method.as_str()).collect();
         if methods.contains(&"GET") {
             methods.push("HEAD");
@@ -208,7 +208,7 @@ impl Path {
         self.allow = allow(methods);
     }
 
-    fn route(&self, method: &Method) -> Option<&Route> {
+    fn route(&self, method: &Method) -> Option<&Arc<Route>> {
         let by = |method: &Method| self.routes.iter().find(|route| route.method == method);
         by(method).or_else(|| if method == Method::HEAD { by(&Method::GET) } else { None })
     }

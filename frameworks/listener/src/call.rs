@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     BoxError, ErasedHandler, HandlerFuture, ListenerSettings, LongLived, RequestBody, ResponseBody,
@@ -58,11 +58,16 @@ impl Dispatch {
         Self { mounts: mounts.into(), main, header_count, rate, after_leave }
     }
 
-    fn handle(&self, request: Request<Incoming>) -> HandlerFuture {
-        let request = request.map(|body| RequestBody::new(body, self.rate));
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        began: Instant,
+        client: &Arc<Client>,
+    ) -> HandlerFuture {
+        let request = request.map(|body| RequestBody::new(body, began, self.rate));
         let claimed = self.mounts.iter().find(|mount| mount.claims(&request));
         let handler = claimed.map_or(&self.main, Mount::handler);
-        Arc::clone(handler).handle_erased(request)
+        Arc::clone(handler).handle_erased(request, client)
     }
 }
 
@@ -85,7 +90,7 @@ impl Tunnel {
 pub(crate) struct Calls {
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) load: Arc<Load>,
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
 }
 
 impl Service<Request<Incoming>> for Calls {
@@ -94,16 +99,16 @@ impl Service<Request<Incoming>> for Calls {
     type Future = Call;
 
     fn call(&self, mut request: Request<Incoming>) -> Call {
-        let hold = self.load.hold(Work::Call);
-        self.load.begins();
+        let (hold, began) = (self.load.hold(Work::Call), Instant::now());
+        self.load.begins(began);
         let http2 = request.version() == Version::HTTP_2;
         if http2 && request.method() == Method::CONNECT {
             request.extensions_mut().insert(Tunnel::through(&self.load));
         }
-        self.client.introduce(&mut request);
+        self.client.sift(&mut request);
         let answer = match request.headers().len() > self.dispatch.header_count {
             true => Box::pin(ready(too_many_headers())),
-            false => self.dispatch.handle(request),
+            false => self.dispatch.handle(request, began, &self.client),
         };
         let finishes = self.dispatch.after_leave.is_some();
         let dispatch = finishes.then(|| Arc::clone(&self.dispatch));

@@ -1,9 +1,12 @@
 //! What requests say of the client that they came from.
 
-use std::sync::Arc;
+use std::{
+    any::{Any, TypeId},
+    sync::Arc,
+};
 
 use http::{Extensions, Request};
-use polyport_bootstrap::operation::PeerAddr;
+use polyport_bootstrap::operation::{PeerAddr, Shared};
 use rustls_pki_types::CertificateDer;
 
 use crate::{Forwarded, peer::Peer, trust::Trust};
@@ -59,10 +62,14 @@ fn copy<T: Clone + Send + Sync + 'static>(from: &Extensions, to: &mut Extensions
     }
 }
 
-/// The client of one connection.
+/// The client of one connection, as far as it is known: what its calls share.
+///
+/// As [`Shared`] it has its [`PeerAddr`] (none on a Unix socket), [`Encrypted`] and
+/// [`PeerCertificates`]. What a trusted proxy says of the client is an extension of each request,
+/// and goes before that.
 #[derive(Debug)]
-pub(crate) struct Client {
-    peer: Peer,
+pub struct Client {
+    peer: Option<PeerAddr>,
     /// Whether the headers of proxies mean anything at all.
     reads_forwarded: bool,
     is_trusted: bool,
@@ -79,7 +86,10 @@ impl Client {
         is_encrypted: bool,
     ) -> Self {
         Self {
-            peer,
+            peer: match peer {
+                Peer::Tcp(address) => Some(PeerAddr(address)),
+                _ => None,
+            },
             reads_forwarded: !trust.is_empty(),
             is_trusted: trust.is_trusted(peer),
             is_encrypted,
@@ -88,23 +98,25 @@ impl Client {
         }
     }
 
-    /// Lets a request say who has sent it.
-    pub(crate) fn introduce<B>(&self, request: &mut Request<B>) {
-        if let Peer::Tcp(address) = self.peer {
-            request.extensions_mut().insert(PeerAddr(address));
+    /// Lets a request say all that is known of whoever has sent it, for those who look at nothing
+    /// else.
+    pub fn introduce(&self, request: &mut Extensions) {
+        if let (Some(peer), None) = (self.peer, request.get::<PeerAddr>()) {
+            request.insert(peer);
         }
         if self.is_encrypted {
-            request.extensions_mut().insert(Encrypted);
+            request.insert(Encrypted);
         }
         if let Some(certificates) = &self.certificates {
-            request.extensions_mut().insert(certificates.clone());
-        }
-        if self.reads_forwarded {
-            self.forwarded(request);
+            request.insert(certificates.clone());
         }
     }
 
-    fn forwarded<B>(&self, request: &mut Request<B>) {
+    /// Takes from a request what its sender may not say of the client, and reads what it may.
+    pub(crate) fn sift<B>(&self, request: &mut Request<B>) {
+        if !self.reads_forwarded {
+            return;
+        }
         if !self.is_trusted {
             return crate::forwarded::remove(request.headers_mut());
         }
@@ -115,5 +127,18 @@ impl Client {
         if let Some(origin) = origin {
             request.extensions_mut().insert(origin);
         }
+    }
+}
+
+impl Shared for Client {
+    fn find(&self, wanted: TypeId) -> Option<&(dyn Any + Send + Sync)> {
+        if wanted == TypeId::of::<PeerAddr>() {
+            return self.peer.as_ref().map(|peer| peer as _);
+        }
+        if wanted == TypeId::of::<Encrypted>() {
+            return self.is_encrypted.then_some(&Encrypted);
+        }
+        let certificates = self.certificates.as_ref()?;
+        (wanted == TypeId::of::<PeerCertificates>()).then_some(certificates as _)
     }
 }

@@ -77,7 +77,7 @@ impl Clock {
         load: &Load,
         is_shut: bool,
     ) -> Option<State> {
-        self.enter(look(load, is_shut));
+        self.enter(look(load, is_shut), load);
         let deadline = self.limit().map(|limit| self.since + limit);
         if let Some(deadline) = deadline
             && deadline < self.timer.deadline()
@@ -94,15 +94,19 @@ impl Clock {
         None
     }
 
-    fn enter(&mut self, (state, mark): (State, u32)) {
+    fn enter(&mut self, (state, mark): (State, u32), load: &Load) {
         if (state, mark) == (self.state, self.mark) {
             return;
         }
+        let was_free = matches!(self.state, State::Idle | State::Head);
         (self.state, self.mark) = (state, mark);
-        // A call has no limit here, so nobody asks since when it goes on.
-        if state != State::Busy {
-            self.since = Instant::now();
-        }
+        self.since = match state {
+            // A call has no limit here, so nobody asks since when it goes on.
+            State::Busy => return,
+            // It was answered in the turn of the task in which it began: a look at the clock less.
+            State::Idle if was_free => load.began(),
+            _ => Instant::now(),
+        };
     }
 
     fn limit(&self) -> Option<Duration> {

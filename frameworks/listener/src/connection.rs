@@ -96,7 +96,8 @@ impl Connections {
 
     async fn serve(&self, socket: Socket, peer: Peer, load: Arc<Load>) {
         let Some(session) = self.secure(socket, peer, &load).await else { return };
-        let client = Client::new(peer, &self.trust, session.certificates, self.tls.is_some());
+        let (trust, encrypted) = (&self.trust, self.tls.is_some());
+        let client = Arc::new(Client::new(peer, trust, session.certificates, encrypted));
         let calls = Calls { dispatch: Arc::clone(&self.dispatch), load: Arc::clone(&load), client };
         let http = Http::Begins(Some((session.io, calls)));
         let mut connection = Connection {

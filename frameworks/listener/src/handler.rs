@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use http::{Request, Response};
 use tokio::sync::SetOnce;
 
-use crate::{RequestBody, ResponseBody};
+use crate::{Client, RequestBody, ResponseBody};
 
 /// Answers every request of a listener, or those that a [`Mount`](crate::Mount) claims.
 ///
@@ -29,12 +29,22 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + S
 
 /// [`Handler`] as a trait object; every handler is one.
 pub trait ErasedHandler: Send + Sync + 'static {
-    /// Answers one request, see [`Handler::handle`].
-    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture;
+    /// Answers one request, see [`Handler::handle`]. What is known of its client stands beside it,
+    /// so that a handler that seldom asks for it does not pay for it.
+    fn handle_erased(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        client: &Arc<Client>,
+    ) -> HandlerFuture;
 }
 
 impl<H: Handler> ErasedHandler for H {
-    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
+    fn handle_erased(
+        self: Arc<Self>,
+        mut request: Request<RequestBody>,
+        client: &Arc<Client>,
+    ) -> HandlerFuture {
+        client.introduce(request.extensions_mut());
         Box::pin(async move { self.handle(request).await })
     }
 }
@@ -58,13 +68,18 @@ impl LateHandler {
 }
 
 impl ErasedHandler for LateHandler {
-    fn handle_erased(self: Arc<Self>, request: Request<RequestBody>) -> HandlerFuture {
+    fn handle_erased(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        client: &Arc<Client>,
+    ) -> HandlerFuture {
         if let Some(handler) = self.0.get() {
-            return Arc::clone(handler).handle_erased(request);
+            return Arc::clone(handler).handle_erased(request, client);
         }
+        let client = Arc::clone(client);
         Box::pin(async move {
             let handler = Arc::clone(self.0.wait().await);
-            handler.handle_erased(request).await
+            handler.handle_erased(request, &client).await
         })
     }
 }

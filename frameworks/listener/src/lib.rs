@@ -78,7 +78,7 @@ pub use self::{
     bind::{BoundListener, Listening},
     body::{BoxError, ResponseBody},
     call::Tunnel,
-    client::{Encrypted, PeerCertificates, client_of},
+    client::{Client, Encrypted, PeerCertificates, client_of},
     door::Door,
     error::{BindError, BindErrorKind, ListenerError},
     forwarded::Forwarded,

@@ -3,17 +3,18 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{
             AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
     task::Waker,
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// What a [`Hold`] stands for. All are counted in one word, each in its own bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub(crate) enum Work {
     /// A piece of a streamed body that hyper has not written yet.
     Piece = 1 << 40,
 }
+
+/// What times are counted from, since atomics hold no [`Instant`].
+static FIRST_LOOK: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 const FIELD: u64 = (1 << 20) - 1;
 const LONG_LIVED: u64 = FIELD * Work::LongLived as u64;
@@ -42,6 +46,8 @@ pub(crate) struct Load {
     cut: AtomicBool,
     heard: AtomicBool,
     calls: AtomicU32,
+    /// When the last call began, in nanoseconds since the first look at the clock.
+    began: AtomicU64,
     writes: AtomicU32,
     unwritten: AtomicU32,
     left: AtomicU32,
@@ -61,6 +67,7 @@ impl Load {
             cut: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             calls: AtomicU32::new(0),
+            began: AtomicU64::new(0),
             writes: AtomicU32::new(0),
             unwritten: AtomicU32::new(0),
             left: AtomicU32::new(0),
@@ -128,9 +135,16 @@ impl Load {
     }
 
     /// The head of a call has come in.
-    pub(crate) fn begins(&self) {
+    pub(crate) fn begins(&self, now: Instant) {
+        // Enough for 584 years.
+        self.began.store(now.saturating_duration_since(*FIRST_LOOK).as_nanos() as u64, Relaxed);
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
         self.heard.store(false, Relaxed);
+    }
+
+    /// When the last call began.
+    pub(crate) fn began(&self) -> Instant {
+        *FIRST_LOOK + Duration::from_nanos(self.began.load(Relaxed))
     }
 
     /// Tells one moment without a call from another.

@@ -19,6 +19,7 @@ use crate::{BoxError, Limits};
 /// (`limits.body_rate`) ends with [`BodyTooSlow`].
 pub struct RequestBody {
     incoming: Incoming,
+    began: Instant,
     rate: Option<Rate>,
     /// None as long as everything was there when it was asked for.
     progress: Option<Box<Progress>>,
@@ -59,8 +60,14 @@ struct Progress {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, rate: Option<Rate>) -> Self {
-        Self { incoming, rate, progress: None }
+    pub(crate) fn new(incoming: Incoming, began: Instant, rate: Option<Rate>) -> Self {
+        Self { incoming, began, rate, progress: None }
+    }
+
+    /// When the head before it had come in.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// The same body, waited for however slowly it comes: for streams that have nothing to say for

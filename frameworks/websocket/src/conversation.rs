@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Call, Endpoint, Inherited, PeerAddr, RawInput, RequestId, peer_timeout},
+    operation::{Call, Endpoint, Extensions, Inherited, PeerAddr, RawInput, RequestId, peer_timeout},
     wire::Frame,
 };
 use tokio::time::Instant;
@@ -92,8 +92,7 @@ impl Conversation<'_> {
         let timeout = peer_timeout(&metadata)?;
         let patience = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let id = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
-        let mut call = self.call(endpoint);
-        call.request_id = RequestId::from_peer(id);
+        let mut call = self.call(endpoint, RequestId::from_peer(id));
         call.deadline = [call.deadline, patience].into_iter().flatten().min();
         (call.metadata, call.input) = (metadata, RawInput::json(data));
         if self.gateway.is_fallback(endpoint) {
@@ -103,11 +102,11 @@ impl Conversation<'_> {
     }
 
     /// A call of which nothing is known but the connection.
-    pub(crate) fn call(&self, endpoint: &Endpoint) -> Call {
+    pub(crate) fn call(&self, endpoint: &Endpoint, id: RequestId) -> Call {
         let mut extensions = Extensions::new();
         extensions.insert(self.socket.clone());
         extensions.insert(PeerAddr(self.socket.peer()));
-        let mut call = self.gateway.call(endpoint);
+        let mut call = self.gateway.call(endpoint, id);
         call.extensions = extensions;
         call
     }

@@ -8,7 +8,7 @@ use std::{
 use http::HeaderName;
 use polyport_bootstrap::{
     Container,
-    operation::{Call, Endpoint},
+    operation::{Call, Endpoint, RequestId},
     wire::{Envelope, Frame},
 };
 use polyport_listener::SharedListener;
@@ -133,9 +133,10 @@ impl Gateway {
     }
 
     /// A call that may take as long as the settings say.
-    pub(crate) fn call(&self, endpoint: &Endpoint) -> Call {
+    pub(crate) fn call(&self, endpoint: &Endpoint, id: RequestId) -> Call {
         let timeout = Some(self.settings.timeout).filter(|timeout| !timeout.is_zero());
-        let mut call = Call::new(PROTOCOL, Arc::clone(endpoint.info()), self.container.clone());
+        let (operation, container) = (Arc::clone(endpoint.info()), self.container.clone());
+        let mut call = Call::known_as(id, PROTOCOL, operation, container);
         call.deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         call
     }

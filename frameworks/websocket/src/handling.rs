@@ -3,9 +3,10 @@
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use futures_util::{FutureExt, future::join};
+use http::Uri;
 use polyport_bootstrap::{
     Context, Fault, FaultKind,
-    operation::{RawInput, RequestId},
+    operation::RequestId,
 };
 
 use crate::{
@@ -113,9 +114,9 @@ impl Connection {
         };
         for hook in &self.gateway.table().connect {
             let _flight = hook.info().enter();
-            let mut call = self.conversation(None).call(hook);
+            let mut call = self.conversation(None).call(hook, RequestId::new());
             call.metadata = headers.clone();
-            call.input = RawInput { query: query.clone(), ..RawInput::default() };
+            call.input.uri = query.clone().map(Uri::from).unwrap_or_default();
             let context = Context::continuing(call, &origin.values);
             let called = hook.call(&context).await;
             origin.values = context.values();
@@ -142,7 +143,7 @@ impl Connection {
         let conversation = self.conversation(origin);
         for hook in hooks {
             let _flight = hook.info().enter();
-            let mut call = conversation.call(hook);
+            let mut call = conversation.call(hook, RequestId::new());
             call.extensions.insert(closed.clone());
             conversation.add_kept(&mut call.metadata);
             let context = Context::inheriting(call, conversation.values());

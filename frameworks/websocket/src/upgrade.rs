@@ -13,7 +13,7 @@ use http::{
 use hyper::ext::Protocol;
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Call, Endpoint, Reply, ReplyBody, RequestId},
+    operation::{Call, Endpoint, Extensions, Reply, ReplyBody, RequestId},
 };
 use polyport_listener::{Handler, PeerAddr, RequestBody, ResponseBody, client_of, normal_path};
 use tokio::time::Instant;
@@ -120,12 +120,12 @@ fn entry_call(
     request: &mut Request<RequestBody>,
     until: Instant,
 ) -> Call {
-    let mut call = gateway.call(endpoint);
+    let metadata = std::mem::take(request.headers_mut());
+    let mut call = gateway.call(endpoint, request_id(&metadata));
     call.deadline = call.deadline.into_iter().chain([until]).min();
-    call.metadata = std::mem::take(request.headers_mut());
-    call.request_id = request_id(&call.metadata);
-    call.input.query = request.uri().path_and_query().cloned();
-    call.extensions.extend(client_of(request.extensions()));
+    call.metadata = metadata;
+    call.input.uri = request.uri().clone();
+    call.extensions = Extensions::of(client_of(request.extensions()), None);
     call
 }
 
@@ -144,7 +144,7 @@ fn begin(
     let upgrade = hyper::upgrade::on(&mut request);
     let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
     let handshake =
-        || Handshake { query: context.input.query.clone(), headers: context.metadata.clone() };
+        || Handshake { query: context.input.uri.path_and_query().cloned(), headers: context.metadata.clone() };
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     let arrivals = gateway.hub().newcomers.admit(&context.metadata);
     if let Some(listener) = gateway.listener.get() {

@@ -1,7 +1,7 @@
 //! The input of a call before it is bound.
 
 use bytes::Bytes;
-use http::{HeaderMap, uri::PathAndQuery};
+use http::{HeaderMap, Uri};
 
 use super::{BodyFormat, PathParams};
 use crate::operation::Context;
@@ -13,7 +13,7 @@ pub struct RawInput {
     /// The parameters of the route, percent-decoded.
     pub path: PathParams,
     /// The URI whose query holds further fields.
-    pub query: Option<PathAndQuery>,
+    pub uri: Uri,
     /// The body, as it came.
     pub body: Bytes,
     /// How the body is written.
@@ -29,7 +29,7 @@ impl RawInput {
 
     /// The encoded query, without its `?`.
     pub(super) fn query_text(&self) -> Option<&str> {
-        self.query.as_ref()?.query()
+        self.uri.query()
     }
 
     /// Whether a JSON body is all there is.

@@ -320,7 +320,8 @@ impl hello::greeter_server::Greeter for TonicGreeter {
         &self,
         request: tonic::Request<hello::HelloRequest>,
     ) -> Result<tonic::Response<hello::HelloReply>, tonic::Status> {
-        let id = request.extensions().get::<polyport_bootstrap::operation::RequestId>().cloned();
+        let context = request.extensions().get::<polyport_bootstrap::Context>();
+        let id = context.map(|context| context.request_id.clone());
         let message = match request.into_inner().name.as_str() {
             "panic" => panic!("the service breaks"),
             "forever" => std::future::pending().await,

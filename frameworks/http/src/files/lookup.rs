@@ -43,8 +43,8 @@ impl Folder {
         if head.method != Method::GET && head.method != Method::HEAD {
             return native.wrong_method(&head.method, Some(&METHODS));
         }
-        let found = match self.named(head.uri.path(), depth) {
-            Some(name) => self.find(&name, &head.uri, &context.metadata).await,
+        let found = match self.named(context.input.uri.path(), depth) {
+            Some(name) => self.find(&name, &context.input.uri, &context.metadata).await,
             None => Err(not_found()),
         };
         match found {

@@ -16,7 +16,7 @@ use crate::Fault;
 fn input(path: &[(&str, &str)], query: &str, body: &str) -> RawInput {
     RawInput {
         path: path.iter().copied().collect::<PathParams>(),
-        query: Some(format!("/x{query}").parse().expect("a path")),
+        uri: format!("/x{query}").parse().expect("a path"),
         body: body.to_owned().into(),
         format: BodyFormat::Json,
     }
