@@ -41,6 +41,7 @@ pub(crate) struct Load {
     blocked: AtomicBool,
     cut: AtomicBool,
     heard: AtomicBool,
+    body: AtomicBool,
     calls: AtomicU32,
     writes: AtomicU32,
     unwritten: AtomicU32,
@@ -60,6 +61,7 @@ impl Load {
             blocked: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             heard: AtomicBool::new(true),
+            body: AtomicBool::new(false),
             calls: AtomicU32::new(0),
             writes: AtomicU32::new(0),
             unwritten: AtomicU32::new(0),
@@ -131,6 +133,15 @@ impl Load {
     pub(crate) fn begins(&self) {
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
         self.heard.store(false, Relaxed);
+    }
+
+    /// Remembers whether the last call has a body, of which some may come when it is answered.
+    pub(crate) fn reads_body(&self, body: bool) {
+        self.body.store(body, Relaxed);
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.load(Relaxed)
     }
 
     /// Tells one moment without a call from another.

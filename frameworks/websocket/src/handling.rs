@@ -51,7 +51,11 @@ impl Connection {
     }
 
     async fn handle_in_order(&self, origin: Option<&Origin>) {
-        while let Some(mut event) = self.streams.beside(pin!(self.inbox.next())).await {
+        loop {
+            // Not `while let`, which would keep what was waited for, and the event a second time.
+            let Some(mut event) = self.streams.beside(pin!(self.inbox.next())).await else {
+                return;
+            };
             self.streams.beside(pin!(self.handle(&mut event, origin))).await;
         }
     }

@@ -1,14 +1,14 @@
 //! Whether a client lives.
 
 use std::{
-    future::{pending, poll_fn},
-    pin::pin,
+    future::{Future, pending, poll_fn},
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Whether a client was heard of since this was last looked at.
 #[derive(Debug, Default)]
@@ -23,41 +23,60 @@ impl Pulse {
 
     /// Pings a client that was silent for `interval` (zero: never), and resolves when it is still
     /// silent after `patience`. While it is `unheard`, nothing is known of it.
-    pub(crate) async fn lost(
+    ///
+    /// No `async fn`, which would have room for its arguments twice in every idle connection.
+    pub(crate) fn lost(
         &self,
         interval: Duration,
         patience: Duration,
         ping: impl Fn(),
         unheard: impl Fn() -> bool,
-    ) {
-        if interval.is_zero() {
-            return pending().await;
-        }
-        // One timer for both, since every idle connection has it.
-        let mut timer = pin!(sleep(interval));
-        let mut pinged = false;
-        poll_fn(|cx| {
-            loop {
-                let felt = pinged && self.take();
-                if !felt {
-                    ready!(timer.as_mut().poll(cx));
-                }
-                if pinged && !felt && !unheard() {
-                    return Poll::Ready(());
-                }
-                pinged = !pinged && !self.take();
-                if pinged {
-                    ping();
-                }
-                let next = if pinged { patience } else { interval };
-                timer.as_mut().reset(Instant::now() + next);
+    ) -> impl Future<Output = ()> {
+        let mut watch = Watch { pulse: self, interval, patience, ping, unheard, pinged: false };
+        async move {
+            if watch.interval.is_zero() {
+                return pending().await;
             }
-        })
-        .await;
+            // One timer for both, since every idle connection has it.
+            let mut timer = pin!(sleep(watch.interval));
+            let watch = &mut watch;
+            poll_fn(|cx| watch.poll(timer.as_mut(), cx)).await;
+        }
     }
 
     fn take(&self) -> bool {
         self.0.swap(false, Relaxed)
+    }
+}
+
+/// How a client is watched.
+struct Watch<'a, P, U> {
+    pulse: &'a Pulse,
+    interval: Duration,
+    patience: Duration,
+    ping: P,
+    unheard: U,
+    /// It was silent, and is to answer.
+    pinged: bool,
+}
+
+impl<P: Fn(), U: Fn() -> bool> Watch<'_, P, U> {
+    fn poll(&mut self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let felt = self.pinged && self.pulse.take();
+            if !felt {
+                ready!(timer.as_mut().poll(cx));
+            }
+            if self.pinged && !felt && !(self.unheard)() {
+                return Poll::Ready(());
+            }
+            self.pinged = !self.pinged && !self.pulse.take();
+            if self.pinged {
+                (self.ping)();
+            }
+            let next = if self.pinged { self.patience } else { self.interval };
+            timer.as_mut().reset(Instant::now() + next);
+        }
     }
 }
 
