@@ -5,10 +5,11 @@ use std::{
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::WebSocketSettings;
 
 /// Whether a client was heard of since this was last looked at.
 #[derive(Debug, Default)]
@@ -21,24 +22,23 @@ impl Pulse {
         self.0.store(true, Relaxed);
     }
 
-    /// Pings a client that was silent for `interval` (zero: never), and resolves when it is still
-    /// silent after `patience`. While it is `unheard`, nothing is known of it.
+    /// Pings a client that was silent for `ping_interval` (zero: never), and resolves when it is
+    /// still silent after `pong_timeout`. While it is `unheard`, nothing is known of it.
     ///
     /// No `async fn`, which would have room for its arguments twice in every idle connection.
-    pub(crate) fn lost(
-        &self,
-        interval: Duration,
-        patience: Duration,
+    pub(crate) fn lost<'a>(
+        &'a self,
+        settings: &'a WebSocketSettings,
         ping: impl Fn(),
         unheard: impl Fn() -> bool,
     ) -> impl Future<Output = ()> {
-        let mut watch = Watch { pulse: self, interval, patience, ping, unheard, pinged: false };
+        let mut watch = Watch { pulse: self, settings, ping, unheard, pinged: false };
         async move {
-            if watch.interval.is_zero() {
+            if watch.settings.ping_interval.is_zero() {
                 return pending().await;
             }
             // One timer for both, since every idle connection has it.
-            let mut timer = pin!(sleep(watch.interval));
+            let mut timer = pin!(sleep(watch.settings.ping_interval));
             let watch = &mut watch;
             poll_fn(|cx| watch.poll(timer.as_mut(), cx)).await;
         }
@@ -52,8 +52,7 @@ impl Pulse {
 /// How a client is watched.
 struct Watch<'a, P, U> {
     pulse: &'a Pulse,
-    interval: Duration,
-    patience: Duration,
+    settings: &'a WebSocketSettings,
     ping: P,
     unheard: U,
     /// It was silent, and is to answer.
@@ -74,7 +73,8 @@ impl<P: Fn(), U: Fn() -> bool> Watch<'_, P, U> {
             if self.pinged {
                 (self.ping)();
             }
-            let next = if self.pinged { self.patience } else { self.interval };
+            let WebSocketSettings { ping_interval, pong_timeout, .. } = *self.settings;
+            let next = if self.pinged { pong_timeout } else { ping_interval };
             timer.as_mut().reset(Instant::now() + next);
         }
     }
@@ -82,7 +82,7 @@ impl<P: Fn(), U: Fn() -> bool> Watch<'_, P, U> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, time::Duration};
 
     use futures_util::future::join;
     use tokio::time::timeout;
@@ -91,6 +91,10 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn settings(ping_interval: Duration) -> WebSocketSettings {
+        WebSocketSettings { ping_interval, pong_timeout: PATIENCE, ..WebSocketSettings::default() }
+    }
 
     /// After how long a client is lost that beats at these seconds, and how many pings it got.
     async fn lost_after(beats: &[u64], unheard_until: u64) -> (u64, u32) {
@@ -103,7 +107,8 @@ mod tests {
             }
         };
         let server = async {
-            pulse.lost(INTERVAL, PATIENCE, || pings.set(pings.get() + 1), unheard).await;
+            let ping = || pings.set(pings.get() + 1);
+            pulse.lost(&settings(INTERVAL), ping, unheard).await;
             begun.elapsed().as_secs()
         };
         (join(client, server).await.1, pings.get())
@@ -132,7 +137,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_an_interval_nobody_is_pinged() {
         let pulse = Pulse::default();
-        let never = pulse.lost(Duration::ZERO, PATIENCE, || panic!("a ping"), || false);
+        let settings = settings(Duration::ZERO);
+        let never = pulse.lost(&settings, || panic!("a ping"), || false);
         assert!(timeout(INTERVAL * 10, never).await.is_err());
     }
 }
