@@ -164,3 +164,33 @@ fn look(load: &Load, is_shut: bool) -> (State, u32) {
         false => (State::Idle, load.calls()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Waker};
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_still_that_is_found_in_its_state_again() {
+        let times = Times::new(&ListenerSettings::default());
+        let (load, mut clock) = (Load::new(Arc::default()), Clock::new(&times));
+        let poll = |clock: &mut Clock, load: &Load| {
+            assert_eq!(
+                clock.poll(&mut Context::from_waker(Waker::noop()), &times, load, false),
+                None
+            );
+            (clock.is_idle(), clock.is_still())
+        };
+        assert_eq!(poll(&mut clock, &load), (false, true), "it has not begun");
+        for _ in 0..2 {
+            load.begins();
+            assert_eq!(poll(&mut clock, &load), (true, false));
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(poll(&mut clock, &load), (true, true));
+            assert_eq!(clock.elapsed(), Duration::from_secs(1));
+        }
+    }
+}

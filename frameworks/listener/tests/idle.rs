@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use polyport_listener::{RequestBody, ResponseBody, handler_fn};
+use polyport_listener::{Limits, RequestBody, ResponseBody, handler_fn};
 use support::{Raw, at, eventually, hello, serve, text, within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,41 +23,65 @@ const CLIENTS: usize = 50;
 /// With hyper's buffers it would be more than 16 KiB.
 const MOST_BYTES: i64 = 4 * 1024;
 
-/// Makes one call.
-fn call(address: SocketAddr) -> TcpStream {
+/// Makes so many calls, one after the other.
+fn call(address: SocketAddr, calls: usize) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"hello") {
-        let mut byte = [0];
-        client.read_exact(&mut byte).unwrap();
-        answer.extend(byte);
+    for _ in 0..calls {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
     }
     client
 }
 
+/// What each of many clients costs that have made so many calls, before and after `later`.
+///
 /// Allocations are counted by thread: all of the server is on this one, and its clients are not.
-#[test]
-fn an_idle_connection_has_no_buffers() {
+fn bytes_each(calls: usize, later: impl AsyncFn()) -> (i64, i64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_shared, server) = runtime.block_on(serve(hello()));
     let address = at(&server);
     let (done, all_done) = oneshot::channel();
     let clients = thread::spawn(move || {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| call(address)).collect();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| call(address, calls)).collect();
         done.send(()).unwrap();
         clients
     });
-    let measured = allocation_counter::measure(|| {
+    let first = allocation_counter::measure(|| {
         runtime.block_on(async {
             within(all_done).await.unwrap();
             eventually("all are idle", || server.active() == 0).await;
         });
     });
+    let second = allocation_counter::measure(|| runtime.block_on(later()));
     assert_eq!(server.connections(), CLIENTS);
-    let each = measured.bytes_current / CLIENTS as i64;
-    assert!(each <= MOST_BYTES, "{each} bytes");
     drop(clients.join());
+    let each = |bytes| bytes / CLIENTS as i64;
+    (each(first.bytes_current), each(first.bytes_current + second.bytes_current))
+}
+
+#[test]
+fn an_idle_connection_has_no_buffers() {
+    let (bytes, _) = bytes_each(1, async || {});
+    assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+}
+
+#[test]
+fn a_client_that_calls_again_soon_has_its_buffers_until_it_is_still() {
+    let (at_first, at_last) = bytes_each(2, async || {
+        tokio::time::pause();
+        // The connection's clock is set for the first head at first.
+        tokio::time::advance(Limits::default().header_timeout).await;
+        for _ in 0..CLIENTS {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(at_first > MOST_BYTES, "{at_first} bytes");
+    assert!(at_last <= MOST_BYTES, "{at_last} bytes");
 }
 
 #[tokio::test]
