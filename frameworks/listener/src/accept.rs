@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{Listening, admission::Place, bind::Stream, connection::Connections, peer::Peer};
+use crate::{Listening, admission::Place, bind::Stream, connections::Connections, peer::Peer};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use crate::{ListenerSettings, limits::unless_zero, load::Load};
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The times that a connection may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Times {
     header: Duration,
     idle: Option<Duration>,
@@ -54,31 +54,49 @@ pub(crate) enum State {
 /// that a connection that goes from call to call hardly touches it.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    times: Times,
     timer: Pin<Box<Sleep>>,
     is_watched: bool,
     state: State,
     /// Tells two stays in one state apart.
     mark: u32,
     since: Instant,
+    /// Whether nothing had changed when it was last looked at.
+    is_still: bool,
 }
 
 impl Clock {
-    pub(crate) fn new(times: Times) -> Self {
+    pub(crate) fn new(times: &Times) -> Self {
         let since = Instant::now();
         let timer = Box::pin(sleep_until(since + times.header));
-        Self { times, timer, is_watched: false, state: State::Head, mark: 0, since }
+        let (state, mark) = (State::Head, 0);
+        Self { timer, is_watched: false, state, mark, since, is_still: false }
+    }
+
+    /// Whether the connection waits for a call.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Whether it was in this state already when it was last polled before.
+    pub(crate) fn is_still(&self) -> bool {
+        self.is_still
+    }
+
+    /// How long the connection has been in its state; for that of a call it is not known.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// The state that the connection is in for too long, if it is.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
+        times: &Times,
         load: &Load,
         is_shut: bool,
     ) -> Option<State> {
         self.enter(look(load, is_shut), load);
-        let deadline = self.limit().map(|limit| self.since + limit);
+        let deadline = self.limit(times).map(|limit| self.since + limit);
         if let Some(deadline) = deadline
             && deadline < self.timer.deadline()
         {
@@ -95,7 +113,8 @@ impl Clock {
     }
 
     fn enter(&mut self, (state, mark): (State, u32), load: &Load) {
-        if (state, mark) == (self.state, self.mark) {
+        self.is_still = (state, mark) == (self.state, self.mark);
+        if self.is_still {
             return;
         }
         let was_free = matches!(self.state, State::Idle | State::Head);
@@ -109,13 +128,13 @@ impl Clock {
         };
     }
 
-    fn limit(&self) -> Option<Duration> {
+    fn limit(&self, times: &Times) -> Option<Duration> {
         match self.state {
-            State::Head => Some(self.times.header),
+            State::Head => Some(times.header),
             State::Busy => None,
-            State::Waiting => self.times.write,
-            State::Idle => self.times.idle,
-            State::Leaving => Some(self.times.leave),
+            State::Waiting => times.write,
+            State::Idle => times.idle,
+            State::Leaving => Some(times.leave),
         }
     }
 
@@ -147,5 +166,35 @@ fn look(load: &Load, is_shut: bool) -> (State, u32) {
     match load.has_heard() && !load.is_http2() {
         true => (State::Head, load.calls()),
         false => (State::Idle, load.calls()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Waker};
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_still_that_is_found_in_its_state_again() {
+        let times = Times::new(&ListenerSettings::default());
+        let (load, mut clock) = (Load::new(Arc::default()), Clock::new(&times));
+        let poll = |clock: &mut Clock, load: &Load| {
+            assert_eq!(
+                clock.poll(&mut Context::from_waker(Waker::noop()), &times, load, false),
+                None
+            );
+            (clock.is_idle(), clock.is_still())
+        };
+        assert_eq!(poll(&mut clock, &load), (false, true), "it has not begun");
+        for _ in 0..2 {
+            load.begins();
+            assert_eq!(poll(&mut clock, &load), (true, false));
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(poll(&mut clock, &load), (true, true));
+            assert_eq!(clock.elapsed(), Duration::from_secs(1));
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
@@ -154,8 +155,12 @@ pub(crate) enum Layer {
 #[derive(Debug, Default)]
 struct Beginning {
     bytes: [u8; PREFACE.len()],
-    length: usize,
-    taken: usize,
+    length: u8,
+    taken: u8,
+    /// HTTP/1 has been spoken before these.
+    is_resumed: bool,
+    /// What was read before that, if anything: boxed, since it hardly ever is.
+    left: Option<Box<Bytes>>,
 }
 
 /// What every HTTP/2 client says first (RFC 9113, section 3.4).
@@ -186,6 +191,16 @@ impl Io {
         self.layer
     }
 
+    /// Lets HTTP/1 begin anew, behind what is `left` of what it has read; says whether that is the
+    /// beginning of a head: empty lines before it mean nothing (RFC 9112, section 2.2).
+    pub(crate) fn resume(&mut self, mut left: Bytes) -> bool {
+        let head = left.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+        let left = head.map(|head| Box::new(left.split_off(head)));
+        let is_begun = left.is_some();
+        self.beginning = Beginning { is_resumed: true, left, ..Beginning::default() };
+        is_begun
+    }
+
     /// Ends the connection where more control frames of HTTP/2 come than are admitted.
     pub(crate) fn limit(&mut self, control: ControlFrames) {
         self.control = Some(Box::new(control));
@@ -196,8 +211,11 @@ impl Io {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Version>>> {
+        if self.beginning.left.is_some() {
+            return Poll::Ready(Ok(Some(Version::Http1)));
+        }
         loop {
-            let known = self.beginning.length;
+            let known = usize::from(self.beginning.length);
             let mut rest = ReadBuf::new(&mut self.beginning.bytes[known..]);
             let read = match &mut self.layer {
                 Layer::Plain(socket) => Pin::new(socket).poll_read(cx, &mut rest),
@@ -205,7 +223,8 @@ impl Io {
             };
             ready!(read)?;
             let read = rest.filled().len();
-            self.beginning.length += read;
+            // Not more than there was room for.
+            self.beginning.length += read as u8;
             let is_over = read == 0;
             match self.beginning.version() {
                 Some(version) => return Poll::Ready(Ok(Some(version))),
@@ -218,18 +237,29 @@ impl Io {
 
 impl Beginning {
     fn version(&self) -> Option<Version> {
-        let begun = &self.bytes[..self.length];
+        let begun = &self.bytes[..usize::from(self.length)];
         match begun == &PREFACE[..begun.len()] {
+            true if self.is_resumed => (!begun.is_empty()).then_some(Version::Http1),
             false => Some(Version::Http1),
             true => (begun.len() == PREFACE.len()).then_some(Version::Http2),
         }
     }
 
+    fn is_taken(&self) -> bool {
+        self.taken == self.length && self.left.is_none()
+    }
+
     fn take(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
-        let rest = &self.bytes[self.taken..self.length];
+        if let Some(mut left) = self.left.take() {
+            let taken = left.split_to(left.len().min(buffer.remaining()));
+            buffer.put_slice(&taken);
+            self.left = (!left.is_empty()).then_some(left);
+            return !taken.is_empty();
+        }
+        let rest = &self.bytes[usize::from(self.taken)..usize::from(self.length)];
         let taken = &rest[..rest.len().min(buffer.remaining())];
         buffer.put_slice(taken);
-        self.taken += taken.len();
+        self.taken += taken.len() as u8;
         !taken.is_empty()
     }
 }
@@ -245,8 +275,7 @@ impl AsyncRead for Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let is_beginning =
-            this.beginning.taken < this.beginning.length && this.beginning.take(buffer);
+        let is_beginning = !this.beginning.is_taken() && this.beginning.take(buffer);
         if is_beginning && buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -319,7 +348,7 @@ mod tests {
     use super::*;
 
     fn version(text: &[u8]) -> Option<Version> {
-        let mut beginning = Beginning { length: text.len(), ..Beginning::default() };
+        let mut beginning = Beginning { length: text.len() as u8, ..Beginning::default() };
         beginning.bytes[..text.len()].copy_from_slice(text);
         beginning.version()
     }
@@ -338,5 +367,13 @@ mod tests {
         assert_eq!(version(PREFACE), Some(Version::Http2));
         assert_eq!(version(b"G"), Some(Version::Http1));
         assert_eq!(version(b"PRI /"), Some(Version::Http1));
+    }
+
+    #[test]
+    fn a_connection_of_http1_never_becomes_one_of_http2() {
+        let mut resumed = Beginning { is_resumed: true, ..Beginning::default() };
+        assert_eq!(resumed.version(), None);
+        (resumed.bytes, resumed.length) = (*PREFACE, PREFACE.len() as u8);
+        assert_eq!(resumed.version(), Some(Version::Http1));
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Load {
     blocked: AtomicBool,
     cut: AtomicBool,
     heard: AtomicBool,
+    body: AtomicBool,
     calls: AtomicU32,
     /// When the last call began, in nanoseconds since the first look at the clock.
     began: AtomicU64,
@@ -66,6 +67,7 @@ impl Load {
             blocked: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             heard: AtomicBool::new(true),
+            body: AtomicBool::new(false),
             calls: AtomicU32::new(0),
             began: AtomicU64::new(0),
             writes: AtomicU32::new(0),
@@ -145,6 +147,15 @@ impl Load {
     /// When the last call began.
     pub(crate) fn began(&self) -> Instant {
         *FIRST_LOOK + Duration::from_nanos(self.began.load(Relaxed))
+    }
+
+    /// Remembers whether the last call has a body, of which some may come when it is answered.
+    pub(crate) fn reads_body(&self, body: bool) {
+        self.body.store(body, Relaxed);
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.load(Relaxed)
     }
 
     /// Tells one moment without a call from another.

@@ -7,7 +7,7 @@ use polyport_bootstrap::{SocketAddress, framework::at_home};
 use tokio::{task::AbortHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Listening, accept::accept_until, connection::Connections, load::Load, tasks::Tasks};
+use crate::{Listening, accept::accept_until, connections::Connections, load::Load, tasks::Tasks};
 
 /// How long aborted tasks may take to notice; only one that blocks its thread takes longer.
 const ABORT_GRACE: Duration = Duration::from_secs(1);

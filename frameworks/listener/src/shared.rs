@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BindError, BoundListener, Door, ErasedHandler, ListenerError, ListenerSettings, Listening,
-    RequestBody, Server, call::Dispatch, connection::Connections, normal_path, tasks::Tasks,
+    RequestBody, Server, call::Dispatch, connections::Connections, normal_path, tasks::Tasks,
 };
 
 type Claims = Box<dyn Fn(&Request<RequestBody>) -> bool + Send + Sync>;

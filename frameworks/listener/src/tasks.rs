@@ -56,16 +56,16 @@ impl Entry {
 }
 
 impl Tasks {
-    /// Runs the connection of a peer, made from its load.
+    /// Runs the connection of a peer, made from its load. It keeps its ticket to its end.
     pub(crate) fn spawn_connection<F>(
         self: &Arc<Self>,
         peer: Peer,
-        serve: impl FnOnce(Arc<Load>) -> F + Send + 'static,
+        connection: impl FnOnce(Arc<Load>, Ticket) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let load = Load::new(Arc::clone(&self.changed));
-        self.spawn(Some((Arc::clone(&load), Some(peer))), move || serve(load));
+        self.spawn(Some((Arc::clone(&load), Some(peer))), |ticket| connection(load, ticket));
     }
 
     /// Runs a call whose client has left to its end.
@@ -74,25 +74,28 @@ impl Tasks {
         let hold = load.hold(Work::Call);
         // There is nobody left to be told.
         load.mark_shut();
-        self.spawn(Some((load, None)), move || async move {
+        self.spawn(Some((load, None)), |ticket| async move {
             call.await;
-            drop(hold);
+            drop((hold, ticket));
         });
     }
 
-    /// Runs an upgraded socket.
+    /// Runs an upgraded socket. The future is made in its task: one that is moved there would have
+    /// room in it twice.
     pub(crate) fn spawn_socket<F>(self: &Arc<Self>, serve: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.spawn(None, serve);
+        self.spawn(None, |ticket| async move {
+            serve().await;
+            drop(ticket);
+        });
     }
 
-    /// The future is made in its task: one that is moved there would have room in it twice.
     fn spawn<F>(
         self: &Arc<Self>,
         connection: Option<(Arc<Load>, Option<Peer>)>,
-        serve: impl FnOnce() -> F + Send + 'static,
+        task: impl FnOnce(Ticket) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -100,10 +103,7 @@ impl Tasks {
         let Some(id) = self.enter(connection) else { return };
         let ticket = Ticket { tasks: Arc::clone(self), id, _mark };
         // Not under the lock: a runtime that is ending drops the task on the spot.
-        let handle = self.tracker.spawn(at_home(async move {
-            let _ticket = ticket;
-            serve().await;
-        }));
+        let handle = self.tracker.spawn(at_home(task(ticket)));
         self.attach(id, handle.abort_handle());
     }
 
@@ -269,7 +269,7 @@ impl Activity for Tasks {
 }
 
 /// A task's place in the table, left in whatever way the task ends.
-struct Ticket {
+pub(crate) struct Ticket {
     tasks: Arc<Tasks>,
     id: u64,
     _mark: Mark,

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    Socket, WebSocketSettings,
+    Socket,
     conversation::Origin,
     duplex::Duplex,
     farewell::{End, say_farewell},
@@ -225,8 +225,9 @@ impl Connection {
             let last = outbox.is_empty();
             let mut message = Some(message);
             let written = poll_fn(|cx| Poll::Ready(self.duplex.poll_write(cx, &mut message, last)));
-            let written = match written.await {
-                Poll::Ready(written) => written.is_ok(),
+            let written = written.await.map(|written| written.is_ok());
+            let written = match written {
+                Poll::Ready(written) => written,
                 // Boxed, since most is taken at once, and only what is not needs a timer.
                 Poll::Pending => Box::pin(self.write_on(message, last)).await,
             };
@@ -256,11 +257,9 @@ impl Connection {
     /// Resolves when the client is silent in spite of a ping. While nothing is read, nothing can be
     /// heard.
     async fn watch(&self) -> End {
-        let WebSocketSettings { ping_interval, pong_timeout, .. } = self.gateway.settings;
         let ping = || self.socket.0.outbox().ping();
-        self.pulse
-            .lost(ping_interval, pong_timeout, ping, || self.inbox.is_full(|| self.asks()))
-            .await;
+        let unheard = || self.inbox.is_full(|| self.asks());
+        self.pulse.lost(&self.gateway.settings, ping, unheard).await;
         End::Lost
     }
 }

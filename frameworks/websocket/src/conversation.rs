@@ -21,8 +21,8 @@ pub(crate) struct Origin {
     pub(crate) values: Inherited,
     /// The headers that events see.
     kept: Box<[(HeaderName, HeaderValue)]>,
-    /// What `on_connect` operations see; dropped behind them.
-    pub(crate) handshake: Option<Handshake>,
+    /// What `on_connect` operations see; dropped behind them, and boxed, since the rest stays.
+    pub(crate) handshake: Option<Box<Handshake>>,
 }
 
 /// What the client said when it connected.
@@ -38,7 +38,7 @@ impl Origin {
         gateway: &Gateway,
         values: Inherited,
         headers: &HeaderMap,
-        handshake: impl FnOnce() -> Handshake,
+        handshake: impl FnOnce() -> Box<Handshake>,
     ) -> Option<Box<Self>> {
         let kept = kept(&gateway.keep_headers, headers);
         let handshake = (!gateway.table().connect.is_empty()).then(handshake);

@@ -52,7 +52,11 @@ impl Connection {
     }
 
     async fn handle_in_order(&self, origin: Option<&Origin>) {
-        while let Some(mut event) = self.streams.beside(pin!(self.inbox.next())).await {
+        loop {
+            // Not `while let`, which would keep what was waited for, and the event a second time.
+            let Some(mut event) = self.streams.beside(pin!(self.inbox.next())).await else {
+                return;
+            };
             self.streams.beside(pin!(self.handle(&mut event, origin))).await;
         }
     }
@@ -109,9 +113,10 @@ impl Connection {
     /// Calls the `on_connect` operations, whose values are the connection's.
     async fn say_connected(&self, mut origin: Origin) -> Result<Option<Box<Origin>>, Refused> {
         let _call = self.gateway.calls.enter();
-        let Some(Handshake { query, headers }) = origin.handshake.take() else {
+        let Some(handshake) = origin.handshake.take() else {
             return Ok(origin.unless_empty());
         };
+        let Handshake { query, headers } = *handshake;
         for hook in &self.gateway.table().connect {
             let _flight = hook.info().enter();
             let mut call = self.conversation(None).call(hook, RequestId::new());

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
+    future::{Future, poll_fn},
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
@@ -64,8 +64,8 @@ impl State {
 impl Inbox {
     /// Resolves when a further event may be read; more may be while the client is `asked`
     /// something.
-    pub(crate) async fn room(&self, asked: impl Fn() -> bool) {
-        poll_fn(|_| if self.is_full(&asked) { Poll::Pending } else { Poll::Ready(()) }).await;
+    pub(crate) fn room(&self, asked: impl Fn() -> bool) -> impl Future<Output = ()> {
+        poll_fn(move |_| if self.is_full(&asked) { Poll::Pending } else { Poll::Ready(()) })
     }
 
     pub(crate) fn is_full(&self, asked: impl Fn() -> bool) -> bool {

@@ -38,7 +38,8 @@ struct State {
     bytes: usize,
     dropped: u64,
     ping: bool,
-    ending: Option<Ending>,
+    /// Boxed, so that connections that go on have no room for it.
+    ending: Option<Box<Ending>>,
     shut: bool,
 }
 
@@ -117,7 +118,7 @@ impl Outbox {
             state.push(outgoing, self.slow_consumer);
             Queued::Yes
         } else if self.slow_consumer == SlowConsumer::Close {
-            state.ending = Some(Ending::TooSlow);
+            state.ending = Some(Box::new(Ending::TooSlow));
             let unsent = state.take();
             drop(state);
             drop(unsent);
@@ -164,7 +165,7 @@ impl Outbox {
     pub(crate) fn end(&self, ending: Ending) {
         let mut state = self.state();
         if state.ending.is_none() || matches!(ending, Ending::GoingAway) {
-            state.ending = Some(ending);
+            state.ending = Some(Box::new(ending));
         }
         drop(state);
         self.writer.wake();
@@ -221,8 +222,8 @@ impl Outbox {
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
         let mut state = self.state();
-        if let Some(ending) = state.ending.clone().filter(Ending::is_urgent) {
-            return Poll::Ready(Next::End(ending));
+        if let Some(ending) = state.ending.as_deref().filter(|ending| ending.is_urgent()) {
+            return Poll::Ready(Next::End(ending.clone()));
         }
         if std::mem::take(&mut state.ping) {
             return Poll::Ready(Next::Ping);
@@ -234,7 +235,10 @@ impl Outbox {
             }
             return Poll::Ready(Next::Message(outgoing));
         }
-        state.ending.clone().map_or(Poll::Pending, |ending| Poll::Ready(Next::End(ending)))
+        match &state.ending {
+            Some(ending) => Poll::Ready(Next::End(Ending::clone(ending))),
+            None => Poll::Pending,
+        }
     }
 
     /// Resolves when what is being written is not to be waited for.

@@ -1,14 +1,15 @@
 //! Whether a client lives.
 
 use std::{
-    future::{pending, poll_fn},
-    pin::pin,
+    future::{Future, pending, poll_fn},
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
-    task::{Poll, ready},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::WebSocketSettings;
 
 /// Whether a client was heard of since this was last looked at.
 #[derive(Debug, Default)]
@@ -21,39 +22,26 @@ impl Pulse {
         self.0.store(true, Relaxed);
     }
 
-    /// Pings a client that was silent for `interval` (zero: never), and resolves when it is still
-    /// silent after `patience`. While it is `unheard`, nothing is known of it.
-    pub(crate) async fn lost(
-        &self,
-        interval: Duration,
-        patience: Duration,
+    /// Pings a client that was silent for `ping_interval` (zero: never), and resolves when it is
+    /// still silent after `pong_timeout`. While it is `unheard`, nothing is known of it.
+    ///
+    /// No `async fn`, which would have room for its arguments twice in every idle connection.
+    pub(crate) fn lost<'a>(
+        &'a self,
+        settings: &'a WebSocketSettings,
         ping: impl Fn(),
         unheard: impl Fn() -> bool,
-    ) {
-        if interval.is_zero() {
-            return pending().await;
-        }
-        // One timer for both, since every idle connection has it.
-        let mut timer = pin!(sleep(interval));
-        let mut pinged = false;
-        poll_fn(|cx| {
-            loop {
-                let felt = pinged && self.take();
-                if !felt {
-                    ready!(timer.as_mut().poll(cx));
-                }
-                if pinged && !felt && !unheard() {
-                    return Poll::Ready(());
-                }
-                pinged = !pinged && !self.take();
-                if pinged {
-                    ping();
-                }
-                let next = if pinged { patience } else { interval };
-                timer.as_mut().reset(Instant::now() + next);
+    ) -> impl Future<Output = ()> {
+        let mut watch = Watch { pulse: self, settings, ping, unheard, pinged: false };
+        async move {
+            if watch.settings.ping_interval.is_zero() {
+                return pending().await;
             }
-        })
-        .await;
+            // One timer for both, since every idle connection has it.
+            let mut timer = pin!(sleep(watch.settings.ping_interval));
+            let watch = &mut watch;
+            poll_fn(|cx| watch.poll(timer.as_mut(), cx)).await;
+        }
     }
 
     fn take(&self) -> bool {
@@ -61,9 +49,40 @@ impl Pulse {
     }
 }
 
+/// How a client is watched.
+struct Watch<'a, P, U> {
+    pulse: &'a Pulse,
+    settings: &'a WebSocketSettings,
+    ping: P,
+    unheard: U,
+    /// It was silent, and is to answer.
+    pinged: bool,
+}
+
+impl<P: Fn(), U: Fn() -> bool> Watch<'_, P, U> {
+    fn poll(&mut self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let felt = self.pinged && self.pulse.take();
+            if !felt {
+                ready!(timer.as_mut().poll(cx));
+            }
+            if self.pinged && !felt && !(self.unheard)() {
+                return Poll::Ready(());
+            }
+            self.pinged = !self.pinged && !self.pulse.take();
+            if self.pinged {
+                (self.ping)();
+            }
+            let WebSocketSettings { ping_interval, pong_timeout, .. } = *self.settings;
+            let next = if self.pinged { pong_timeout } else { ping_interval };
+            timer.as_mut().reset(Instant::now() + next);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, time::Duration};
 
     use futures_util::future::join;
     use tokio::time::timeout;
@@ -72,6 +91,10 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn settings(ping_interval: Duration) -> WebSocketSettings {
+        WebSocketSettings { ping_interval, pong_timeout: PATIENCE, ..WebSocketSettings::default() }
+    }
 
     /// After how long a client is lost that beats at these seconds, and how many pings it got.
     async fn lost_after(beats: &[u64], unheard_until: u64) -> (u64, u32) {
@@ -84,7 +107,8 @@ mod tests {
             }
         };
         let server = async {
-            pulse.lost(INTERVAL, PATIENCE, || pings.set(pings.get() + 1), unheard).await;
+            let ping = || pings.set(pings.get() + 1);
+            pulse.lost(&settings(INTERVAL), ping, unheard).await;
             begun.elapsed().as_secs()
         };
         (join(client, server).await.1, pings.get())
@@ -113,7 +137,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_an_interval_nobody_is_pinged() {
         let pulse = Pulse::default();
-        let never = pulse.lost(Duration::ZERO, PATIENCE, || panic!("a ping"), || false);
+        let settings = settings(Duration::ZERO);
+        let never = pulse.lost(&settings, || panic!("a ping"), || false);
         assert!(timeout(INTERVAL * 10, never).await.is_err());
     }
 }

@@ -143,8 +143,10 @@ fn begin(
 ) {
     let upgrade = hyper::upgrade::on(&mut request);
     let peer = request.extensions().get().map_or(([0, 0, 0, 0], 0).into(), |PeerAddr(peer)| *peer);
-    let handshake =
-        || Handshake { query: context.input.uri.path_and_query().cloned(), headers: context.metadata.clone() };
+    let handshake = || {
+        let query = context.input.uri.path_and_query().cloned();
+        Box::new(Handshake { query, headers: context.metadata.clone() })
+    };
     let origin = Origin::new(gateway, context.values(), &context.metadata, handshake);
     let arrivals = gateway.hub().newcomers.admit(&context.metadata);
     if let Some(listener) = gateway.listener.get() {
