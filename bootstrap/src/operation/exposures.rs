@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    Context, Exposure, Computations, InFlight, MadeOnce, Pipeline, Pipelines, Plan, Protocol,
+    Computations, Context, Exposure, InFlight, MadeOnce, Pipeline, Pipelines, Plan, Protocol,
 };
 use crate::{
     Config, Error, Result,

@@ -126,7 +126,10 @@ mod tests {
             all.insert(u64::from(number) * 10);
             all.insert(number.to_string());
         }
-        assert_eq!((all.get(), all.get(), all.get()), (Some(&2_u32), Some(&20_u64), Some(&"2".to_owned())));
+        assert_eq!(
+            (all.get(), all.get(), all.get()),
+            (Some(&2_u32), Some(&20_u64), Some(&"2".to_owned()))
+        );
         assert_eq!(all.more.len(), 2);
     }
 }

@@ -11,8 +11,8 @@ use lapin::{
 use polyport_bootstrap::{
     Container, Fault, FaultKind,
     operation::{
-        BodyFormat, Call, Codecs, Context, Extensions, Raw, RawInput, ReplyBody, RequestId, UnknownFormat,
-        peer_timeout,
+        BodyFormat, Call, Codecs, Context, Extensions, Raw, RawInput, ReplyBody, RequestId,
+        UnknownFormat, peer_timeout,
     },
     wire::Envelope,
 };

@@ -46,9 +46,7 @@ impl ErasedHandler for Shell {
         };
         match asker {
             None => answer,
-            Some(asker) => {
-                Box::pin(async move { self.outermost.complete(answer.await, asker) })
-            }
+            Some(asker) => Box::pin(async move { self.outermost.complete(answer.await, asker) }),
         }
     }
 }

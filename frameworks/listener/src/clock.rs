@@ -190,7 +190,7 @@ mod tests {
         };
         assert_eq!(poll(&mut clock, &load), (false, true), "it has not begun");
         for _ in 0..2 {
-            load.begins();
+            load.begins(Instant::now());
             assert_eq!(poll(&mut clock, &load), (true, false));
             advance(Duration::from_secs(1)).await;
             assert_eq!(poll(&mut clock, &load), (true, true));

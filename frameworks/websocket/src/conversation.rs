@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
 use polyport_bootstrap::{
     Context, Fault,
-    operation::{Call, Endpoint, Extensions, Inherited, PeerAddr, RawInput, RequestId, peer_timeout},
+    operation::{
+        Call, Endpoint, Extensions, Inherited, PeerAddr, RawInput, RequestId, peer_timeout,
+    },
     wire::Frame,
 };
 use tokio::time::Instant;

@@ -4,10 +4,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use futures_util::{FutureExt, future::join};
 use http::Uri;
-use polyport_bootstrap::{
-    Context, Fault, FaultKind,
-    operation::RequestId,
-};
+use polyport_bootstrap::{Context, Fault, FaultKind, operation::RequestId};
 
 use crate::{
     Closed,
