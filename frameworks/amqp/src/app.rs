@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::{
     broker::Broker,
     monitor::Monitor,
-    publisher::{Message, OutboxState, PublishError, Publisher},
+    publisher::{Message, Order, OutboxState, PublishError, Publisher},
     redrive::redrive,
     request::{Reply, ReplyItems, Requester},
     settings::AmqpSettings,
@@ -97,8 +97,7 @@ impl AmqpApp {
         value: &T,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<T> {
         let message = Message::json(exchange, routing_key, value).map(Message::in_current_call);
-        let publisher = self.0.publisher.clone();
-        async move { publisher.publish_message(message).await }
+        self.publish_order(self.0.publisher.order(message))
     }
 
     /// As [`publish`](Self::publish), with everything that a message can carry.
@@ -112,8 +111,15 @@ impl AmqpApp {
         &self,
         message: Message,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
-        let (message, publisher) = (message.in_current_call(), self.0.publisher.clone());
-        async move { publisher.publish_message(Ok(message)).await }
+        self.publish_order(self.0.publisher.order(Ok(message.in_current_call())))
+    }
+
+    fn publish_order(
+        &self,
+        order: Order,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
+        let app = Arc::clone(&self.0);
+        async move { app.publisher.publish_order(order).await }
     }
 
     /// Sends `input` as JSON to a queue and waits for the reply, over RabbitMQ's direct reply-to: any

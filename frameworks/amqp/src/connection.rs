@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     broker::{Broker, Node},
-    guard::{self, Deliveries, Guarded, Reader, Taps},
+    guard::{self, Answers, Deliveries, Guarded, Outlet, Reader, Taps, Voice},
     pace::Pace,
     refusal::{NodeError, OpenError},
     settings::AmqpSettings,
@@ -50,6 +50,7 @@ pub(crate) struct Link {
     connection: Connection,
     node: Node,
     taps: Taps,
+    outlet: Outlet,
     lost: watch::Receiver<Option<String>>,
     _watcher: AbortOnDropHandle<()>,
     _kill_switch: KillSwitch,
@@ -110,7 +111,7 @@ impl Link {
         let taps = Taps::default();
         // Who keeps pace sees what lapin has read, not what a task still has for it.
         let reader = if node.pace().is_kept() { Reader::Lapin } else { reader };
-        let stream = guard::guard(reading, writing, taps.clone(), reader);
+        let (stream, outlet) = guard::guard(reading, writing, taps.clone(), reader);
         let uri = node.uri(settings.heartbeat);
         let handshake = handshake(uri, stream, purpose, node.pace());
         let connection = timeout_at(deadline, handshake).await.map_err(silent)??;
@@ -121,6 +122,7 @@ impl Link {
             connection,
             node: node.clone(),
             taps,
+            outlet,
             lost,
             _watcher: watcher,
             _kill_switch: kill_switch,
@@ -141,7 +143,17 @@ impl Link {
     /// Takes what will be delivered on a channel, past lapin: its consumer tells only how that ends,
     /// and only after the last delivery has come.
     pub(crate) fn deliveries(&self, channel: &Channel) -> Deliveries {
-        self.taps.open(channel.id())
+        self.taps.deliveries(channel.id())
+    }
+
+    /// Takes what the broker will say of messages that are published on a channel past lapin.
+    pub(crate) fn answers(&self, channel: &Channel) -> Answers {
+        self.taps.answers(channel.id())
+    }
+
+    /// Speaks on a channel past lapin.
+    pub(crate) fn voice(&self, channel: &Channel) -> Voice {
+        self.outlet.voice(channel.id())
     }
 
     pub(crate) fn is_up(&self) -> bool {

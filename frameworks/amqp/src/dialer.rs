@@ -92,10 +92,9 @@ impl Dialer {
                 monitor.set_blocked(reason);
             }
         };
-        // Deliveries go past lapin; what comes to a publisher is lapin's.
-        let reader = if side == Side::Consume { Reader::Task } else { Reader::Lapin };
         let (broker, purpose) = (&self.broker, side.as_str());
-        let link = Link::open_told(broker, purpose, &self.settings, reader, on_blocked).await?;
+        let link =
+            Link::open_told(broker, purpose, &self.settings, Reader::Task, on_blocked).await?;
         self.monitor.set_frame_max(link.frame_max());
         self.monitor.set_node(side, link.node().address());
         Ok(link)

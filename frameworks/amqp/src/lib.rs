@@ -45,6 +45,7 @@ mod metrics;
 mod monitor;
 mod own_queue;
 mod pace;
+mod pause;
 #[cfg(feature = "embedded")]
 mod pipe;
 mod protobuf;

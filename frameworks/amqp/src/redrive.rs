@@ -67,6 +67,8 @@ async fn move_all(link: &Link, queue: &str, moved: &mut u64) -> Result<(), Troub
         move_one(&channel, &queue, message).await?;
         *moved += 1;
     }
+    // A connection that closes may take the last acknowledgements with it, which are not answered.
+    answered(channel.close(200, "OK".into())).await?;
     Ok(())
 }
 

@@ -1,12 +1,8 @@
 //! What the broker is told of the messages of one channel.
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
-use lapin::{
-    Channel,
-    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions},
-};
+use lapin::{Channel, options::BasicQosOptions};
 use polyport_bootstrap::framework::at_home;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -14,7 +10,11 @@ use tokio::{
 };
 
 use super::tags::{Ack, Tags};
-use crate::connection::{CLOSE, LinkError, answered, describe};
+use crate::{
+    connection::{CLOSE, Link, LinkError, answered},
+    guard::{Voice, speech},
+    pause::let_others_run,
+};
 
 /// What becomes of a message whose call is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Settle {
 #[derive(Debug)]
 pub(super) enum Unread {
     /// It was not sent: the message comes again.
-    Unsent(LinkError),
+    Unsent,
     /// Nobody knows.
     Unanswered(LinkError),
 }
@@ -41,7 +41,8 @@ pub(super) enum Unread {
 /// back for another that is still to come.
 #[derive(Debug)]
 pub(super) struct Acker {
-    channel: Arc<Channel>,
+    channel: Channel,
+    voice: Voice,
     said: mpsc::UnboundedSender<Said>,
 }
 
@@ -57,11 +58,11 @@ enum Said {
 
 impl Acker {
     /// Its task ends with the last handle.
-    pub(super) fn new(channel: Channel) -> Arc<Self> {
+    pub(super) fn new(link: &Link, channel: Channel) -> Arc<Self> {
         let (said, receiver) = mpsc::unbounded_channel();
-        let channel = Arc::new(channel);
-        tokio::spawn(at_home(tell(Arc::clone(&channel), receiver)));
-        Arc::new(Self { channel, said })
+        let voice = link.voice(&channel);
+        tokio::spawn(at_home(tell(channel.clone(), voice.clone(), receiver)));
+        Arc::new(Self { channel, voice, said })
     }
 
     pub(super) fn channel(&self) -> &Channel {
@@ -82,9 +83,13 @@ impl Acker {
     /// Acknowledges, and returns when the broker has read that: it does not answer
     /// acknowledgements, but answers everything on a channel in its order.
     pub(super) async fn ack_for_certain(&self, tag: u64, prefetch: u16) -> Result<(), Unread> {
-        let sent = self.channel.basic_ack(tag, BasicAckOptions::default()).now_or_never();
+        let mut frames = Vec::new();
+        speech::ack(&mut frames, self.voice.channel(), tag, false);
+        let is_sent = self.voice.say(&mut frames);
         self.say(Said::Told(tag));
-        sent.transpose().map_err(|error| Unread::Unsent(error.into()))?;
+        if !is_sent {
+            return Err(Unread::Unsent);
+        }
         let answer = answered(self.channel.basic_qos(prefetch, BasicQosOptions::default())).await;
         answer.map_err(Unread::Unanswered)
     }
@@ -92,11 +97,12 @@ impl Acker {
     /// Puts a message back, without waiting. Whether it could be; else the broker has done so by
     /// itself.
     pub(super) fn requeue(&self, tag: u64) -> bool {
-        let options = BasicNackOptions { multiple: false, requeue: true };
-        let sent = self.channel.basic_nack(tag, options).now_or_never();
+        let mut frames = Vec::new();
+        speech::requeue(&mut frames, self.voice.channel(), tag);
+        let is_sent = self.voice.say(&mut frames);
         // Only now: an acknowledgement of later messages must not overtake it.
         self.say(Said::Told(tag));
-        noted(sent, "a message could not be given back; the broker does so by itself")
+        noted(is_sent, "a message could not be given back; the broker does so by itself")
     }
 
     /// Waits until all acknowledgements so far are on their way.
@@ -112,9 +118,11 @@ impl Acker {
     }
 }
 
-/// Tells the broker, until nobody has anything to say any more.
-async fn tell(channel: Arc<Channel>, mut said: mpsc::UnboundedReceiver<Said>) {
+/// Tells the broker, until nobody has anything to say any more. That goes past lapin, which would be
+/// woken for it, and which closes a channel that nobody holds.
+async fn tell(_held: Channel, voice: Voice, mut said: mpsc::UnboundedReceiver<Said>) {
     let (mut tags, mut batch, mut waiting) = (Tags::default(), Vec::new(), Vec::new());
+    let mut frames = Vec::new();
     while said.recv_many(&mut batch, usize::MAX).await > 0 {
         let_others_run().await;
         while let Ok(more) = said.try_recv() {
@@ -127,35 +135,21 @@ async fn tell(channel: Arc<Channel>, mut said: mpsc::UnboundedReceiver<Said>) {
                 Said::Flush(done) => waiting.push(done),
             }
         }
-        tags.take().into_iter().for_each(|ack| send(&channel, ack));
+        for Ack { tag, multiple } in tags.take() {
+            speech::ack(&mut frames, voice.channel(), tag, multiple);
+        }
+        if !frames.is_empty() {
+            let is_sent = voice.say(&mut frames);
+            noted(is_sent, "acknowledgements came too late; the messages will come again");
+        }
         // Dropped, it tells whoever waits.
         waiting.clear();
     }
 }
 
-/// lapin queues the frame at the first poll, and writes it behind what was queued before; it
-/// refuses one only where the channel is not open any more.
-fn send(channel: &Channel, Ack { tag, multiple }: Ack) {
-    let sent = channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never();
-    noted(sent, "acknowledgements came too late; the messages will come again");
-}
-
-fn noted(sent: Option<lapin::Result<()>>, what: &'static str) -> bool {
-    let Some(Err(error)) = sent else { return true };
-    tracing::debug!(error = describe(&error), "{what}");
-    false
-}
-
-/// Goes to the end of the line of tasks that can run. tokio's own pause asks the system for news
-/// first, which costs a call of it.
-async fn let_others_run() {
-    let mut has_paused = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_paused, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+fn noted(is_sent: bool, what: &'static str) -> bool {
+    if !is_sent {
+        tracing::debug!("{what}");
+    }
+    is_sent
 }

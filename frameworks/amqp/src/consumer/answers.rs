@@ -80,16 +80,26 @@ impl Worker {
 
     /// Replies, and acknowledges the request. A reply that is too large becomes a fault.
     async fn answer(&self, incoming: &Incoming, answer: Answer) -> Settle {
-        let id = &incoming.id;
-        let mut sent = self.send(incoming, answer).await;
-        if let Err(error @ PublishError::TooLarge { .. }) = sent {
-            let fault = Fault::internal(Error::other("the reply was not sent").caused_by(error));
-            let source = fault.source_text();
-            tracing::error!(queue = &*self.queue, request_id = id.as_str(), source, "call failed");
-            let answer = Answer::of_fault(&*self.shared.adapter.envelope, id, &fault);
-            sent = self.send(incoming, answer).await;
-        }
+        let sent = match self.send(incoming, answer).await {
+            Err(error @ PublishError::TooLarge { .. }) => {
+                Box::pin(self.answer_too_large(incoming, error)).await
+            }
+            sent => sent,
+        };
         self.settled(incoming, sent)
+    }
+
+    async fn answer_too_large(
+        &self,
+        incoming: &Incoming,
+        error: PublishError,
+    ) -> Result<(), PublishError> {
+        let id = &incoming.id;
+        let fault = Fault::internal(Error::other("the reply was not sent").caused_by(error));
+        let source = fault.source_text();
+        tracing::error!(queue = &*self.queue, request_id = id.as_str(), source, "call failed");
+        let answer = Answer::of_fault(&*self.shared.adapter.envelope, id, &fault);
+        self.send(incoming, answer).await
     }
 
     async fn send(&self, incoming: &Incoming, answer: Answer) -> Result<(), PublishError> {

@@ -68,7 +68,7 @@ impl Worker {
         let channel = link.channel().await?;
         let deliveries = link.deliveries(&channel);
         match self.consume(&channel, link).await {
-            Ok(consumer) => Ok(Flow { acker: Acker::new(channel), deliveries, consumer }),
+            Ok(consumer) => Ok(Flow { acker: Acker::new(link, channel), deliveries, consumer }),
             Err(error) => {
                 settled(&channel).await;
                 Err(error)

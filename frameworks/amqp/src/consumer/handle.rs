@@ -93,8 +93,8 @@ impl Worker {
     fn leave(&self, incoming: &Incoming, unread: &Unread) {
         let (queue, message_id) = (&*self.queue, incoming.delivery.message_id());
         match unread {
-            Unread::Unsent(error) => {
-                tracing::warn!(queue, message_id, %error, "a message is left alone: it comes again");
+            Unread::Unsent => {
+                tracing::warn!(queue, message_id, "a message is left alone: it comes again");
             }
             Unread::Unanswered(error) => {
                 let why = "nobody knows whether it is acknowledged: it comes again, or is lost";

@@ -8,15 +8,15 @@ use super::{
 };
 
 /// Type, channel and size (AMQP 0-9-1, section 2.3.5).
-const HEAD: usize = 7;
+pub(super) const HEAD: usize = 7;
 /// The head and the byte that ends a frame.
-const OVERHEAD: usize = HEAD + 1;
+pub(super) const OVERHEAD: usize = HEAD + 1;
 pub(super) const METHOD: u8 = 1;
 pub(super) const HEADER: u8 = 2;
 pub(super) const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 /// The byte that ends a frame.
-const END: u8 = 0xCE;
+pub(super) const END: u8 = 0xCE;
 /// A heartbeat (section 4.2.7).
 const SIGN_OF_LIFE: [u8; OVERHEAD] = [HEARTBEAT, 0, 0, 0, 0, 0, 0, END];
 /// How often lapin is shown that a broker lives which only delivers: far oftener than the shortest
@@ -133,7 +133,7 @@ fn whole(frame: &mut [u8], channel: u16, taps: &mut [Tap]) -> Next {
 }
 
 /// The channel of a frame, and the size of its payload.
-fn head(frame: &[u8]) -> Option<(u16, usize)> {
+pub(super) fn head(frame: &[u8]) -> Option<(u16, usize)> {
     let (channel, rest) = frame.get(1..)?.split_first_chunk()?;
     let size = u32::from_be_bytes(*rest.first_chunk()?);
     Some((u16::from_be_bytes(*channel), usize::try_from(size).ok()?))
@@ -211,7 +211,7 @@ mod tests {
         let sent = sent.concat();
         for cut in 0..=sent.len() {
             let taps = Taps::default();
-            let mut deliveries = taps.open(1);
+            let mut deliveries = taps.deliveries(1);
             let (left, right) = sent.split_at(cut);
             let read = divided(&mut Frames::tapped_by(taps), &[left, right]);
             let (mut rest, mut others) = (&read[..], Vec::new());
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_broker_that_only_delivers_is_alive() {
         let taps = Taps::default();
-        let _deliveries = taps.open(1);
+        let _deliveries = taps.deliveries(1);
         let mut frames = Frames::tapped_by(taps);
         assert_eq!(divided(&mut frames, &[&message(1, &[b"a"])]), SIGN_OF_LIFE);
         let body = frame(BODY, b"for another channel");
@@ -245,13 +245,13 @@ mod tests {
     fn what_nobody_wants_any_more_and_what_is_out_of_place_is_lapins() {
         let taps = Taps::default();
         let mut frames = Frames::tapped_by(taps.clone());
-        let deliveries = taps.open(1);
+        let deliveries = taps.deliveries(1);
         let sent = message(1, &[b"a"]);
         let header = &sent[frame(METHOD, &[0; 18]).len()..];
         assert_eq!(divided(&mut frames, &[header]), header, "no method came before it");
         drop(deliveries);
         assert_eq!(divided(&mut frames, &[&sent]), sent);
-        let mut again = taps.open(1);
+        let mut again = taps.deliveries(1);
         divided(&mut frames, &[&sent]);
         assert_eq!(
             again.try_recv().expect("a batch").len(),
@@ -267,7 +267,7 @@ mod tests {
             properties in any::<Vec<u8>>(),
         ) {
             let taps = Taps::default();
-            let _deliveries = taps.open(1);
+            let _deliveries = taps.deliveries(1);
             let mut frames = Frames::tapped_by(taps);
             let method = message(1, &[])[..26].to_vec();
             let header = frame(HEADER, &[&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9][..], &properties].concat());

@@ -4,9 +4,16 @@
 //! whole connection up where one of their names is not UTF-8, and overflows its stack where tables
 //! are nested deep: a single message, delivered again and again, would end all consuming, or the
 //! process. So every frame that holds such fields is mended in place before lapin reads it.
+//!
+//! What there is much of goes past lapin altogether, whose thread would be woken for each message:
+//! deliveries, confirmations and returned messages are taken out of what comes ([`Taps`]), and
+//! messages and acknowledgements are written between lapin's own frames ([`Outlet`]). lapin opens and
+//! closes the connection and its channels, and does all that is seldom.
 
 mod fields;
 mod frames;
+mod outlet;
+pub(crate) mod speech;
 mod taps;
 mod tasks;
 
@@ -37,8 +44,11 @@ use tokio::{
 };
 use tokio_util::{io::poll_read_buf, task::AbortOnDropHandle};
 
-pub(crate) use self::taps::{Delivered, Deliveries, Taps};
-use self::{frames::Frames, tasks::Tasks};
+use self::{frames::Frames, outlet::LapinsEnd, tasks::Tasks};
+pub(crate) use self::{
+    outlet::{Outlet, Voice},
+    taps::{Answers, Closed, Delivered, Deliveries, Heard, Returned, Taps},
+};
 use crate::{
     pace::Pace,
     socket::{Reading, Writing},
@@ -51,7 +61,7 @@ const AT_ONCE: usize = 16 * 1024;
 const AHEAD: usize = 64 * 1024;
 
 /// A socket whose frames are safe to parse.
-pub(crate) type Guarded = Compat<Join<Guard, Writing>>;
+pub(crate) type Guarded = Compat<Join<Guard, LapinsEnd>>;
 
 /// Who reads from a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +73,19 @@ pub(crate) enum Reader {
 }
 
 /// Guards a socket, by its two directions; what is tapped lapin does not see.
-pub(crate) fn guard(reading: Reading, writing: Writing, taps: Taps, reader: Reader) -> Guarded {
+pub(crate) fn guard(
+    reading: Reading,
+    writing: Writing,
+    taps: Taps,
+    reader: Reader,
+) -> (Guarded, Outlet) {
     let frames = Frames::tapped_by(taps);
     let guard = match reader {
         Reader::Lapin => Half::Here { reading, frames },
         Reader::Task => Half::by_task(reading, frames),
     };
-    join(Guard(guard), writing).compat()
+    let (lapins_end, outlet) = outlet::share(writing);
+    (join(Guard(guard), lapins_end).compat(), outlet)
 }
 
 /// What lapin reads of what the broker sends in these pieces.
@@ -90,7 +106,7 @@ pub(crate) fn passed_on<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 #[cfg(feature = "fuzzing")]
 pub(crate) fn tapped<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(u64, bytes::Bytes)> {
     let taps = Taps::default();
-    let (mut deliveries, mut all) = (taps.open(1), Vec::new());
+    let (mut deliveries, mut all) = (taps.deliveries(1), Vec::new());
     let mut frames = Frames::tapped_by(taps);
     for piece in pieces {
         frames.room(piece.len()).extend_from_slice(piece);
@@ -223,5 +239,5 @@ impl Reactor for Sockets {
 
 async fn connect(address: SocketAddr) -> io::Result<Guarded> {
     let (reading, writing) = TcpStream::connect(address).await?.into_split();
-    Ok(guard(Box::new(reading), Box::new(writing), Taps::default(), Reader::Lapin))
+    Ok(guard(Box::new(reading), Box::new(writing), Taps::default(), Reader::Lapin).0)
 }

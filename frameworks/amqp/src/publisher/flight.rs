@@ -1,36 +1,37 @@
 use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    collections::{BTreeMap, HashSet},
+    future::pending,
+    mem,
     time::{Duration, Instant},
 };
 
-use futures_util::{
-    StreamExt,
-    future::{BoxFuture, FutureExt},
-    stream::{FuturesUnordered, Stream},
+use lapin::{BasicProperties, Channel};
+
+use super::{PublishError, job::Job};
+use crate::{
+    connection::Link,
+    guard::{Answers, Closed, Heard, Voice, speech},
+    headers,
 };
-use lapin::{Channel, Confirmation, options::BasicPublishOptions};
 
-use super::{PublishError, job::Job, verdicts::Verdicts};
-use crate::headers;
-
-/// The messages that were sent on one channel and are not confirmed yet.
+/// The messages that were sent on one channel and are not confirmed yet. They go past lapin, and so
+/// do their confirmations: it would be woken for each of them.
 pub(super) struct Flight {
-    channel: Arc<Channel>,
-    sent: FuturesUnordered<BoxFuture<'static, Landed>>,
-    /// The messages themselves, in the order in which they were sent on this channel.
+    channel: Channel,
+    voice: Voice,
+    answers: Answers,
+    frame_max: usize,
+    /// What was sent since the last [flush](Self::flush).
+    frames: Vec<u8>,
+    /// The messages themselves, by their number on this channel.
     jobs: BTreeMap<u64, Job>,
     latest: u64,
     /// How many of them have been unconfirmed for long before: they take no room from others.
     late: usize,
-    /// Mandatory messages that the broker has confirmed, and whether it took them.
-    verdicts: Verdicts<(Job, bool)>,
-    woken: Arc<Woken>,
+    /// Messages that the broker has returned, and not confirmed yet, by their sequence.
+    returned: HashSet<i64>,
+    /// Whether the broker takes nothing on this channel for now.
+    is_held: bool,
     /// Whether a message is under way that is suspected of having closed a channel: it flies
     /// alone, so that it is known which one it is.
     alone: bool,
@@ -43,30 +44,28 @@ pub(super) struct Flight {
     free_since: Instant,
 }
 
-/// A message whose confirmation has come, or never will.
-pub(super) struct Landed {
-    number: u64,
-    outcome: Result<Confirmation, lapin::Error>,
-}
-
 /// A message whose outcome is not known since its channel was given up.
 pub(super) struct Failed {
     pub(super) job: Job,
     /// What the channel was closed for, where that was told.
-    pub(super) error: Option<lapin::Error>,
+    pub(super) closed: Option<Closed>,
 }
 
 impl Flight {
-    pub(super) fn new(channel: Channel) -> Self {
+    /// On a channel where the broker confirms messages, and on which none was published yet.
+    pub(super) fn new(link: &Link, channel: Channel) -> Self {
         let now = Instant::now();
         Self {
-            channel: Arc::new(channel),
-            sent: FuturesUnordered::new(),
+            voice: link.voice(&channel),
+            answers: link.answers(&channel),
+            channel,
+            frame_max: usize::try_from(link.frame_max()).unwrap_or(usize::MAX),
+            frames: Vec::new(),
             jobs: BTreeMap::new(),
             latest: 0,
             late: 0,
-            verdicts: Verdicts::default(),
-            woken: Arc::default(),
+            returned: HashSet::new(),
+            is_held: false,
             alone: false,
             opened: now,
             refused: None,
@@ -80,12 +79,17 @@ impl Flight {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sent.is_empty()
+        self.jobs.is_empty()
     }
 
     /// How many messages are unconfirmed.
     pub(super) fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Whether the broker has said that it takes nothing on this channel for now (`channel.flow`).
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// How many more messages may be sent, where `window` may be unconfirmed at once.
@@ -104,14 +108,25 @@ impl Flight {
         self.jobs.len() > self.late
     }
 
-    pub(super) fn send(&mut self, mut job: Job) {
-        let now = Instant::now();
+    /// Sends a message with the next flush, and notes when that is.
+    pub(super) fn send(&mut self, mut job: Job, now: Instant) {
+        let (channel, content) = (self.voice.channel(), job.message.content());
+        if let Err(error) = speech::publish(&mut self.frames, channel, content, self.frame_max) {
+            let reason = format!("its properties cannot be written: {error}");
+            return job.finish(Err(PublishError::Rejected { reason }));
+        }
         self.alone = job.suspect;
         self.late += usize::from(job.is_late);
         self.latest += 1;
-        self.sent.push(deliver(Arc::clone(&self.channel), self.latest, &job).boxed());
         job.sent_at = Some(now);
         self.jobs.insert(self.latest, job);
+    }
+
+    /// Writes what was sent. Where the channel is closed that is heard of, too.
+    pub(super) fn flush(&mut self) {
+        if !self.frames.is_empty() {
+            self.voice.say(&mut self.frames);
+        }
     }
 
     /// The broker takes nothing now, and so confirms nothing.
@@ -155,102 +170,80 @@ impl Flight {
         }
     }
 
-    /// Waits for confirmations and takes all that have come. May be dropped at any time.
-    pub(super) async fn landed(&mut self) -> Vec<Landed> {
-        let mut landed = Vec::new();
-        landed.extend(self.sent.next().await);
-        self.take_ready(&mut landed);
-        landed
+    /// Waits for what the broker says, all that came together. May be dropped at any time.
+    pub(super) async fn heard(&mut self) -> Vec<Heard> {
+        match self.answers.recv().await {
+            Some(heard) => heard,
+            // The connection is over, of which others tell.
+            None => pending().await,
+        }
     }
 
-    /// A stream of futures pauses between them in order to be fair; a pause is told from the end
-    /// by whether it has woken us.
-    fn take_ready(&mut self, landed: &mut Vec<Landed>) {
-        let waker = Waker::from(Arc::clone(&self.woken));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            match Pin::new(&mut self.sent).poll_next(&mut context) {
-                Poll::Ready(Some(one)) => landed.push(one),
-                Poll::Pending if self.woken.0.swap(false, Ordering::AcqRel) => {}
-                Poll::Ready(None) | Poll::Pending => return,
+    /// Tells callers what became of their messages; gives how the channel has ended, if it has.
+    pub(super) fn settle(&mut self, heard: Vec<Heard>) -> Option<Closed> {
+        let (mut closed, now) = (None, Instant::now());
+        for heard in heard {
+            match heard {
+                Heard::Confirmed { tag, multiple, acked } => {
+                    self.quiet_since = now;
+                    self.confirmed(tag, multiple, acked);
+                }
+                Heard::Returned(returned) => {
+                    self.returned.extend(sequence(&returned.properties));
+                }
+                Heard::Flow(active) => self.is_held = !active,
+                Heard::Closed(how) => closed = Some(how),
             }
         }
+        closed
     }
 
-    /// Tells callers what became of their messages; what failed with the channel is returned.
-    pub(super) fn settle(&mut self, landed: Vec<Landed>) -> Vec<Failed> {
-        let mut failed = Vec::new();
-        for Landed { number, outcome } in landed {
-            let Some(job) = self.jobs.remove(&number) else { continue };
-            self.late -= usize::from(job.is_late);
-            match outcome {
-                Ok(confirmation) => self.confirm(job, confirmation),
-                Err(error) => failed.push(Failed { job, error: Some(error) }),
-            }
-        }
-        for ((job, acked), routed) in self.verdicts.take() {
-            if routed { finish(job, acked) } else { job.finish_unroutable() }
-        }
-        failed
-    }
-
-    fn confirm(&mut self, job: Job, confirmation: Confirmation) {
-        self.quiet_since = Instant::now();
-        let acked = !confirmation.is_nack();
+    fn confirmed(&mut self, tag: u64, multiple: bool, acked: bool) {
         if !acked {
-            self.refused.get_or_insert_with(Instant::now);
+            self.refused.get_or_insert(self.quiet_since);
         }
-        if let Some(returned) = confirmation.take_message() {
-            let table = returned.properties.headers().as_ref();
-            let sequence = headers::get(table, headers::SEQUENCE).and_then(headers::integer);
-            sequence.into_iter().for_each(|sequence| self.verdicts.returned(sequence));
+        if !multiple {
+            let job = self.jobs.remove(&tag);
+            return job.into_iter().for_each(|job| self.finish(job, acked));
         }
-        if job.message.mandatory {
-            self.verdicts.confirmed(job.sequence, (job, acked));
-        } else {
-            finish(job, acked);
+        while let Some(first) = self.jobs.first_entry()
+            && (*first.key() <= tag || tag == 0)
+        {
+            let job = first.remove();
+            self.finish(job, acked);
         }
+    }
+
+    fn finish(&mut self, job: Job, acked: bool) {
+        self.late -= usize::from(job.is_late);
+        match acked {
+            // The broker returns a message before it confirms it.
+            _ if job.message.mandatory && self.returned.remove(&job.sequence) => {
+                job.finish_unroutable();
+            }
+            true => job.finish(Ok(())),
+            false => job.finish(Err(PublishError::Nacked)),
+        }
+    }
+
+    /// What has come in the meantime is settled; gives how the channel has ended, if it has.
+    pub(super) fn settle_rest(&mut self) -> Option<Closed> {
+        let mut closed = None;
+        while let Ok(heard) = self.answers.try_recv() {
+            closed = self.settle(heard).or(closed);
+        }
+        closed
     }
 
     /// What is left: nothing is known of it, and nothing will be.
-    pub(super) fn give_up(&mut self) -> Vec<Failed> {
-        let unconfirmed = std::mem::take(&mut self.jobs).into_values();
-        let unsaid = self.verdicts.give_up().into_iter().map(|(job, _)| job);
+    pub(super) fn give_up(&mut self, closed: Option<&Closed>) -> Vec<Failed> {
         self.late = 0;
-        unconfirmed.chain(unsaid).map(|job| Failed { job, error: None }).collect()
+        let unconfirmed = mem::take(&mut self.jobs).into_values();
+        unconfirmed.map(|job| Failed { job, closed: closed.cloned() }).collect()
     }
 }
 
-fn finish(job: Job, acked: bool) {
-    job.finish(if acked { Ok(()) } else { Err(PublishError::Nacked) });
-}
-
-/// Sends and waits for the confirmation. Frames are queued at the first poll, so that messages go
-/// out in the order in which they were added.
-fn deliver(
-    channel: Arc<Channel>,
-    number: u64,
-    job: &Job,
-) -> impl Future<Output = Landed> + Send + use<> {
-    let message = &job.message;
-    let (exchange, routing_key) = (message.exchange.clone(), message.routing_key.clone());
-    let (body, properties) = (message.body.clone(), message.properties.clone());
-    let options = BasicPublishOptions { mandatory: message.mandatory, immediate: false };
-    async move {
-        let sent = channel.basic_publish(exchange, routing_key, options, &body, properties);
-        let outcome = match sent.await {
-            Ok(confirmation) => confirmation.await,
-            Err(error) => Err(error),
-        };
-        Landed { number, outcome }
-    }
-}
-
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
-    }
+/// The number of a message that was returned.
+fn sequence(properties: &BasicProperties) -> Option<i64> {
+    headers::get(properties.headers().as_ref(), headers::SEQUENCE).and_then(headers::integer)
 }

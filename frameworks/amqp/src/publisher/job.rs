@@ -39,7 +39,7 @@ impl Stage {
 /// A message on its way, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) message: Outgoing,
+    pub(super) message: Box<Outgoing>,
     /// Its place in the order in which messages were sent first; 0 before that.
     pub(super) sequence: i64,
     /// When it was sent last.
@@ -68,18 +68,18 @@ pub(super) type Receipt = oneshot::Receiver<Outcome>;
 
 impl Job {
     /// One that a caller waits for.
-    pub(super) fn new(message: Outgoing, room: Room) -> (Self, Receipt, Stage) {
+    pub(super) fn new(message: Box<Outgoing>, room: Room) -> (Self, Receipt, Stage) {
         let (answer, receipt) = oneshot::channel();
         let stage = Stage::new();
         (Self::of(message, room, Waiting::Caller(answer, stage.clone())), receipt, stage)
     }
 
     /// One that nobody waits for.
-    pub(super) fn unwatched(message: Outgoing, room: Room, ticket: Ticket) -> Self {
+    pub(super) fn unwatched(message: Box<Outgoing>, room: Room, ticket: Ticket) -> Self {
         Self::of(message, room, Waiting::Nobody(ticket))
     }
 
-    fn of(message: Outgoing, room: Room, waiting: Waiting) -> Self {
+    fn of(message: Box<Outgoing>, room: Room, waiting: Waiting) -> Self {
         Self {
             message,
             sequence: 0,
@@ -163,9 +163,9 @@ mod tests {
     };
     use crate::{Message, metrics::PublishMetrics};
 
-    fn parts() -> (Outgoing, Room) {
+    fn parts() -> (Box<Outgoing>, Room) {
         let room = Outbox::new(&PublishSettings::default()).try_enter(1).expect("room");
-        (Message::new("", "q", "").into_outgoing().expect("fits"), room)
+        (Box::new(Message::new("", "q", "").into_outgoing().expect("fits")), room)
     }
 
     fn job() -> (Job, Receipt, Stage) {

@@ -17,7 +17,6 @@ mod state;
 mod task;
 mod told;
 mod unwatched;
-mod verdicts;
 
 use std::{sync::Arc, time::Duration};
 
@@ -63,6 +62,13 @@ pub(crate) struct Publisher {
     witness: Witness,
 }
 
+/// A message that application code has written, or why there is none, and how it is published.
+#[derive(Debug)]
+pub(crate) struct Order {
+    mode: PublishMode,
+    message: Result<(Box<Outgoing>, Option<Duration>), PublishError>,
+}
+
 /// The other end of [`Publisher`], for its task.
 #[derive(Debug)]
 pub(crate) struct Jobs {
@@ -104,17 +110,28 @@ impl Publisher {
     ///
     /// # Cancel safety
     /// Where the caller leaves, the message may or may not be published; others are not disturbed.
-    pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
-        let mode = PublishMode::Confirmed;
-        self.counted(mode, self.publish_as(mode, message, self.deadline())).await
+    pub(crate) fn publish(
+        &self,
+        message: Outgoing,
+    ) -> impl Future<Output = Result<(), PublishError>> {
+        // A future that holds it would be copied with it.
+        let (mode, message) = (PublishMode::Confirmed, Box::new(message));
+        self.counted(mode, self.publish_as(mode, message, self.deadline()))
+    }
+
+    /// What application code has written, as it is published.
+    pub(crate) fn order(&self, message: Result<Message, PublishError>) -> Order {
+        let mode = message.as_ref().ok().and_then(|message| message.mode).unwrap_or(self.mode);
+        let message = message.and_then(|message| {
+            let delay = message.waits()?;
+            Ok((Box::new(message.into_outgoing()?), delay))
+        });
+        Order { mode, message }
     }
 
     /// Publishes what application code has written, in the mode and with the delay that it says.
-    pub(crate) async fn publish_message(
-        &self,
-        message: Result<Message, PublishError>,
-    ) -> Result<(), PublishError> {
-        let mode = message.as_ref().ok().and_then(|message| message.mode).unwrap_or(self.mode);
+    pub(crate) async fn publish_order(&self, order: Order) -> Result<(), PublishError> {
+        let Order { mode, message } = order;
         self.counted(mode, async { self.publish_by(mode, message?).await }).await
     }
 
@@ -133,17 +150,21 @@ impl Publisher {
         outcome
     }
 
-    async fn publish_by(&self, mode: PublishMode, message: Message) -> Result<(), PublishError> {
-        match message.waits()? {
-            None => self.publish_as(mode, message.into_outgoing()?, self.deadline()).await,
-            Some(delay) => self.publish_later(mode, message.into_outgoing()?, delay).await,
+    async fn publish_by(
+        &self,
+        mode: PublishMode,
+        (message, delay): (Box<Outgoing>, Option<Duration>),
+    ) -> Result<(), PublishError> {
+        match delay {
+            None => self.publish_as(mode, message, self.deadline()).await,
+            Some(delay) => Box::pin(self.publish_later(mode, message, delay)).await,
         }
     }
 
     async fn publish_as(
         &self,
         mode: PublishMode,
-        message: Outgoing,
+        message: Box<Outgoing>,
         deadline: Instant,
     ) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
@@ -162,7 +183,7 @@ impl Publisher {
     async fn publish_later(
         &self,
         mode: PublishMode,
-        mut message: Outgoing,
+        mut message: Box<Outgoing>,
         delay: Duration,
     ) -> Result<(), PublishError> {
         let size = message.check(self.max_body, self.monitor.frame_max())?;
@@ -201,7 +222,7 @@ impl Publisher {
 
     async fn confirmed(
         &self,
-        message: Outgoing,
+        message: Box<Outgoing>,
         size: usize,
         deadline: Instant,
     ) -> Result<(), PublishError> {
@@ -218,7 +239,7 @@ impl Publisher {
 
     async fn fail_fast(
         &self,
-        message: Outgoing,
+        message: Box<Outgoing>,
         size: usize,
         deadline: Instant,
     ) -> Result<(), PublishError> {
@@ -233,7 +254,7 @@ impl Publisher {
 
     fn forget(
         &self,
-        message: Outgoing,
+        message: Box<Outgoing>,
         size: usize,
         second_try: Option<Box<SecondTry>>,
         told: OnItsWay,

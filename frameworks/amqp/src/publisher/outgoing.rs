@@ -9,7 +9,7 @@ use polyport_bootstrap::operation::RequestId;
 use serde_json::Value;
 
 use super::PublishError;
-use crate::headers;
+use crate::{guard::speech::Content, headers};
 
 /// The longest name, id or key that AMQP can carry (a short string), in bytes.
 const MAX_SHORT: usize = 255;
@@ -66,6 +66,17 @@ impl Outgoing {
             return Err(PublishError::TooLarge { what: "headers", size, limit });
         }
         Ok(self.body.len() + size)
+    }
+
+    /// What is written of it.
+    pub(crate) fn content(&self) -> Content<'_> {
+        Content {
+            exchange: &self.exchange,
+            routing_key: &self.routing_key,
+            mandatory: self.mandatory,
+            properties: &self.properties,
+            body: &self.body,
+        }
     }
 
     /// Numbers the message, so that it is recognised if the broker returns it.

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::job::Job;
+use crate::pause::let_others_run;
 
 /// Messages that are to be sent: first those that were sent before, in the order in which they were
 /// sent first; last those that were unconfirmed for long before.
@@ -21,12 +22,19 @@ impl Queue {
         Self { again, fresh, late, taken: Vec::new(), jobs }
     }
 
-    /// Waits for messages and takes up to `most` of them from their callers; gives how many are
+    /// Waits for messages and takes up to `most` of them from their callers, also of those that are
+    /// about to hand one over: what is sent together costs little more than one. Gives how many are
     /// there. May be dropped at any time.
     pub(super) async fn fill(&mut self, most: usize) -> usize {
         if self.again.is_empty() && self.fresh.is_empty() {
             self.jobs.recv_many(&mut self.taken, most).await;
             self.fresh.extend(self.taken.drain(..));
+            let_others_run().await;
+            while self.fresh.len() < most
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                self.fresh.push_back(job);
+            }
         }
         self.again.len() + self.fresh.len()
     }

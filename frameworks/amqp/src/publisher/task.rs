@@ -1,6 +1,10 @@
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use lapin::{ErrorKind, options::ConfirmSelectOptions};
+use lapin::options::ConfirmSelectOptions;
 use polyport_bootstrap::Backoff;
 use tokio::{
     sync::watch,
@@ -18,6 +22,7 @@ use super::{
 use crate::{
     connection::{CLOSE, CONNECTION_FORCED, Link, answered, describe, settled},
     dialer::Dialer,
+    guard::Closed,
     monitor::Side,
 };
 
@@ -172,8 +177,8 @@ impl PublisherTask {
         let mut stopped = pin!(stop.cancelled());
         let mut stopping = false;
         while !(stopping && flight.is_empty() && self.queue.is_empty()) {
-            // What lapin is given while the broker takes nothing can not be taken back.
-            let is_blocked = blocked.borrow_and_update().is_some();
+            // What is written while the broker takes nothing can not be taken back.
+            let is_blocked = blocked.borrow_and_update().is_some() || flight.is_held();
             let is_refused = flight.is_refused(self.renewal);
             if is_refused && flight.is_empty() && !is_blocked {
                 return self.renew(flight).await;
@@ -186,16 +191,15 @@ impl PublisherTask {
             let room = if is_blocked || is_refused { 0 } else { self.room(flight) };
             tokio::select! {
                 biased;
-                landed = flight.landed(), if !flight.is_empty() => {
-                    let failed = flight.settle(landed);
-                    if let Some(first) = failed.first() {
-                        let reason = first.reason();
-                        self.recover(flight, failed).await;
-                        return End::Channel(reason);
+                heard = flight.heard() => {
+                    if let Some(closed) = flight.settle(heard) {
+                        let end = ended(link, &closed).await;
+                        self.recover(flight, Some(closed));
+                        return end;
                     }
                 }
                 reason = &mut lost => {
-                    self.recover(flight, Vec::new()).await;
+                    self.recover(flight, None);
                     return End::Link(reason);
                 }
                 _ = sweep.tick(), if room == 0 || flight.has_timely() => {
@@ -247,7 +251,7 @@ impl PublisherTask {
     /// Closes a channel in order, and takes back what is unconfirmed on it.
     async fn replace(&mut self, flight: &mut Flight, why: &str) -> End {
         let closed = timeout(CLOSE, flight.channel().close(200, "OK".into())).await;
-        self.recover(flight, Vec::new()).await;
+        self.recover(flight, None);
         match closed {
             Ok(Ok(())) => End::Channel(why.to_owned()),
             Ok(Err(error)) => End::Channel(describe(&error)),
@@ -261,25 +265,32 @@ impl PublisherTask {
     }
 
     fn send_some(&mut self, flight: &mut Flight) {
+        let now = Instant::now();
         while self.room(flight) > 0
             && let Some(job) = self.queue.pop()
         {
-            self.send(flight, job);
+            self.send(flight, job, now);
         }
+        flight.flush();
     }
 
     /// Sends what was unconfirmed for long before, beside the others: it must not hold them up.
     fn send_late(&mut self, flight: &mut Flight) {
+        if !self.queue.has_late() {
+            return;
+        }
+        let now = Instant::now();
         while self.queue.has_late()
             && !self.queue.has_again()
             && flight.late_room(self.window) > 0
             && let Some(job) = self.queue.pop_late()
         {
-            self.send(flight, job);
+            self.send(flight, job, now);
         }
+        flight.flush();
     }
 
-    fn send(&mut self, flight: &mut Flight, mut job: Job) {
+    fn send(&mut self, flight: &mut Flight, mut job: Job, now: Instant) {
         if !job.begin() {
             return;
         }
@@ -290,20 +301,13 @@ impl PublisherTask {
                 job.message.number(job.sequence);
             }
         }
-        flight.send(job);
+        flight.send(job, now);
     }
 
     /// Takes back what is unconfirmed on a channel that is of no use any more.
-    async fn recover(&mut self, flight: &mut Flight, mut failed: Vec<Failed>) {
-        let rest = async {
-            while !flight.is_empty() {
-                let landed = flight.landed().await;
-                failed.extend(flight.settle(landed));
-            }
-        };
-        // Whatever lapin says, or does not say: it is sent again.
-        let _ = timeout(CLOSE, rest).await;
-        failed.extend(flight.give_up());
+    fn recover(&mut self, flight: &mut Flight, closed: Option<Closed>) {
+        let closed = flight.settle_rest().or(closed);
+        let mut failed = flight.give_up(closed.as_ref());
         let culprit = failed.len() == 1 && failed[0].job.suspect;
         failed.sort_by_key(|failed| failed.job.sequence);
         let (late, timely): (Vec<_>, Vec<_>) =
@@ -320,12 +324,12 @@ impl PublisherTask {
     /// the broker rejects; others are sent again.
     fn judge(&mut self, failed: Failed, culprit: bool) {
         let is_suspect = failed.may_be_the_reason();
-        let Failed { mut job, error } = failed;
+        let Failed { mut job, closed } = failed;
         job.suspect = is_suspect;
         job.closings += u8::from(is_suspect);
-        match error {
-            Some(error) if culprit && is_suspect => {
-                job.finish(Err(PublishError::Rejected { reason: describe(&error) }));
+        match closed {
+            Some(closed) if culprit && is_suspect => {
+                job.finish(Err(PublishError::Rejected { reason: closed.reason }));
             }
             _ if job.closings < CLOSINGS => self.queue.again(job),
             _ => job.finish(Err(PublishError::TimedOut { after: self.timeout() })),
@@ -360,18 +364,19 @@ impl Failed {
     /// Whether this message may have made the broker close what it was sent on: it gave a reason,
     /// and that is not that somebody wanted it closed.
     fn may_be_the_reason(&self) -> bool {
-        self.error.as_ref().is_some_and(may_be_for_a_message)
-    }
-
-    fn reason(&self) -> String {
-        self.error.as_ref().map(describe).unwrap_or_default()
+        let code = self.closed.as_ref().and_then(|closed| closed.code);
+        code.is_some_and(|code| code != CONNECTION_FORCED)
     }
 }
 
-/// Whether a message may have made the broker close what it was sent on: it gave a reason, and that
-/// is not that somebody wanted it closed.
-fn may_be_for_a_message(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(e) if e.get_id() != CONNECTION_FORCED)
+/// What a channel's end is the end of. lapin hears of it after us.
+async fn ended(link: &Link, closed: &Closed) -> End {
+    let reason = closed.reason.clone();
+    if !closed.is_connection {
+        return End::Channel(reason);
+    }
+    let _ = timeout(CLOSE, link.lost()).await;
+    End::Link(reason)
 }
 
 fn sweeping() -> Interval {
@@ -391,5 +396,5 @@ async fn confirming(link: &Link) -> Result<Flight, String> {
     let channel = link.channel().await.map_err(|error| error.to_string())?;
     let selected = channel.confirm_select(ConfirmSelectOptions::default());
     answered(selected).await.map_err(|error| error.to_string())?;
-    Ok(Flight::new(channel))
+    Ok(Flight::new(link, channel))
 }

@@ -1,31 +1,21 @@
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc};
 
-use futures_util::{FutureExt, StreamExt};
-use lapin::{
-    Channel,
-    message::Delivery,
-    options::{BasicConsumeOptions, BasicPublishOptions},
-    types::FieldTable,
-};
+use futures_util::StreamExt;
+use lapin::{Channel, message::Delivery, options::BasicConsumeOptions, types::FieldTable};
 use polyport_bootstrap::Fault;
-use tokio::{
-    sync::mpsc,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{REPLY_TO, Reply, ask::Ask, not_sent, pending::Pending};
 use crate::{
     connection::{Link, LinkError, answered, describe, settled},
-    guard::{Delivered, Deliveries},
+    guard::{Answers, Delivered, Deliveries, Heard, Returned, Voice, speech},
     monitor::Monitor,
     publisher::Links,
 };
 
 /// How many requests are taken at once.
 const BATCH: usize = 64;
-/// How often it is looked for requests that the broker has returned: lapin tells of none.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The other end of [`Requester`](super::Requester), for its task.
 #[derive(Debug)]
@@ -43,11 +33,16 @@ pub(crate) struct RequestTask {
     stop: CancellationToken,
     pending: Pending,
     taken: Vec<Ask>,
+    /// What is written next.
+    frames: Vec<u8>,
+    /// Whether the broker takes nothing on this channel for now (`channel.flow`).
+    is_held: bool,
 }
 
 impl RequestTask {
     pub(crate) fn new(requests: Requests, links: Links, stop: CancellationToken) -> Self {
-        Self { requests, links, stop, pending: Pending::default(), taken: Vec::new() }
+        let (pending, taken, frames) = (Pending::default(), Vec::new(), Vec::new());
+        Self { requests, links, stop, pending, taken, frames, is_held: false }
     }
 
     /// Works until it is stopped; what waits for a reply then ends at once.
@@ -90,6 +85,7 @@ impl RequestTask {
             // They are for the next connection.
             Err(error) => return Err(error.to_string()),
         };
+        self.is_held = false;
         let end = self.pump(link, &channel, replies).await;
         if end.is_err() {
             settled(&channel).await;
@@ -128,14 +124,12 @@ impl RequestTask {
     ) -> Result<(), String> {
         let mut blocked = self.requests.monitor.blocked();
         let mut over = pin!(over(link, self.links.clone()));
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // What lapin is given while the broker takes nothing can not be taken back. Nothing is
+            // What is written while the broker takes nothing can not be taken back. Nothing is
             // blocked any more when the connection is lost: what was held back is for the next one.
             let is_blocked = blocked.borrow_and_update().is_some();
-            if !is_blocked && link.is_up() && channel.status().connected() {
-                self.send_taken(channel);
+            if !is_blocked && !self.is_held && link.is_up() && channel.status().connected() {
+                self.send_taken(link, &replies.voice);
             }
             tokio::select! {
                 biased;
@@ -152,7 +146,7 @@ impl RequestTask {
                 {
                     if count == 0 { return Ok(()) }
                 }
-                _ = look.tick(), if !self.pending.is_empty() => self.take_returned(channel).await,
+                Some(heard) = replies.answers.recv() => self.hear(heard),
                 Ok(()) = blocked.changed() => {}
             }
         }
@@ -164,9 +158,21 @@ impl RequestTask {
         }
     }
 
-    fn send_taken(&mut self, channel: &Channel) {
-        for ask in self.taken.drain(..).filter(Ask::begin) {
-            send(channel, &mut self.pending, ask);
+    /// That they were written says nothing that the reply, or the end of the channel, does not say.
+    fn send_taken(&mut self, link: &Link, voice: &Voice) {
+        let frame_max = usize::try_from(link.frame_max()).unwrap_or(usize::MAX);
+        for Ask { mut message, answer, .. } in self.taken.drain(..).filter(Ask::begin) {
+            let id = self.pending.add(answer);
+            message.properties = message.properties.with_correlation_id(id);
+            message.mandatory = true;
+            let (channel, content) = (voice.channel(), message.content());
+            if let Err(error) = speech::publish(&mut self.frames, channel, content, frame_max) {
+                let fault = not_sent(&format!("its properties cannot be written: {error}"));
+                self.pending.refuse(&message.properties, fault);
+            }
+        }
+        if !self.frames.is_empty() {
+            voice.say(&mut self.frames);
         }
     }
 
@@ -179,19 +185,24 @@ impl RequestTask {
         reason
     }
 
-    /// Ends the requests that no queue takes. Without confirmations lapin waits for nothing here.
-    async fn take_returned(&mut self, channel: &Channel) {
-        let returned = channel.wait_for_confirms().await.unwrap_or_default();
-        for message in returned {
-            let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
-            let fault = Fault::unavailable(
-                "NO_SUCH_QUEUE",
-                format!(
-                    "no queue takes the request (exchange \"{exchange}\", routing key \"{key}\")"
-                ),
-            );
-            self.pending.refuse(&message.delivery.properties, fault);
+    /// Ends the requests that no queue takes. Of the end of the channel the consumer tells.
+    fn hear(&mut self, heard: Vec<Heard>) {
+        for heard in heard {
+            match heard {
+                Heard::Returned(returned) => self.returned(&returned),
+                Heard::Flow(active) => self.is_held = !active,
+                Heard::Confirmed { .. } | Heard::Closed(_) => {}
+            }
         }
+    }
+
+    fn returned(&mut self, returned: &Returned) {
+        let (exchange, key) = (returned.exchange.as_str(), returned.routing_key.as_str());
+        let fault = Fault::unavailable(
+            "NO_SUCH_QUEUE",
+            format!("no queue takes the request (exchange \"{exchange}\", routing key \"{key}\")"),
+        );
+        self.pending.refuse(&returned.properties, fault);
     }
 }
 
@@ -206,6 +217,8 @@ async fn over(link: &Link, mut links: Links) -> String {
 /// What comes in on a channel.
 struct Replies {
     deliveries: Deliveries,
+    answers: Answers,
+    voice: Voice,
     /// How it ends.
     consumer: lapin::Consumer,
 }
@@ -219,27 +232,11 @@ fn ended(end: Option<lapin::Result<Delivery>>) -> String {
 
 async fn open(link: &Link) -> Result<(Channel, Replies), LinkError> {
     let channel = link.channel().await?;
-    let deliveries = link.deliveries(&channel);
+    let (deliveries, answers) = (link.deliveries(&channel), link.answers(&channel));
+    let voice = link.voice(&channel);
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let consuming =
         channel.basic_consume(REPLY_TO.into(), "".into(), options, FieldTable::default());
     let consumer = answered(consuming).await?;
-    Ok((channel, Replies { deliveries, consumer }))
-}
-
-/// The frames are queued at the first poll; that they were written says nothing that the reply, or
-/// the end of the channel, does not say.
-fn send(channel: &Channel, pending: &mut Pending, ask: Ask) {
-    let id = pending.add(ask.answer);
-    let message = ask.message;
-    let properties = message.properties.with_correlation_id(id);
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let sent = channel.basic_publish(
-        message.exchange,
-        message.routing_key,
-        options,
-        &message.body,
-        properties,
-    );
-    drop(sent.now_or_never());
+    Ok((channel, Replies { deliveries, answers, voice, consumer }))
 }

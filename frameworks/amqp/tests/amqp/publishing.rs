@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{FutureExt, future::join_all};
 use polyport_amqp::{AmqpApp, Message, PublishError, PublishMode, Queue};
 use polyport_bootstrap::testing::TestApp;
 
-use crate::support::{Probe, TestBroker, Text, text, until_connected, with_rabbitmq};
+use crate::support::{Probe, TestBroker, Text, text, until, until_connected, with_rabbitmq};
 
 on_both_brokers! {
     a_published_message_is_confirmed_and_carries_what_it_was_given,
@@ -14,6 +14,7 @@ on_both_brokers! {
     what_is_too_large_is_refused_and_the_connection_lives,
     without_a_connection_nothing_is_sent_and_the_error_says_so,
     what_is_published_during_an_outage_arrives_when_it_is_over,
+    what_was_confirmed_is_there_however_often_the_connection_is_lost,
     a_caller_that_leaves_disturbs_nobody,
 }
 
@@ -170,6 +171,36 @@ async fn what_is_published_during_an_outage_arrives_when_it_is_over(broker: Arc<
         let message = broker.client.get(&queue).await.expect("a message");
         assert_eq!(message.json::<u8>(), number, "in the order in which they were published");
     }
+    app.close().await.expect("a clean stop");
+    broker.client.delete(&queue).await;
+}
+
+async fn what_was_confirmed_is_there_however_often_the_connection_is_lost(broker: Arc<TestBroker>) {
+    const ALL: usize = 1000;
+    const CUTS: usize = 5;
+    let queue = broker.name("q");
+    let (app, amqp) = publisher_within(&broker, &queue, "60s").await;
+    let publish = |number: usize| {
+        let message = Message::new("", &queue, number.to_string());
+        // Some of them are numbered, and would be told from others that come back.
+        let message = if number.is_multiple_of(2) { message.mandatory() } else { message };
+        amqp.publish_message(message)
+    };
+    let publishing = join_all((0..ALL).map(publish));
+    let cutting = async {
+        for cut in 1..=CUTS {
+            let left = ALL - cut * ALL / (CUTS + 1);
+            until(|| amqp.outbox().messages <= left).await;
+            broker.proxy.cut();
+        }
+    };
+    let (outcomes, ()) = tokio::join!(publishing, cutting);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let mut there = BTreeSet::new();
+    while let Some(message) = broker.client.get(&queue).await {
+        there.insert(String::from_utf8(message.body().to_vec()).expect("a number"));
+    }
+    assert_eq!(there, (0..ALL).map(|number| number.to_string()).collect());
     app.close().await.expect("a clean stop");
     broker.client.delete(&queue).await;
 }

@@ -1,13 +1,15 @@
-//! Deliveries on their way from the broker to those who consume, past lapin: what it does for each
-//! of them costs more than to handle it.
+//! Deliveries on their way from the broker to those who consume.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::mem;
 
 use bytes::Bytes;
-use lapin::{BasicProperties, protocol::basic::parse_properties, types::ShortString};
+use lapin::{BasicProperties, types::ShortString};
 use tokio::sync::mpsc;
 
-use super::frames::{BODY, HEADER, METHOD};
+use super::{
+    super::frames::{BODY, HEADER, METHOD},
+    content, name,
+};
 
 /// `basic.deliver`, by its class and method.
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
@@ -28,13 +30,9 @@ pub(crate) struct Delivered {
 /// The messages of one channel, as many at once as came together.
 pub(crate) type Deliveries = mpsc::UnboundedReceiver<Vec<Delivered>>;
 
-/// The channels of one connection whose deliveries lapin does not see.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Taps(Arc<Mutex<Vec<Tap>>>);
-
+/// Takes the deliveries of a channel.
 #[derive(Debug)]
-pub(super) struct Tap {
-    channel: u16,
+pub(super) struct Delivering {
     content: Content,
     /// What came together.
     batch: Vec<Delivered>,
@@ -49,50 +47,30 @@ enum Content {
     Header { delivered: Delivered, body: Vec<u8>, missing: usize },
 }
 
-impl Taps {
-    /// Takes the deliveries of a channel, which has no consumer yet, for as long as somebody wants
-    /// them.
-    pub(crate) fn open(&self, channel: u16) -> Deliveries {
+impl Delivering {
+    pub(super) fn new() -> (Self, Deliveries) {
         let (sink, deliveries) = mpsc::unbounded_channel();
-        let mut taps = self.lock();
-        taps.retain(|tap| tap.channel != channel && !tap.is_over());
-        taps.push(Tap { channel, content: Content::Nothing, batch: Vec::new(), sink });
-        deliveries
+        (Self { content: Content::Nothing, batch: Vec::new(), sink }, deliveries)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<Tap>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Offers a frame; whether it was taken, and is not for lapin.
-pub(super) fn take(taps: &mut [Tap], kind: u8, channel: u16, payload: &[u8]) -> bool {
-    let tap = taps.iter_mut().find(|tap| tap.channel == channel);
-    tap.is_some_and(|tap| tap.take(kind, payload))
-}
-
-/// Whether a frame of a body is taken, when it is whole.
-pub(super) fn takes_body(taps: &[Tap], channel: u16) -> bool {
-    let tap = taps.iter().find(|tap| tap.channel == channel);
-    tap.is_some_and(|tap| matches!(tap.content, Content::Header { .. }))
-}
-
-/// Passes on what has come together.
-pub(super) fn pass_on(taps: &mut [Tap]) {
-    for tap in taps.iter_mut().filter(|tap| !tap.batch.is_empty()) {
-        // Where nobody wants them any more the channel is closed, or will be.
-        let _ = tap.sink.send(std::mem::take(&mut tap.batch));
-    }
-}
-
-impl Tap {
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.sink.is_closed() && matches!(self.content, Content::Nothing)
     }
 
+    pub(super) fn takes_body(&self) -> bool {
+        matches!(self.content, Content::Header { .. })
+    }
+
+    pub(super) fn pass_on(&mut self) {
+        if !self.batch.is_empty() {
+            // Where nobody wants them any more the channel is closed, or will be.
+            let _ = self.sink.send(mem::take(&mut self.batch));
+        }
+    }
+
     /// What does not belong here is lapin's, which says what is wrong about it.
-    fn take(&mut self, kind: u8, payload: &[u8]) -> bool {
-        let content = std::mem::replace(&mut self.content, Content::Nothing);
+    pub(super) fn take(&mut self, kind: u8, payload: &[u8]) -> bool {
+        let content = mem::replace(&mut self.content, Content::Nothing);
         let (taken, content) = match (kind, content) {
             (METHOD, Content::Nothing) if !self.sink.is_closed() => {
                 let delivered = method(payload);
@@ -141,21 +119,8 @@ fn method(payload: &[u8]) -> Option<Delivered> {
     rest.is_empty().then_some(delivered)
 }
 
-/// A short string.
-fn name(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    let (name, rest) = rest.split_at_checked((*length).into())?;
-    Some((std::str::from_utf8(name).ok()?, rest))
-}
-
-/// A content header (section 4.2.6.1).
 fn header(delivered: Delivered, payload: &[u8]) -> Option<Content> {
-    let rest = payload.strip_prefix(&DELIVER[..2])?;
-    let (_weight, rest) = rest.split_first_chunk::<2>()?;
-    let (size, rest) = rest.split_first_chunk()?;
-    let missing = usize::try_from(u64::from_be_bytes(*size)).ok()?;
-    let (rest, properties) = parse_properties(rest).ok()?;
+    let (missing, properties) = content(payload)?;
     let body = Vec::with_capacity(missing.min(AT_FIRST));
-    let delivered = Delivered { properties, ..delivered };
-    rest.is_empty().then_some(Content::Header { delivered, body, missing })
+    Some(Content::Header { delivered: Delivered { properties, ..delivered }, body, missing })
 }

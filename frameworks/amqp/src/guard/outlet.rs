@@ -1,0 +1,392 @@
+//! The writing half of a guarded socket, which lapin shares with those who speak past it: for each
+//! message it would wake its thread, and be woken by it.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io, mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
+
+use polyport_bootstrap::framework::at_home;
+use tokio::io::AsyncWrite;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::frames::{HEAD, METHOD, OVERHEAD, head};
+use crate::socket::Writing;
+
+/// With how many bytes that are not written lapin has to wait.
+const AT_MOST: usize = 256 * 1024;
+/// How large a buffer is kept at most, in bytes.
+const KEPT: usize = 64 * 1024;
+
+/// What a client says first (AMQP 0-9-1, section 4.2.2).
+const PROTOCOL_HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
+/// Methods by their class and number (section 1.8).
+const CHANNEL_CLOSE: [u8; 4] = [0, 20, 0, 40];
+const CHANNEL_CLOSE_OK: [u8; 4] = [0, 20, 0, 41];
+const CONNECTION_CLOSE: [u8; 4] = [0, 10, 0, 50];
+const CONNECTION_CLOSE_OK: [u8; 4] = [0, 10, 0, 51];
+
+/// Where everything is written. A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Outlet(Arc<Mutex<State>>);
+
+/// Speaks on one channel past lapin, until lapin has closed that.
+#[derive(Debug, Clone)]
+pub(crate) struct Voice {
+    outlet: Outlet,
+    id: Id,
+}
+
+/// A channel, and which voice it is of all: lapin uses the numbers of channels again.
+type Id = (u16, u64);
+
+/// Where lapin writes. Dropped, nobody can write any more.
+pub(crate) struct LapinsEnd {
+    outlet: Outlet,
+    _driver: AbortOnDropHandle<()>,
+}
+
+struct State {
+    /// None when nothing can be written any more.
+    writing: Option<Writing>,
+    /// Why, for lapin.
+    trouble: Option<io::Error>,
+    /// Whole frames, in their order.
+    frames: Vec<u8>,
+    /// How many bytes of them are written.
+    written: usize,
+    /// What lapin has written of a frame that is not whole yet.
+    torn: Vec<u8>,
+    /// Those that may speak.
+    voices: Vec<Id>,
+    latest: u64,
+    /// The task that writes what could not be written at once.
+    driver: Waker,
+    /// lapin, where it waits.
+    lapin: Option<Waker>,
+}
+
+/// Shares a socket; what lapin gets, and who else may speak.
+pub(super) fn share(writing: Writing) -> (LapinsEnd, Outlet) {
+    let state = State {
+        writing: Some(writing),
+        trouble: None,
+        frames: Vec::new(),
+        written: 0,
+        torn: Vec::new(),
+        voices: Vec::new(),
+        latest: 0,
+        driver: Waker::noop().clone(),
+        lapin: None,
+    };
+    let outlet = Outlet(Arc::new(Mutex::new(state)));
+    let driver = AbortOnDropHandle::new(tokio::spawn(at_home(drive(outlet.clone()))));
+    (LapinsEnd { outlet: outlet.clone(), _driver: driver }, outlet)
+}
+
+/// Writes whenever that is possible again.
+async fn drive(outlet: Outlet) {
+    poll_fn(|cx| {
+        let mut state = outlet.lock();
+        state.driver.clone_from(cx.waker());
+        state.write();
+        if state.writing.is_none() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+impl Outlet {
+    /// Lets somebody speak on a channel that lapin has opened.
+    pub(crate) fn voice(&self, channel: u16) -> Voice {
+        let mut state = self.lock();
+        state.latest += 1;
+        let id = (channel, state.latest);
+        state.voices.push(id);
+        drop(state);
+        Voice { outlet: self.clone(), id }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet").finish_non_exhaustive()
+    }
+}
+
+impl Voice {
+    pub(crate) fn channel(&self) -> u16 {
+        self.id.0
+    }
+
+    /// Says whole frames of this channel, behind all that was said before, and empties the buffer.
+    /// Whether they are on their way: not where the channel is closed. What cannot be written at
+    /// once waits in memory.
+    pub(crate) fn say(&self, frames: &mut Vec<u8>) -> bool {
+        let mut state = self.outlet.lock();
+        let is_open = state.writing.is_some() && state.voices.contains(&self.id);
+        if is_open {
+            state.add(frames);
+            state.write();
+        }
+        frames.clear();
+        is_open
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.frames.len() - self.written
+    }
+
+    fn add(&mut self, frames: &mut Vec<u8>) {
+        if self.frames.is_empty() {
+            mem::swap(&mut self.frames, frames);
+            return;
+        }
+        if self.written > self.frames.len() / 2 {
+            self.frames.drain(..mem::take(&mut self.written));
+        }
+        self.frames.extend_from_slice(frames);
+    }
+
+    /// Takes what lapin writes, and passes on what is whole of it: nobody speaks within a frame.
+    fn take(&mut self, bytes: &[u8]) {
+        let mut torn = mem::take(&mut self.torn);
+        torn.extend_from_slice(bytes);
+        let mut passed = 0;
+        while let Some(frame) = whole(&torn[passed..]) {
+            self.note(frame);
+            passed += frame.len();
+        }
+        self.torn = torn.split_off(passed);
+        self.add(&mut torn);
+    }
+
+    /// Nobody says a word on a channel behind the one that closes it: the broker would close the
+    /// whole connection for that.
+    fn note(&mut self, frame: &[u8]) {
+        let Some((channel, _)) = head(frame).filter(|_| frame[0] == METHOD) else { return };
+        match frame[HEAD..].first_chunk() {
+            Some(&CHANNEL_CLOSE | &CHANNEL_CLOSE_OK) => self.voices.retain(|id| id.0 != channel),
+            Some(&CONNECTION_CLOSE | &CONNECTION_CLOSE_OK) => self.voices.clear(),
+            _ => {}
+        }
+    }
+
+    /// Writes what can be written now; for the rest the task is woken. Where that fails lapin is
+    /// told, which gives the connection up.
+    fn write(&mut self) {
+        let written = self.write_frames();
+        if written.is_ready() {
+            self.lapin.take().into_iter().for_each(Waker::wake);
+        }
+        if let Poll::Ready(Err(error)) = written {
+            (self.writing, self.trouble) = (None, Some(error));
+        }
+    }
+
+    fn write_frames(&mut self) -> Poll<io::Result<()>> {
+        let Self { writing: Some(writing), frames, written, driver, .. } = self else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut context = Context::from_waker(driver);
+        while *written < frames.len() {
+            let rest = &frames[*written..];
+            match ready!(Pin::new(&mut *writing).poll_write(&mut context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                length => *written += length,
+            }
+        }
+        *written = 0;
+        frames.clear();
+        frames.shrink_to(KEPT);
+        Pin::new(writing).poll_flush(&mut context)
+    }
+
+    /// What lapin is told where there is no room for more than `most` bytes that are not written.
+    fn room(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        self.write();
+        if self.writing.is_none() {
+            let trouble = self.trouble.take();
+            return Poll::Ready(Err(trouble.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
+        }
+        if self.waiting() > most {
+            self.lapin = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The first frame, if it is whole.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    if bytes.starts_with(PROTOCOL_HEADER) {
+        return bytes.get(..PROTOCOL_HEADER.len());
+    }
+    let (_, size) = head(bytes)?;
+    bytes.get(..size.checked_add(OVERHEAD)?)
+}
+
+impl AsyncWrite for LapinsEnd {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.outlet.lock();
+        ready!(state.room(cx, AT_MOST))?;
+        state.take(bytes);
+        state.write();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outlet.lock().room(cx, AT_MOST)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.outlet.lock();
+        ready!(state.room(cx, 0))?;
+        state.voices.clear();
+        match &mut state.writing {
+            Some(writing) => Pin::new(writing).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for LapinsEnd {
+    fn drop(&mut self) {
+        self.outlet.lock().writing = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// lapin's end and the voices' of a socket that takes so many bytes at once, and the broker's.
+    fn shared(size: usize) -> (LapinsEnd, Outlet, DuplexStream) {
+        let (near, far) = duplex(size);
+        let (lapins_end, outlet) = share(Box::new(near));
+        (lapins_end, outlet, far)
+    }
+
+    fn frame(channel: u8, payload: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        [&[METHOD, 0, channel], &size[..], payload, &[0xCE]].concat()
+    }
+
+    /// A frame on this channel that can be told from others.
+    fn numbered(channel: u8, number: u8) -> Vec<u8> {
+        frame(channel, &[0, 60, 0, 80, number, number])
+    }
+
+    async fn read(far: &mut DuplexStream, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let read = timeout(Duration::from_secs(10), far.read_exact(&mut bytes)).await;
+        read.expect("in time").expect("as many bytes");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn nobody_speaks_within_a_frame_of_lapins() {
+        let (first, second) = (frame(0, b"lapin's"), numbered(1, 7));
+        for cut in 0..first.len() {
+            let (mut lapin, outlet, mut far) = shared(1024);
+            let voice = outlet.voice(1);
+            let (left, right) = first.split_at(cut);
+            lapin.write_all(PROTOCOL_HEADER).await.expect("written");
+            lapin.write_all(left).await.expect("written");
+            assert!(voice.say(&mut second.clone()));
+            lapin.write_all(right).await.expect("written");
+            let all = [PROTOCOL_HEADER, &second[..], &first].concat();
+            let read = read(&mut far, all.len()).await;
+            match cut {
+                0 => assert_eq!(read, all, "nothing of it had come"),
+                _ => assert_eq!(read, all, "torn after {cut} bytes"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_speaks_behind_the_end_of_a_channel_nor_on_one_of_the_same_number() {
+        let (mut lapin, outlet, mut far) = shared(1024);
+        let (old, other) = (outlet.voice(1), outlet.voice(2));
+        assert!(old.say(&mut numbered(1, 1)));
+        let close = frame(1, &CHANNEL_CLOSE);
+        lapin.write_all(&close).await.expect("written");
+        let new = outlet.voice(1);
+        assert!(!old.say(&mut numbered(1, 2)), "its channel is closed");
+        assert!(other.say(&mut numbered(2, 3)) && new.say(&mut numbered(1, 4)));
+        lapin.write_all(&frame(0, &CONNECTION_CLOSE_OK)).await.expect("written");
+        assert!(!other.say(&mut numbered(2, 5)) && !new.say(&mut numbered(1, 6)));
+        let all = [numbered(1, 1), close, numbered(2, 3), numbered(1, 4)].concat();
+        assert_eq!(read(&mut far, all.len()).await, all);
+        drop(lapin);
+        assert!(!outlet.voice(3).say(&mut numbered(3, 7)), "lapin has let go of the socket");
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_at_once_is_written_in_its_order() {
+        let (mut lapin, outlet, mut far) = shared(16);
+        let voice = outlet.voice(1);
+        let mut all = Vec::new();
+        for number in 0..200 {
+            assert!(voice.say(&mut numbered(1, number)));
+            lapin.write_all(&numbered(2, number)).await.expect("lapin does not wait for that");
+            all.extend([numbered(1, number), numbered(2, number)].concat());
+        }
+        let (close, length) = (frame(0, &CONNECTION_CLOSE), all.len());
+        all.extend_from_slice(&close);
+        lapin.write_all(&close).await.expect("written");
+        let (shut, first) = tokio::join!(lapin.shutdown(), read(&mut far, length));
+        shut.expect("everything is written before");
+        assert_eq!([first, read(&mut far, close.len()).await].concat(), all);
+    }
+
+    #[tokio::test]
+    async fn lapin_waits_where_too_much_is_not_written_and_is_told_that_nothing_can_be() {
+        let (mut lapin, outlet, far) = shared(16);
+        let voice = outlet.voice(1);
+        assert!(voice.say(&mut vec![0; AT_MOST + 100]));
+        let waiting = tokio::spawn(async move { lapin.write_all(&numbered(2, 1)).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(far);
+        let told = timeout(Duration::from_secs(10), waiting).await.expect("in time");
+        let error = told.expect("no panic").expect_err("the broker is gone");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_lapins_make_it_panic_or_are_doubled(
+            pieces in proptest::collection::vec(any::<Vec<u8>>(), 0..6)
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+            let _entered = runtime.enter();
+            let (_lapin, outlet, _far) = shared(1024);
+            let mut state = outlet.lock();
+            pieces.iter().for_each(|piece| state.take(piece));
+            let passed = [&state.frames[..], &state.torn].concat();
+            prop_assert_eq!(passed, pieces.concat());
+        }
+    }
+}
