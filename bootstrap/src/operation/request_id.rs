@@ -36,8 +36,8 @@ enum Text {
 struct Own([u8; Hyphenated::LENGTH]);
 
 impl RequestId {
-    /// A new id. It costs neither a lock nor a system call. Ids sort by when they were made, to a
-    /// quarter of a microsecond (RFC 9562, section 6.2, method 3). They are no secrets: whoever has
+    /// A new id. It costs neither a lock nor a system call. Ids sort by when they were made (RFC
+    /// 9562, section 6.2, method 3), those of other threads and processes as well as clocks agree. They are no secrets: whoever has
     /// seen some can tell the next.
     #[must_use]
     pub fn new() -> Self {
@@ -131,8 +131,9 @@ fn wall_clock(now: Instant) -> Duration {
         }
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    KNOWN.set(Some((now, since)));
-    since
+    let look = Instant::now();
+    KNOWN.set(Some((look, since)));
+    since.saturating_sub(look.saturating_duration_since(now))
 }
 
 /// What is left of the last millisecond, in 4096ths.

@@ -105,8 +105,8 @@ impl Calls {
                 service::serve(found.clone(), shared, id, request, None)
             }
             (Err(unknown), asked) => {
-                let headers = asked.boxed().headers().clone();
-                unknown::refuse(self.fallback.clone(), shared, id, headers, unknown)
+                let (head, _) = asked.boxed().into_parts();
+                unknown::refuse(self.fallback.clone(), shared, id, head, unknown)
             }
         }
     }

@@ -79,7 +79,15 @@ impl ServiceBody {
 
     /// The message and what stands behind it, where that is all and is there already.
     async fn whole(&mut self) -> Option<(Bytes, HeaderMap)> {
-        let Some(Some(first)) = self.now().await else { return None };
+        let first = match self.now().await {
+            Some(Some(first)) => first,
+            ended => {
+                if ended.is_some() {
+                    self.body = None;
+                }
+                return None;
+            }
+        };
         let message = match first.map(Frame::into_data) {
             Ok(Ok(message)) => message,
             Ok(Err(trailers)) => return Some((Bytes::new(), trailers.into_trailers().ok()?)),

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt, future::ready};
-use http::{HeaderMap, Response};
+use http::{Response, request::Parts};
 use polyport_bootstrap::{
     Context, Error, Fault,
-    operation::{Endpoint, RequestId},
+    operation::{Endpoint, Extensions, RequestId},
 };
 use polyport_listener::{HandlerFuture, ResponseBody};
 
@@ -50,11 +50,11 @@ pub(crate) fn refuse(
     endpoint: Endpoint,
     shared: Arc<Shared>,
     id: RequestId,
-    metadata: HeaderMap,
+    head: Parts,
     unknown: Unknown,
 ) -> HandlerFuture {
     Box::pin(async move {
-        let mut response = refused(&endpoint, &shared, &id, metadata, unknown).await;
+        let mut response = refused(&endpoint, &shared, &id, head, unknown).await;
         identify(&mut response, &id);
         response
     })
@@ -64,11 +64,11 @@ async fn refused(
     endpoint: &Endpoint,
     shared: &Shared,
     id: &RequestId,
-    metadata: HeaderMap,
+    head: Parts,
     unknown: Unknown,
 ) -> Response<ResponseBody> {
     let mut call = shared.call(endpoint, id, None);
-    call.metadata = metadata;
+    (call.metadata, call.extensions) = (head.headers, Extensions::of(head.extensions, None));
     call.extensions.insert(unknown);
     let context = Context::new(call);
     match until_ended(endpoint.call(&context), None, &shared.closing).await {

@@ -57,30 +57,22 @@ pub(crate) struct Layers(HttpService);
 
 impl Layers {
     /// None where there are none. The layer that was added last stands outermost.
-    pub(crate) fn around(dispatch: &Arc<Dispatch>, layers: Vec<Wrap>) -> Option<Self> {
+    pub(crate) fn around(dispatch: &Arc<Dispatch>, layers: Vec<Wrap>) -> Option<Arc<Self>> {
         let inner = HttpService::new(Inner(Arc::clone(dispatch)).map_err(|never| match never {}));
         let has_any = !layers.is_empty();
         let service = layers.into_iter().fold(inner, |inner, wrap| wrap(inner));
-        has_any.then_some(Self(service))
+        has_any.then(|| Arc::new(Self(service)))
     }
 
-    pub(crate) fn answer(
-        &self,
-        request: Request<RequestBody>,
-        caller: &Caller,
-    ) -> impl Future<Output = Outcome> + Send + use<> {
+    pub(crate) async fn answer(&self, request: Request<RequestBody>, caller: &Caller) -> Outcome {
         let mut request = request.map(Body::new);
         if let Some(client) = &caller.client {
             client.introduce(request.extensions_mut());
         }
-        let id = caller.id.clone();
-        request.extensions_mut().insert(id.clone());
-        let service = self.0.clone();
-        async move {
-            match service.oneshot(request).await {
-                Ok(response) => Ok(response.map(ResponseBody::boxed)),
-                Err(error) => Err(failed(error, &id)),
-            }
+        request.extensions_mut().insert(caller.id.clone());
+        match self.0.clone().oneshot(request).await {
+            Ok(response) => Ok(response.map(ResponseBody::boxed)),
+            Err(error) => Err(failed(error, &caller.id)),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct Shell {
     pub(crate) dispatch: Arc<Dispatch>,
     /// None where there are none, which is free.
-    pub(crate) layers: Option<Layers>,
+    pub(crate) layers: Option<Arc<Layers>>,
     pub(crate) outermost: Outermost,
 }
 
@@ -40,8 +40,8 @@ impl ErasedHandler for Shell {
         let answer = match &self.layers {
             None => self.dispatch.answer(request, arrival),
             Some(layers) => {
-                let answer = layers.answer(request, &arrival.caller);
-                Arc::clone(&self).layered(answer, arrival)
+                let (shell, layers) = (Arc::clone(&self), Arc::clone(layers));
+                Box::pin(shell.layered(layers, request, arrival))
             }
         };
         match asker {
@@ -67,17 +67,17 @@ impl Shell {
         Box::pin(ready(response))
     }
 
-    fn layered(
+    async fn layered(
         self: Arc<Self>,
-        answer: impl Future<Output = Outcome> + Send + 'static,
-        arrival: Arrival,
-    ) -> HandlerFuture {
-        Box::pin(async move {
-            let (core, id) = (&self.dispatch.core, &arrival.caller.id);
-            let mut response = whatever_happens(core, id, arrival.is_head, answer).await;
-            core.blank.complete(response.headers_mut());
-            response
-        })
+        layers: Arc<Layers>,
+        request: Request<RequestBody>,
+        Arrival { caller, is_head, .. }: Arrival,
+    ) -> Response<ResponseBody> {
+        let core = &self.dispatch.core;
+        let answer = layers.answer(request, &caller);
+        let mut response = whatever_happens(core, &caller.id, is_head, answer).await;
+        core.blank.complete(response.headers_mut());
+        response
     }
 }
 

@@ -118,12 +118,13 @@ impl Clock {
             return;
         }
         let was_free = matches!(self.state, State::Idle | State::Head);
+        let is_after_call = was_free && mark != self.mark;
         (self.state, self.mark) = (state, mark);
         self.since = match state {
             // A call has no limit here, so nobody asks since when it goes on.
             State::Busy => return,
             // It was answered in the turn of the task in which it began: a look at the clock less.
-            State::Idle if was_free => load.began(),
+            State::Idle if is_after_call => load.began(),
             _ => Instant::now(),
         };
     }
@@ -196,5 +197,17 @@ mod tests {
             assert_eq!(poll(&mut clock, &load), (true, true));
             assert_eq!(clock.elapsed(), Duration::from_secs(1));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_has_not_called_yet_has_its_time_from_when_it_has_begun_to_speak() {
+        let times = Times::new(&ListenerSettings::default());
+        let (load, mut clock) = (Load::new(Arc::default()), Clock::new(&times));
+        advance(Duration::from_secs(1)).await;
+        load.speaks_http2();
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(clock.poll(&mut context, &times, &load, false), None);
+        assert!(clock.is_idle());
+        assert_eq!(clock.elapsed(), Duration::ZERO);
     }
 }

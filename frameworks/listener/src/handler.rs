@@ -30,7 +30,8 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + S
 /// [`Handler`] as a trait object; every handler is one.
 pub trait ErasedHandler: Send + Sync + 'static {
     /// Answers one request, see [`Handler::handle`]. What is known of its client stands beside it,
-    /// so that a handler that seldom asks for it does not pay for it.
+    /// so that a handler that seldom asks for it does not pay for it. A panic before the future is
+    /// there ends the connection, with all its streams.
     fn handle_erased(
         self: Arc<Self>,
         request: Request<RequestBody>,

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{
             AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
@@ -28,9 +28,6 @@ pub(crate) enum Work {
     Piece = 1 << 40,
 }
 
-/// What times are counted from, since atomics hold no [`Instant`].
-static FIRST_LOOK: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 const FIELD: u64 = (1 << 20) - 1;
 const LONG_LIVED: u64 = FIELD * Work::LongLived as u64;
 
@@ -47,7 +44,8 @@ pub(crate) struct Load {
     heard: AtomicBool,
     body: AtomicBool,
     calls: AtomicU32,
-    /// When the last call began, in nanoseconds since the first look at the clock.
+    made: Instant,
+    /// When the last call began, in nanoseconds since `made`: atomics hold no [`Instant`].
     began: AtomicU64,
     writes: AtomicU32,
     unwritten: AtomicU32,
@@ -69,6 +67,7 @@ impl Load {
             heard: AtomicBool::new(true),
             body: AtomicBool::new(false),
             calls: AtomicU32::new(0),
+            made: Instant::now(),
             began: AtomicU64::new(0),
             writes: AtomicU32::new(0),
             unwritten: AtomicU32::new(0),
@@ -139,14 +138,14 @@ impl Load {
     /// The head of a call has come in.
     pub(crate) fn begins(&self, now: Instant) {
         // Enough for 584 years.
-        self.began.store(now.saturating_duration_since(*FIRST_LOOK).as_nanos() as u64, Relaxed);
+        self.began.store(now.saturating_duration_since(self.made).as_nanos() as u64, Relaxed);
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
         self.heard.store(false, Relaxed);
     }
 
     /// When the last call began.
     pub(crate) fn began(&self) -> Instant {
-        *FIRST_LOOK + Duration::from_nanos(self.began.load(Relaxed))
+        self.made + Duration::from_nanos(self.began.load(Relaxed))
     }
 
     /// Remembers whether the last call has a body, of which some may come when it is answered.

@@ -85,7 +85,7 @@ impl Acker {
     pub(super) async fn ack_for_certain(&self, tag: u64, prefetch: u16) -> Result<(), Unread> {
         let mut frames = Vec::new();
         speech::ack(&mut frames, self.voice.channel(), tag, false);
-        let is_sent = self.voice.say(&mut frames);
+        let is_sent = self.is_open() && self.voice.say(&mut frames);
         self.say(Said::Told(tag));
         if !is_sent {
             return Err(Unread::Unsent);
@@ -99,7 +99,7 @@ impl Acker {
     pub(super) fn requeue(&self, tag: u64) -> bool {
         let mut frames = Vec::new();
         speech::requeue(&mut frames, self.voice.channel(), tag);
-        let is_sent = self.voice.say(&mut frames);
+        let is_sent = self.is_open() && self.voice.say(&mut frames);
         // Only now: an acknowledgement of later messages must not overtake it.
         self.say(Said::Told(tag));
         noted(is_sent, "a message could not be given back; the broker does so by itself")

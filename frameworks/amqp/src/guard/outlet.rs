@@ -17,7 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::frames::{HEAD, METHOD, OVERHEAD, head};
 use crate::socket::Writing;
 
-/// With how many bytes that are not written lapin has to wait.
+/// With how many bytes that are not written lapin has to wait, where nobody else speaks. It never
+/// waits for others: they may have something to write all the time.
 const AT_MOST: usize = 256 * 1024;
 /// How large a buffer is kept at most, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -66,8 +67,9 @@ struct State {
     latest: u64,
     /// The task that writes what could not be written at once.
     driver: Waker,
-    /// lapin, where it waits.
-    lapin: Option<Waker>,
+    lapin: Waker,
+    /// Whether lapin waits until everything is written.
+    lapin_waits: bool,
 }
 
 /// Shares a socket; what lapin gets, and who else may speak.
@@ -81,7 +83,8 @@ pub(super) fn share(writing: Writing) -> (LapinsEnd, Outlet) {
         voices: Vec::new(),
         latest: 0,
         driver: Waker::noop().clone(),
-        lapin: None,
+        lapin: Waker::noop().clone(),
+        lapin_waits: false,
     };
     let outlet = Outlet(Arc::new(Mutex::new(state)));
     let driver = AbortOnDropHandle::new(tokio::spawn(at_home(drive(outlet.clone()))));
@@ -106,6 +109,7 @@ impl Outlet {
         state.latest += 1;
         let id = (channel, state.latest);
         state.voices.push(id);
+        state.wake_lapin();
         drop(state);
         Voice { outlet: self.clone(), id }
     }
@@ -137,7 +141,13 @@ impl Voice {
             state.write();
         }
         frames.clear();
+        frames.shrink_to(KEPT);
         is_open
+    }
+
+    /// Whether something that was said waits for the socket.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.outlet.lock().waiting() > 0
     }
 }
 
@@ -185,11 +195,18 @@ impl State {
     /// told, which gives the connection up.
     fn write(&mut self) {
         let written = self.write_frames();
-        if written.is_ready() {
-            self.lapin.take().into_iter().for_each(Waker::wake);
-        }
         if let Poll::Ready(Err(error)) = written {
             (self.writing, self.trouble) = (None, Some(error));
+            self.lapin_waits = true;
+            self.wake_lapin();
+        } else if written.is_ready() {
+            self.wake_lapin();
+        }
+    }
+
+    fn wake_lapin(&mut self) {
+        if mem::take(&mut self.lapin_waits) {
+            self.lapin.wake_by_ref();
         }
     }
 
@@ -213,16 +230,22 @@ impl State {
 
     /// What lapin is told where there is no room for more than `most` bytes that are not written.
     fn room(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        self.lapin.clone_from(cx.waker());
         self.write();
         if self.writing.is_none() {
             let trouble = self.trouble.take();
             return Poll::Ready(Err(trouble.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         }
         if self.waiting() > most {
-            self.lapin = Some(cx.waker().clone());
+            self.lapin_waits = true;
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// With how many bytes that are not written lapin has to wait.
+    fn most(&self) -> usize {
+        if self.voices.is_empty() { AT_MOST } else { usize::MAX }
     }
 }
 
@@ -242,20 +265,23 @@ impl AsyncWrite for LapinsEnd {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.outlet.lock();
-        ready!(state.room(cx, AT_MOST))?;
+        let most = state.most();
+        ready!(state.room(cx, most))?;
         state.take(bytes);
         state.write();
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outlet.lock().room(cx, AT_MOST)
+        let mut state = self.outlet.lock();
+        let most = state.most();
+        state.room(cx, most)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.outlet.lock();
-        ready!(state.room(cx, 0))?;
         state.voices.clear();
+        ready!(state.room(cx, 0))?;
         match &mut state.writing {
             Some(writing) => Pin::new(writing).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
@@ -364,15 +390,44 @@ mod tests {
     #[tokio::test]
     async fn lapin_waits_where_too_much_is_not_written_and_is_told_that_nothing_can_be() {
         let (mut lapin, outlet, far) = shared(16);
-        let voice = outlet.voice(1);
-        assert!(voice.say(&mut vec![0; AT_MOST + 100]));
+        lapin.write_all(&frame(2, &[0; AT_MOST + 100])).await.expect("it has waited for nothing");
         let waiting = tokio::spawn(async move { lapin.write_all(&numbered(2, 1)).await });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
+        drop(outlet);
         drop(far);
         let told = timeout(Duration::from_secs(10), waiting).await.expect("in time");
         let error = told.expect("no panic").expect_err("the broker is gone");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn lapin_does_not_wait_for_what_others_say() {
+        let (mut lapin, outlet, _far) = shared(16);
+        let voice = outlet.voice(1);
+        assert!(voice.say(&mut vec![0; AT_MOST + 100]) && voice.is_waiting());
+        let writing = async {
+            lapin.write_all(&numbered(2, 1)).await?;
+            lapin.flush().await
+        };
+        timeout(Duration::from_secs(10), writing).await.expect("in time").expect("written");
+    }
+
+    #[tokio::test]
+    async fn lapin_is_told_that_what_others_say_could_not_be_written() {
+        let (mut lapin, outlet, far) = shared(16);
+        let voice = outlet.voice(1);
+        lapin.flush().await.expect("nothing is there");
+        drop(far);
+        // As lapin does, which looks again when it is woken.
+        let told = tokio::spawn(poll_fn(move |cx| match Pin::new(&mut lapin).poll_flush(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }));
+        tokio::task::yield_now().await;
+        assert!(!told.is_finished(), "nothing was written yet");
+        voice.say(&mut numbered(1, 1));
+        timeout(Duration::from_secs(10), told).await.expect("in time").expect("no panic");
     }
 
     proptest! {

@@ -129,6 +129,11 @@ impl Flight {
         }
     }
 
+    /// Whether something of it is not written yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.voice.is_waiting()
+    }
+
     /// The broker takes nothing now, and so confirms nothing.
     pub(super) fn holds(&mut self) {
         self.free_since = Instant::now();

@@ -29,6 +29,8 @@ use crate::{
 /// How often the broker may close what a message is sent on, for a reason that this message may be:
 /// one that closes every connection must not do so for ever.
 const CLOSINGS: u8 = 4;
+/// Codes below it say that something went well (AMQP 0-9-1, section 1.2).
+const LEAST_ERROR: u16 = 300;
 
 /// For how many times `publish.timeout` one message may be unconfirmed on a channel.
 const PATIENCE: u32 = 3;
@@ -206,7 +208,10 @@ impl PublisherTask {
                     if room == 0 {
                         self.queue.sweep();
                     }
-                    if !is_blocked && self.is_stuck(flight, room) {
+                    if flight.is_waiting() {
+                        // Nobody can confirm what the socket has not taken.
+                        flight.holds();
+                    } else if !is_blocked && self.is_stuck(flight, room) {
                         return self.give_up(flight).await;
                     }
                 }
@@ -365,7 +370,7 @@ impl Failed {
     /// and that is not that somebody wanted it closed.
     fn may_be_the_reason(&self) -> bool {
         let code = self.closed.as_ref().and_then(|closed| closed.code);
-        code.is_some_and(|code| code != CONNECTION_FORCED)
+        code.is_some_and(|code| code >= LEAST_ERROR && code != CONNECTION_FORCED)
     }
 }
 

@@ -134,9 +134,13 @@ impl RequestTask {
             tokio::select! {
                 biased;
                 Some(some) = replies.deliveries.recv() => self.answer(some),
+                Some(heard) = replies.answers.recv() => self.hear(heard),
                 end = replies.consumer.next() => {
                     while let Ok(some) = replies.deliveries.try_recv() {
                         self.answer(some);
+                    }
+                    while let Ok(heard) = replies.answers.try_recv() {
+                        self.hear(heard);
                     }
                     return Err(ended(end));
                 }
@@ -146,7 +150,6 @@ impl RequestTask {
                 {
                     if count == 0 { return Ok(()) }
                 }
-                Some(heard) = replies.answers.recv() => self.hear(heard),
                 Ok(()) = blocked.changed() => {}
             }
         }

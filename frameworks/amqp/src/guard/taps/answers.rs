@@ -100,7 +100,8 @@ impl Hearing {
     /// What does not belong here is lapin's, which says what is wrong about it.
     pub(super) fn take(&mut self, kind: u8, payload: &[u8]) -> bool {
         match (kind, mem::take(&mut self.returning)) {
-            (METHOD, Returning::Nothing) if !self.is_over => self.method(payload),
+            // Half a message that was returned is none: whatever comes then is heard all the same.
+            (METHOD, _) if !self.is_over => self.method(payload),
             (HEADER, Returning::Method(returned)) => self.header(returned, payload),
             (BODY, Returning::Body(missing)) => {
                 let left = missing.checked_sub(payload.len());
