@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     let (query, body) = input.split_at(input.iter().position(|byte| *byte == b'\n').unwrap_or(0));
     let query = [b"/?", query].concat();
     let raw = RawInput {
-        query: query.as_slice().try_into().ok(),
+        uri: query.as_slice().try_into().unwrap_or_default(),
         ..RawInput::json(body.to_vec().into())
     };
     support::check::<support::Anything>(&raw, &HeaderMap::new());
