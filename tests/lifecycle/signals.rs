@@ -1,8 +1,18 @@
 //! Signals: who listens for them, and what they do while the process serves.
 
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::{
+    io::{PipeReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
-use crate::program::{Program, answer, call, fixture, variables};
+#[cfg(target_os = "linux")]
+use crate::program::{PATIENCE, connect, fixture, free_port, variables};
+use crate::program::{Program, answer, call};
 
 #[test]
 fn sighup_reloads_and_the_process_goes_on() {
@@ -34,34 +44,121 @@ fn a_second_signal_says_what_it_has_cut() {
     drop(calls);
 }
 
+/// A process whose log and report nobody reads: its standard error is a pipe that is full.
 #[cfg(target_os = "linux")]
-#[test]
-fn signals_end_a_process_whose_log_and_report_nobody_reads() {
-    use std::{io::Write, process::Command, sync::mpsc, time::Duration};
+struct Unread {
+    child: Child,
+    http: SocketAddr,
+    _reader: PipeReader,
+}
 
-    let (reader, mut writer) = std::io::pipe().expect("can be made");
-    let stderr = writer.try_clone().expect("can be handed over");
-    let (sender, filled) = mpsc::channel();
-    std::thread::spawn(move || {
-        // What a pipe holds; where it holds less, this waits and the pipe is full all the same.
-        let _ = writer.write_all(&[0; 65_536]);
-        let _ = sender.send(());
-    });
-    let _ = filled.recv_timeout(Duration::from_secs(1));
-    let child = Command::new(fixture()).envs(variables()).stderr(stderr).spawn();
-    let mut child = child.expect("cargo builds examples");
-    let status = format!("/proc/{}/status", child.id());
-    while !std::fs::read_to_string(&status).is_ok_and(|text| hears_sigterm(&text)) {
-        std::thread::yield_now();
+#[cfg(target_os = "linux")]
+impl Unread {
+    fn start() -> Self {
+        let (reader, mut writer) = std::io::pipe().expect("can be made");
+        let stderr = writer.try_clone().expect("can be handed over");
+        let (sender, filled) = mpsc::channel();
+        std::thread::spawn(move || {
+            // What a pipe holds; where it holds less, this waits and the pipe is full all the same.
+            let _ = writer.write_all(&[0; 65_536]);
+            let _ = sender.send(());
+        });
+        let _ = filled.recv_timeout(Duration::from_secs(1));
+        let port = free_port();
+        let child = Command::new(fixture())
+            .current_dir(std::env::temp_dir())
+            .env_remove("CARGO_MANIFEST_DIR")
+            .envs(variables())
+            .env("POLYPORT__HTTP__PORT", port.to_string())
+            .stderr(stderr)
+            .spawn()
+            .expect("cargo builds examples");
+        Self { child, http: ([127, 0, 0, 1], port).into(), _reader: reader }
     }
-    for signal in ["-TERM", "-INT"] {
-        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+
+    fn ready() -> Self {
+        let mut program = Self::start();
+        program.until(|program| TcpStream::connect(program.http).is_ok());
+        assert!(answer(call(program.http, "0")).contains("pool open: true"));
+        program
+    }
+
+    fn until(&mut self, is_it: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !is_it(self) {
+            assert_eq!(self.child.try_wait().expect("can be asked"), None, "has ended");
+            assert!(began.elapsed() < PATIENCE, "does not come to it");
+            std::thread::yield_now();
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
     }
-    let code = child.wait().expect("ends").code();
-    // Whether the first one could still cancel the start depends on who has logged first.
-    assert!([Some(128 + 15), Some(128 + 2)].contains(&code), "{code:?}");
-    drop(reader);
+
+    fn end(mut self) -> Option<i32> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("can be asked") {
+                return status.code();
+            }
+            assert!(began.elapsed() < PATIENCE, "still runs");
+            // Neither a signal nor a file tells of the end of a child without `unsafe`.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_cancel_the_start_of_a_process_whose_log_and_report_nobody_reads() {
+    let mut program = Unread::start();
+    program.until(|program| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id()));
+        status.is_ok_and(|text| hears_sigterm(&text))
+    });
+    program.signal("-TERM");
+    program.signal("-INT");
+    let code = program.end();
+    // Whether the first one still cancels the start, and which of them is heard as the second,
+    // depends on how far the process has come.
+    assert!([Some(0), Some(128 + 15), Some(128 + 2)].contains(&code), "{code:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_whose_log_nobody_reads_stops_in_order() {
+    let program = Unread::ready();
+    program.signal("-TERM");
+    assert_eq!(program.end(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
+    let mut program = Unread::ready();
+    let mut stuck = connect(program.http);
+    let head = "POST /work HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 16\r\nexpect: 100-continue\r\n\r\n";
+    stuck.write_all(head.as_bytes()).expect("is sent");
+    let mut go_on = [0; 12];
+    stuck.read_exact(&mut go_on).expect("the call has begun");
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    stuck.write_all(br#"{"name":"stuck"}"#).expect("is sent");
+    program.signal("-TERM");
+    program.until(|program| TcpStream::connect(program.http).is_err());
+    program.signal("-TERM");
+    assert_eq!(program.end(), Some(128 + 15));
+    drop(stuck);
 }
 
 /// Whether signal 15 is among those that a process catches.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     thread::{self, Thread},
     time::Duration,
 };
@@ -15,6 +15,9 @@ const GATHERED: Duration = Duration::from_millis(10);
 
 /// So many bytes are not gathered any longer: whoever adds more writes all of them.
 const MOST: usize = 64 * 1024;
+
+/// How long whoever reads the log may take to do so at the end.
+const READ: Duration = Duration::from_secs(2);
 
 /// Gathers lines, so that a call is not kept waiting for a write of its own. They are written some
 /// milliseconds later by a thread, or at once with the next warning or error: what is to be known of
@@ -33,7 +36,17 @@ struct Inner {
 #[derive(Default)]
 struct Gathered {
     bytes: Vec<u8>,
-    is_through: bool,
+    pace: Pace,
+}
+
+/// When lines are written.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Pace {
+    #[default]
+    Soon,
+    AtOnce,
+    /// Whenever somebody reads them again, which nobody waits for: what is too much is dropped.
+    Someday,
 }
 
 struct Written {
@@ -52,22 +65,49 @@ impl Lines {
 
     /// From now on lines are gathered, which they are at the beginning.
     pub(super) fn gather(&self) {
-        lock(&self.0.gathered).is_through = false;
+        lock(&self.0.gathered).pace = Pace::Soon;
     }
 
-    /// From now on every line is written at once.
+    /// Writes what is gathered, and from now on every line at once. The log of a process that ends
+    /// may be a pipe that is full and read by nobody, and a thread of it may be stuck in writing:
+    /// after [`READ`] the lines are left to themselves, and whoever logs more does not wait.
     pub(super) fn write_through(&self) {
-        lock(&self.0.gathered).is_through = true;
-        self.flush();
+        {
+            let mut gathered = lock(&self.0.gathered);
+            if gathered.pace == Pace::Someday {
+                return;
+            }
+            gathered.pace = Pace::AtOnce;
+        }
+        let (sender, written) = mpsc::channel();
+        let lines = self.clone();
+        let flush = move || {
+            lines.flush();
+            let _ = sender.send(());
+        };
+        let thread = thread::Builder::new().name("log".to_owned()).spawn(flush);
+        if thread.is_err() || written.recv_timeout(READ).is_err() {
+            lock(&self.0.gathered).pace = Pace::Someday;
+        }
     }
 
     fn add(&self, line: &[u8], is_urgent: bool) {
         let mut gathered = lock(&self.0.gathered);
+        let is_full = gathered.bytes.len() + line.len() > MOST;
+        if gathered.pace == Pace::Someday && is_full {
+            return;
+        }
         let is_first = gathered.bytes.is_empty();
         gathered.bytes.extend_from_slice(line);
-        let at_once = is_urgent || gathered.is_through || gathered.bytes.len() > MOST;
+        let pace = gathered.pace;
         drop(gathered);
-        if at_once || (is_first && !self.wake()) {
+        let at_once = match pace {
+            Pace::Soon => is_urgent || is_full,
+            Pace::AtOnce => true,
+            Pace::Someday => false,
+        };
+        let is_left = !at_once && is_first && !self.wake();
+        if at_once || (is_left && pace != Pace::Someday) {
             self.flush();
         }
     }
@@ -190,5 +230,47 @@ mod tests {
         lines.write_through();
         lines.add(b"last\n", false);
         assert!(written.try_iter().any(|text| text == "last\n"));
+    }
+
+    /// Says that it is asked to write, and does so when it is told to.
+    struct Stuck {
+        asked: Sender<()>,
+        go_on: Receiver<()>,
+        written: Sent,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.asked.send(());
+            let _ = self.go_on.recv();
+            self.written.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn at_the_end_nobody_waits_for_a_log_that_is_not_read() {
+        let (asked, is_asked) = channel();
+        let (go, go_on) = channel();
+        let (sender, written) = channel();
+        let lines = Lines::new(Stuck { asked, go_on, written: Sent(sender) });
+        lines.add(b"first\n", false);
+        is_asked.recv_timeout(Duration::from_secs(10)).expect("is written");
+        let (sender, ended) = channel();
+        let ending = lines.clone();
+        thread::spawn(move || {
+            ending.write_through();
+            ending.write_through();
+            ending.add(b"warning\n", true);
+            ending.add(&[b'x'; MOST], true);
+            let _ = sender.send(());
+        });
+        ended.recv_timeout(Duration::from_secs(30)).expect("does not wait for the reader");
+        drop(go);
+        assert_eq!(next(&written), "first\n");
+        assert_eq!(next(&written), "warning\n");
     }
 }
