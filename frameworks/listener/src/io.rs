@@ -22,22 +22,63 @@ pub(crate) struct Socket {
     stream: Stream,
     /// None once it was upgraded: nobody looks at it any more.
     load: Option<Arc<Load>>,
+    watch: Watch,
     /// Left with the socket, so that one that was upgraded has it too.
     _place: Place,
 }
 
+/// Whether a client is watched for leaving while it waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// hyper does it: it reads ahead.
+    Hyper,
+    Socket,
+    /// Bytes are there that nobody has read: what is behind them cannot be seen.
+    Hidden,
+}
+
 impl Socket {
     pub(crate) fn new(stream: Stream, load: Arc<Load>, place: Place) -> Self {
-        Self { stream, load: Some(load), _place: place }
+        Self { stream, load: Some(load), watch: Watch::Hyper, _place: place }
     }
 
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Fails if the client has left while a call of it is under way; else the task is woken when it
+    /// does. hyper would read in order to see that, for each call, even one that is answered at
+    /// once, and make itself a new buffer for it, since the call still holds the one with its head.
+    fn check_left(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let (Watch::Socket, Some(load), Stream::Tcp(stream)) =
+            (self.watch, &self.load, &self.stream)
+        else {
+            return Ok(());
+        };
+        if load.has_no_work() {
+            return Ok(());
+        }
+        match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(1..)) => {
+                self.watch = Watch::Hidden;
+                Ok(())
+            }
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Err(error)) => Err(error),
+        }
+    }
+
+    fn note(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if let Some(load) = &self.load {
             // Before it is said that the socket takes bytes again: these were waited for.
             if let Poll::Ready(Ok(1..)) = written {
                 load.wrote();
             }
             load.set_blocked(written.is_pending());
+        }
+        if written.is_pending() {
+            self.check_left(cx)?;
         }
         written
     }
@@ -73,10 +114,13 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = each!(self.stream, stream => Pin::new(stream).poll_read(cx, buffer));
-        if let Some(load) = &self.load
-            && buffer.filled().len() > before
-        {
-            load.hears();
+        if buffer.filled().len() > before {
+            if let Some(load) = &self.load {
+                load.hears();
+            }
+            if self.watch == Watch::Hidden {
+                self.watch = Watch::Socket;
+            }
         }
         read
     }
@@ -89,10 +133,11 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = each!(self.stream, stream => Pin::new(stream).poll_write(cx, bytes));
-        self.note(written)
+        self.note(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_left(cx)?;
         each!(self.stream, stream => Pin::new(stream).poll_flush(cx))
     }
 
@@ -121,7 +166,7 @@ impl AsyncWrite for Socket {
         }
         let written =
             each!(self.stream, stream => Pin::new(stream).poll_write_vectored(cx, slices));
-        self.note(written)
+        self.note(cx, written)
     }
 }
 
@@ -199,6 +244,18 @@ impl Io {
         let is_begun = left.is_some();
         self.beginning = Beginning { is_resumed: true, left, ..Beginning::default() };
         is_begun
+    }
+
+    /// Whether it sees itself to clients of HTTP/1 that leave while they wait for their answers:
+    /// only a socket of TCP without encryption can be looked into.
+    pub(crate) fn watches(&mut self) -> bool {
+        match &mut self.layer {
+            Layer::Plain(socket) if matches!(socket.stream, Stream::Tcp(_)) => {
+                socket.watch = Watch::Socket;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Ends the connection where more control frames of HTTP/2 come than are admitted.

@@ -92,7 +92,12 @@ impl Load {
 
     /// Whether there is nothing at all to do for this connection.
     pub(crate) fn is_idle(&self) -> bool {
-        self.work.load(SeqCst) == 0 && !self.blocked.load(SeqCst)
+        self.has_no_work() && !self.blocked.load(SeqCst)
+    }
+
+    /// Whether no call is under way, nor anything of one left to be written.
+    pub(crate) fn has_no_work(&self) -> bool {
+        self.work.load(SeqCst) == 0
     }
 
     /// Whether only time will tell when this connection ends.

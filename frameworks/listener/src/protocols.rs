@@ -26,6 +26,8 @@ const HYPERS_HEADERS: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Protocols {
     http1: http1::Builder,
+    /// As `http1`, for connections that see themselves whether the client has left.
+    watched: http1::Builder,
     http2: http2::Builder<Streams>,
     control_frames: u32,
 }
@@ -38,6 +40,9 @@ impl Protocols {
         if limits.header_count != HYPERS_HEADERS {
             http1.max_headers(limits.header_count);
         }
+        let mut watched = http1.clone();
+        // Not that more is answered to a client that writes nothing more: hyper does not look.
+        watched.half_close(true);
         let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
@@ -47,22 +52,22 @@ impl Protocols {
             .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
             .keep_alive_interval(unless_zero(limits.http2.keep_alive))
             .keep_alive_timeout(limits.http2.keep_alive_timeout);
-        Self { http1, http2, control_frames: limits.http2.control_frames }
+        Self { http1, watched, http2, control_frames: limits.http2.control_frames }
     }
 
     pub(crate) fn begin(&self, version: Version, mut io: Io, calls: Calls) -> Http {
         if version == Version::Http2 && self.control_frames > 0 {
             io.limit(ControlFrames::new(self.control_frames));
         }
-        let io = TokioIo::new(io);
         match version {
             Version::Http1 => {
-                let connection = self.http1.serve_connection(io, Http1Calls(calls));
+                let http1 = if io.watches() { &self.watched } else { &self.http1 };
+                let connection = http1.serve_connection(TokioIo::new(io), Http1Calls(calls));
                 Http::One(Box::new(connection.with_upgrades()))
             }
             Version::Http2 => {
                 calls.load.speaks_http2();
-                Http::Two(Box::new(self.http2.serve_connection(io, calls)))
+                Http::Two(Box::new(self.http2.serve_connection(TokioIo::new(io), calls)))
             }
         }
     }

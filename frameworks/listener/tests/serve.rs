@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version, header};
+use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::upgrade;
 use hyper_util::rt::TokioIo;
@@ -18,7 +19,9 @@ use polyport_listener::{
     Limits, ListenerSettings, Mount, PeerAddr, RequestBody, ResponseBody, SharedListener,
     handler_fn,
 };
-use support::{Gate, Raw, eventually, get, hello, http2, serve, start, start_with, text, within};
+use support::{
+    Gate, Raw, at, eventually, get, hello, http2, serve, start, start_with, text, within,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -157,6 +160,38 @@ async fn a_client_that_leaves_cancels_its_call() {
     drop(call);
     eventually("the stream was reset", || server.active() == 0).await;
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_client_is_noticed_to_leave_behind_the_body_of_its_call_and_between_pipelined_ones() {
+    let gate = Gate::new();
+    let (_shared, server) = serve(gate.handler()).await;
+    let mut one = Raw::connect(at(&server)).await;
+    // The second one hides the client's end until the first one is answered and it is read.
+    one.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nab").await;
+    one.send("/").await;
+    gate.reached().await;
+    within(one.0.shutdown()).await.unwrap();
+    gate.open();
+    assert_eq!(one.reply().await.body, "done");
+    eventually("nothing is left", || server.active() + server.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_does_not_read_its_answer_ends_its_connection() {
+    let endless = handler_fn(async |_| {
+        let pieces = futures_util::stream::repeat_with(|| {
+            Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(&[0; 65_536])))
+        });
+        Response::new(ResponseBody::boxed(StreamBody::new(pieces)))
+    });
+    let (_shared, server) = serve(endless).await;
+    let mut client = Raw::connect(at(&server)).await;
+    client.send("/").await;
+    client.head().await;
+    assert_eq!(server.active(), 1);
+    within(client.0.shutdown()).await.unwrap();
+    eventually("nothing is left", || server.active() + server.connections() == 0).await;
 }
 
 #[tokio::test]
