@@ -1,7 +1,7 @@
 //! A line of the log, as people read it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     error::Error,
     fmt::{self, Write},
     time::{SystemTime, UNIX_EPOCH},
@@ -35,16 +35,44 @@ where
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        stamp(&mut out)?;
-        out.write_str(level(event.metadata().level()))?;
-        write_spans(context, &mut out)?;
-        out.write_str(event.metadata().target())?;
-        out.write_str(":")?;
-        let mut fields = Fields { out: &mut out, written: Ok(()) };
-        event.record(&mut fields);
-        fields.written?;
-        out.write_char('\n')
+        // To write into a text costs less than to call a writer that is not known for each piece.
+        // It is taken, since what is written may log something itself.
+        let mut text = TEXT.take();
+        let written = write_line(context, event, &mut text).and_then(|()| out.write_str(&text));
+        if text.capacity() <= KEPT {
+            text.clear();
+            TEXT.set(text);
+        }
+        written
     }
+}
+
+/// Room for longer lines is not kept.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
+}
+
+fn write_line<S, N>(
+    context: &FmtContext<'_, S, N>,
+    event: &Event<'_>,
+    out: &mut String,
+) -> fmt::Result
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    stamp(out)?;
+    out.push_str(level(event.metadata().level()));
+    write_spans(context, out)?;
+    out.push_str(event.metadata().target());
+    out.push(':');
+    let mut fields = Fields { out, written: Ok(()) };
+    event.record(&mut fields);
+    fields.written?;
+    out.push('\n');
+    Ok(())
 }
 
 fn level(level: &Level) -> &'static str {
@@ -58,7 +86,7 @@ fn level(level: &Level) -> &'static str {
 }
 
 /// `2026-11-30T10:21:18.123456Z`
-fn stamp(out: &mut Writer<'_>) -> fmt::Result {
+fn stamp(out: &mut String) -> fmt::Result {
     thread_local! {
         static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
     }
@@ -71,18 +99,20 @@ fn stamp(out: &mut Writer<'_>) -> fmt::Result {
             // It may be the next second already, which then is written for this line.
             text.truncate(text.find('.').unwrap_or(text.len()));
         }
-        out.write_str(text)
+        out.push_str(text);
+        Ok(())
     })?;
     let (mut fraction, mut rest) = (*b".000000Z", since.subsec_micros());
     for digit in fraction[1..7].iter_mut().rev() {
         *digit += (rest % 10) as u8;
         rest /= 10;
     }
-    out.write_str(std::str::from_utf8(&fraction).unwrap_or_default())
+    out.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
+    Ok(())
 }
 
 /// The spans that it happened in, the outermost first: `one{user=7}:two: `.
-fn write_spans<S, N>(context: &FmtContext<'_, S, N>, out: &mut Writer<'_>) -> fmt::Result
+fn write_spans<S, N>(context: &FmtContext<'_, S, N>, out: &mut String) -> fmt::Result
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -90,64 +120,67 @@ where
     let Some(scope) = context.event_scope() else { return Ok(()) };
     let mut separator = "";
     for span in scope.from_root() {
-        out.write_str(span.name())?;
+        out.push_str(span.name());
         let extensions = span.extensions();
         let fields = extensions.get::<FormattedFields<N>>();
         if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
             write!(out, "{{{fields}}}")?;
         }
-        out.write_str(":")?;
+        out.push(':');
         separator = " ";
     }
-    out.write_str(separator)
+    out.push_str(separator);
+    Ok(())
 }
 
 /// Writes the fields, the message first, which has no name.
-struct Fields<'a, 'w> {
-    out: &'a mut Writer<'w>,
+struct Fields<'a> {
+    out: &'a mut String,
     written: fmt::Result,
 }
 
-impl Fields<'_, '_> {
-    fn field(
-        &mut self,
-        field: &Field,
-        write: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        std::mem::replace(&mut self.written, Err(fmt::Error))?;
-        self.out.write_char(' ')?;
-        let name = field.name();
-        self.out.write_str(name.strip_prefix("r#").unwrap_or(name))?;
-        self.out.write_char('=')?;
-        write(self.out)?;
-        self.written = Ok(());
-        Ok(())
+impl Fields<'_> {
+    /// Nothing more is written once something could not be.
+    fn write(&mut self, write: impl FnOnce(&mut String) -> fmt::Result) {
+        if self.written.is_ok() {
+            self.written = write(self.out);
+        }
+    }
+
+    fn field(&mut self, field: &Field, write: impl FnOnce(&mut String) -> fmt::Result) {
+        self.write(|out| {
+            out.push(' ');
+            let name = field.name();
+            out.push_str(name.strip_prefix("r#").unwrap_or(name));
+            out.push('=');
+            write(out)
+        });
     }
 
     fn message(&mut self, text: &dyn fmt::Debug) {
-        let write = |out: &mut Writer<'_>| {
-            out.write_char(' ')?;
+        self.write(|out| {
+            out.push(' ');
             write!(Harmless(out), "{text:?}")
-        };
-        self.written = self.written.and_then(|()| write(self.out));
+        });
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = match field.name() {
-            MESSAGE => return self.message(&format_args!("{value}")),
+        match field.name() {
+            MESSAGE => self.message(&format_args!("{value}")),
             _ if is_plain(value) => self.field(field, |out| {
-                out.write_char('"')?;
-                out.write_str(value)?;
-                out.write_char('"')
+                out.push('"');
+                out.push_str(value);
+                out.push('"');
+                Ok(())
             }),
             _ => self.field(field, |out| write!(out, "{value:?}")),
-        };
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let _ = self.field(field, |out| {
+        self.field(field, |out| {
             write!(Harmless(out), "{value}")?;
             let mut source = value.source();
             while let Some(error) = source {
@@ -159,22 +192,20 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        let _ = self.field(field, |out| write_number(out, value));
+        self.field(field, |out| write_number(out, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             MESSAGE => self.message(value),
-            _ => {
-                let _ = self.field(field, |out| write!(out, "{value:?}"));
-            }
+            _ => self.field(field, |out| write!(out, "{value:?}")),
         }
     }
 }
 
 /// Most numbers with a fraction are milliseconds of a whole number of microseconds, for which the
 /// shortest digits need not be looked for.
-fn write_number(out: &mut Writer<'_>, value: f64) -> fmt::Result {
+fn write_number(out: &mut String, value: f64) -> fmt::Result {
     let thousandths = (value * 1e3).round();
     if value.is_sign_negative() || thousandths >= 1e12 || thousandths / 1e3 != value {
         return write!(out, "{value:?}");
@@ -191,22 +222,32 @@ const MESSAGE: &str = "message";
 
 /// Whether a text is the same between quotes.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+    all(text, |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+}
+
+/// Whether something holds for all bytes of a text. It is asked of all of them, whatever the answer
+/// to the first: so many are looked at at once.
+fn all(text: &str, is_so: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |so_far, byte| so_far & is_so(byte))
 }
 
 /// Writes text whose control characters would do something to a terminal.
-struct Harmless<'a, 'w>(&'a mut Writer<'w>);
+struct Harmless<'a>(&'a mut String);
 
-impl Write for Harmless<'_, '_> {
+impl Write for Harmless<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return self.0.write_str(text);
+        if all(text, |byte| matches!(byte, b' '..=b'~')) {
+            self.0.push_str(text);
+            return Ok(());
         }
-        text.chars().try_for_each(|one| match one {
-            '\n' | '\t' | '\r' => self.0.write_char(one),
-            one if one.is_control() => write!(self.0, "{}", one.escape_default()),
-            one => self.0.write_char(one),
-        })
+        for one in text.chars() {
+            match one {
+                '\n' | '\t' | '\r' => self.0.push(one),
+                one if one.is_control() => self.0.extend(one.escape_default()),
+                one => self.0.push(one),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -272,7 +313,7 @@ mod tests {
         ) {
             for value in [micros as f64 / 1e3, other] {
                 let mut text = String::new();
-                write_number(&mut Writer::new(&mut text), value).expect("is written");
+                write_number(&mut text, value).expect("is written");
                 prop_assert_eq!(text, format!("{value:?}"));
             }
         }

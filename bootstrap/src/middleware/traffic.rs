@@ -48,15 +48,12 @@ pub(super) fn add(pipeline: Pipeline) -> Pipeline {
 /// Measures the operation itself, binding included.
 struct Clock;
 
-/// How long the operation took.
-struct InOperation(Duration);
-
 #[async_trait]
 impl Interceptor for Clock {
     async fn intercept(&self, context: &Context, next: Next<'_>) -> Result<Reply, Fault> {
         let begun = Instant::now();
         let answer = next.run(context).await;
-        context.set(InOperation(begun.elapsed()));
+        context.set_operation_time(begun.elapsed());
         answer
     }
 }
@@ -146,7 +143,7 @@ macro_rules! end {
             route = traffic.route,
             request_id = context.request_id.as_str(),
             elapsed_ms = milliseconds($elapsed),
-            operation_ms = context.value().map(|InOperation(time)| milliseconds(*time)),
+            operation_ms = context.operation_time().map(milliseconds),
             request_bytes = context.input.body.len(),
             $($more)*
             $message,

@@ -1,7 +1,10 @@
 use std::{
     net::SocketAddr,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -88,6 +91,8 @@ struct Inner {
     computed: Computed,
     traced: Traced,
     inherited: Inherited,
+    /// How long the operation itself took, in nanoseconds; 0 as long as it has not ended.
+    operation_time: AtomicU64,
 }
 
 impl Context {
@@ -120,7 +125,20 @@ impl Context {
             computed: Computed::default(),
             traced: Traced::default(),
             inherited,
+            operation_time: AtomicU64::new(0),
         }))
+    }
+
+    /// Remembers how long the operation itself took. Where it runs again, that counts.
+    pub(crate) fn set_operation_time(&self, time: Duration) {
+        // Enough for 584 years.
+        self.0.operation_time.store((time.as_nanos() as u64).max(1), Relaxed);
+    }
+
+    /// How long the operation itself took, where it has ended and somebody has measured it.
+    pub(crate) fn operation_time(&self) -> Option<Duration> {
+        let time = self.0.operation_time.load(Relaxed);
+        (time > 0).then(|| Duration::from_nanos(time))
     }
 
     /// What was left in this call, for other calls to inherit.
