@@ -15,7 +15,7 @@ use crate::{
     compression, cookies,
     core::{Core, Early, Outcome},
     encoding::Coding,
-    head::Caller,
+    head::{self, Caller},
     refusal::Refusal,
     reply,
     routes::Route,
@@ -36,12 +36,12 @@ pub(crate) fn parameters(route: &Route, params: &Params<'_, '_>) -> Result<PathP
 pub(crate) fn call<B: RequestBody>(
     core: Arc<Core>,
     to: Destination,
-    head: Parts,
+    head: &mut Parts,
     body: B,
     caller: Caller,
 ) -> HandlerFuture {
     if !body.is_end_stream() || to.route.endpoint.info().streams_body() {
-        return with_body(core, to, head, body, caller);
+        return with_body(core, to, head::taken(head), body, caller);
     }
     let is_head = head.method == Method::HEAD;
     let (route, began) = (Arc::clone(&to.route), to.began);
@@ -78,7 +78,7 @@ fn with_body<B: RequestBody>(
             if let Some(flight) = &flight {
                 flight.read();
             }
-            let context = context(core, to, head, caller, payload);
+            let context = context(core, to, &mut head, caller, payload);
             answered(core, &route, &context, is_head).await
         };
         shell::whatever_happens(core, &id, is_head, answer).await
@@ -110,12 +110,12 @@ const NO_BODY: (Bytes, BodyFormat) = (Bytes::new(), BodyFormat::Json);
 fn context(
     core: &Core,
     to: Destination,
-    mut head: Parts,
+    head: &mut Parts,
     caller: Caller,
     (body, format): (Bytes, BodyFormat),
 ) -> Context {
     let Destination { route, path, deadline, .. } = to;
-    let mut call = core.parts(route.endpoint.info(), &mut head, &route.place, caller, deadline);
+    let mut call = core.parts(route.endpoint.info(), head, &route.place, caller, deadline);
     (call.input.path, call.input.body, call.input.format) = (path, body, format);
     Context::new(call)
 }

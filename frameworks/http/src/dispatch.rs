@@ -41,30 +41,41 @@ impl Dispatch {
         arrival: Arrival,
     ) -> HandlerFuture {
         let (id, is_head) = (arrival.caller.id.clone(), arrival.is_head);
-        let begun = catch_unwind(AssertUnwindSafe(|| self.begin(request, arrival)));
+        let (mut head, body) = request.into_parts();
+        let begun = catch_unwind(AssertUnwindSafe(|| self.begin(&mut head, body, arrival)));
         begun.unwrap_or_else(|panic| {
             let refusal = shell::panicked(&*panic, &id);
             Box::pin(ready(shell::refused(&self.core, refusal, &id, is_head)))
         })
     }
 
-    /// Each way to an answer has a future of its own, with room for what it needs and no more.
-    fn begin<B: RequestBody>(&self, request: Request<B>, arrival: Arrival) -> HandlerFuture {
-        let (mut head, body) = request.into_parts();
-        let Arrival { caller, asked, is_head, at } = arrival;
+    /// Each way to an answer has a future of its own, with room for what it needs and no more. The
+    /// head is lent, since it is large: only who needs it later takes it away.
+    fn begin<B: RequestBody>(
+        &self,
+        head: &mut Parts,
+        body: B,
+        Arrival { caller, asked, is_head, at }: Arrival,
+    ) -> HandlerFuture {
         let core = Arc::clone(&self.core);
-        match self.route(&mut head, asked, at) {
+        match self.route(head, asked, at) {
             To::Route(to) => adapter::call(core, to, head, body, caller),
-            To::Mount(to) => Box::pin(async move {
-                let id = caller.id.clone();
-                let answer = call_mount(&core, to, &mut head, body, caller);
-                shell::whatever_happens(&core, &id, is_head, answer).await
-            }),
-            To::Nobody(early) => Box::pin(async move {
-                let id = caller.id.clone();
-                let answer = refuse(&core, &mut head, body, caller, *early);
-                shell::whatever_happens(&core, &id, is_head, answer).await
-            }),
+            To::Mount(to) => {
+                let mut head = head::taken(head);
+                Box::pin(async move {
+                    let id = caller.id.clone();
+                    let answer = call_mount(&core, to, &mut head, body, caller);
+                    shell::whatever_happens(&core, &id, is_head, answer).await
+                })
+            }
+            To::Nobody(early) => {
+                let mut head = head::taken(head);
+                Box::pin(async move {
+                    let id = caller.id.clone();
+                    let answer = refuse(&core, &mut head, body, caller, *early);
+                    shell::whatever_happens(&core, &id, is_head, answer).await
+                })
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header, request::Parts};
 use http_body::Body;
 use polyport_bootstrap::operation::{
     Context, Fault, RequestId, TIMEOUT_HEADER, peer_timeout, timeout_of,
@@ -37,6 +37,13 @@ impl Arrival {
             at,
         }
     }
+}
+
+/// The head, of which nothing is left where it was.
+pub(crate) fn taken(head: &mut Parts) -> Parts {
+    let (mut taken, ()) = Request::new(()).into_parts();
+    std::mem::swap(head, &mut taken);
+    taken
 }
 
 /// What a call is known by, and who makes it.

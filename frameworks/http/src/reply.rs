@@ -29,23 +29,16 @@ pub(crate) fn response(
     is_head: bool,
 ) -> Result<Response<ResponseBody>, Fault> {
     let (own, headers, body) = reply.into_parts();
-    match (with_body(core, context, own.or(status), body, is_head), headers) {
-        (Ok((mut response, content_type)), headers) => {
-            if let Some(headers) = headers {
-                put(*headers, response.headers_mut(), is_head);
-            }
-            if let Some(content_type) = content_type {
-                response.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
-            }
+    let made = with_body(core, context, own.or(status), body, is_head);
+    let Some(headers) = headers else { return made };
+    match made {
+        Ok(mut response) => {
+            put(*headers, response.headers_mut(), is_head);
             Ok(response)
         }
-        (Err(fault), Some(headers)) => Err(carried_over(&headers, fault)),
-        (Err(fault), None) => Err(fault),
+        Err(fault) => Err(carried_over(&headers, fault)),
     }
 }
-
-/// A response without the content type that it gets unless it has one.
-type Made = (Response<ResponseBody>, Option<HeaderValue>);
 
 /// Lets the reply's own headers win, but those that say where the body ends.
 fn put(mut headers: HeaderMap, response: &mut HeaderMap, is_head: bool) {
@@ -94,12 +87,13 @@ fn with_body(
     status: Option<StatusCode>,
     body: ReplyBody,
     is_head: bool,
-) -> Result<Made, Fault> {
+) -> Result<Response<ResponseBody>, Fault> {
     let success = status.unwrap_or(StatusCode::OK);
     match body {
         ReplyBody::Raw(Raw { content_type, bytes }) if !has_no_body(success) => {
-            let response = core.blank.answer(success);
-            Ok((whole(response, bytes.into(), is_head), Some(content_type)))
+            let mut response = core.blank.answer(success);
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            Ok(whole(response, bytes.into(), is_head))
         }
         ReplyBody::Stream(stream) if !has_no_body(success) => {
             selected(core, context, success, stream, is_head)
@@ -115,11 +109,11 @@ fn with_body(
             let default = if is_nothing { StatusCode::NO_CONTENT } else { StatusCode::OK };
             let status = status.unwrap_or(default);
             match is_nothing || has_no_body(status) {
-                true => Ok((core.blank.answer(status), None)),
-                false => Ok((whole(core.blank.json(status), out.into(), is_head), None)),
+                true => Ok(core.blank.answer(status)),
+                false => Ok(whole(core.blank.json(status), out.into(), is_head)),
             }
         }
-        _ => Ok((core.blank.answer(status.unwrap_or(StatusCode::NO_CONTENT)), None)),
+        _ => Ok(core.blank.answer(status.unwrap_or(StatusCode::NO_CONTENT))),
     }
 }
 
@@ -144,7 +138,7 @@ fn selected(
     status: StatusCode,
     bytes: ByteStream,
     is_head: bool,
-) -> Result<Made, Fault> {
+) -> Result<Response<ResponseBody>, Fault> {
     let length = bytes.seekable_length();
     let version = Version { etag: bytes.etag(), last_modified: bytes.last_modified(), length };
     let method = context.extension::<Head>().map_or(&Method::GET, |head| &head.method);
@@ -157,7 +151,7 @@ fn selected(
         (Selected::NotModified, _) => {
             let mut response = core.blank.answer(StatusCode::NOT_MODIFIED);
             response.headers_mut().extend(about);
-            return Ok((response, None));
+            return Ok(response);
         }
         (Selected::PreconditionFailed, _) => return Err(another_version()),
         (Selected::Unsatisfiable, length) => return Err(too_short(length.unwrap_or_default())),
@@ -173,7 +167,8 @@ fn selected(
         _ => streamed(core, context, status, bytes, is_head),
     };
     response.headers_mut().extend(about);
-    Ok((response, Some(content_type)))
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
 }
 
 fn described(version: Version<'_>) -> HeaderMap {
@@ -232,7 +227,7 @@ fn itemised(
     status: StatusCode,
     items: Items<Value>,
     is_head: bool,
-) -> Made {
+) -> Response<ResponseBody> {
     let format = Format::accepted(&context.metadata);
     let mut response = core.blank.answer(status);
     let headers = response.headers_mut();
@@ -240,11 +235,12 @@ fn itemised(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies that gather answers would hold events back.
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    headers.insert(header::CONTENT_TYPE, format.content_type());
     if !is_head {
         response.extensions_mut().insert(LongLived);
         *response.body_mut() = ResponseBody::boxed(ItemsBody::new(core, context, items, format));
     }
-    (response, Some(format.content_type()))
+    response
 }
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -118,7 +118,7 @@ impl Inner {
                 let limit = route.timeout.or(core.timeout);
                 let deadline = head::deadline(at, asked, limit);
                 let to = Destination { route, path, began: at, deadline };
-                adapter::call(core, to, head, body, caller).await
+                adapter::call(core, to, &mut head, body, caller).await
             }
             Err(fault) => {
                 let early = Early::refused(fault).of(route.endpoint.info());

@@ -48,7 +48,11 @@ pub(crate) fn written<B>(
     answer: Result<Response<B>, Fault>,
 ) -> Result<Response<B>, Fault> {
     let cookies = context.extension::<Head>().map(|head| head.new_cookies.take());
-    let headers = cookies.iter().flatten().filter_map(|cookie| header(cookie).ok());
+    let cookies = cookies.unwrap_or_default();
+    if cookies.is_empty() {
+        return answer;
+    }
+    let headers = cookies.iter().filter_map(|cookie| header(cookie).ok());
     match answer {
         Ok(mut response) => {
             for value in headers {
