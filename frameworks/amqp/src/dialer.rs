@@ -1,4 +1,4 @@
-//! Makes connections, and declares over one of its own.
+//! Makes connections, and declares: over the first of them, and later over one of its own.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,8 @@ use crate::{
     topology::{DeclareError, Plan},
 };
 
-/// What the connection is for over which topology is declared, as the broker shows it.
+/// What the connection is for over which topology is declared while the process serves, as the broker
+/// shows it.
 pub(crate) const ADMIN: &str = "admin";
 
 /// What every incarnation of a connection is made from.
@@ -100,31 +101,31 @@ impl Dialer {
         Ok(link)
     }
 
-    /// Connects once, where everything is declared that the broker may not have.
-    pub(crate) async fn dial(&self, side: Side) -> Result<Link, DialError> {
-        let link = self.connect(side).await?;
-        match self.declare_for(side, &link).await {
-            Ok(()) => Ok(link),
-            Err(error) => {
-                close(&link).await;
-                Err(error)
-            }
-        }
+    /// Connects to publish for the first time, and declares everything over that connection: what
+    /// the broker closes for a contradiction is of no use then.
+    pub(crate) async fn dial_to_publish(&self) -> Result<Link, DialError> {
+        let link = self.connect(Side::Publish).await?;
+        let declaring = async { Ok(self.plan.declare(&link).await?) };
+        let declared = self.declare(declaring).await;
+        or_closed(link, declared).await
     }
 
-    /// Declares what whoever uses the link on this side needs.
-    async fn declare_for(&self, side: Side, link: &Link) -> Result<(), DialError> {
-        self.declare(self.administer(link.node())).await?;
-        if side == Side::Consume {
-            self.plan.declare_exclusive(link).await?;
-        }
-        Ok(())
+    /// The first connection to consume, with the exclusive queues that belong to it; everything else
+    /// has to be declared before.
+    pub(crate) async fn with_exclusive(
+        &self,
+        connected: Result<Link, OpenError>,
+    ) -> Result<Link, DialError> {
+        let link = connected?;
+        let declared = self.plan.declare_exclusive(&link).await;
+        or_closed(link, declared.map_err(DialError::from)).await
     }
 
-    /// The same, while the process serves: what the broker refuses by itself is told, and everything
-    /// else goes on.
+    /// Declares what whoever uses the link on this side needs, while the process serves: what the
+    /// broker refuses by itself is told, and everything else goes on.
     pub(crate) async fn declare_again(&self, side: Side, link: &Link) -> Result<(), DialError> {
-        self.tolerate(self.declare(self.administer(link.node())).await).await?;
+        let declaring = self.declare_over(self.administer(link.node()));
+        self.tolerate(self.declare(declaring).await).await?;
         if side == Side::Consume {
             // Whoever consumes from one that is refused tells that.
             match self.plan.declare_exclusive(link).await {
@@ -140,8 +141,8 @@ impl Dialer {
     pub(crate) async fn redeclare(&self, seen: u64) -> Result<(), DialError> {
         let wanted = &self.declarations.wanted;
         let _ = wanted.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
-        let admin = Link::open(&self.broker, ADMIN, &self.settings);
-        self.tolerate(self.declare(admin).await).await
+        let declaring = self.declare_over(Link::open(&self.broker, ADMIN, &self.settings));
+        self.tolerate(self.declare(declaring).await).await
     }
 
     /// Declares again what the broker has refused: somebody may have mended it.
@@ -197,33 +198,36 @@ impl Dialer {
 
     async fn dial_again(&self, side: Side) -> Result<Link, DialError> {
         let link = self.connect(side).await?;
-        match self.declare_again(side, &link).await {
-            Ok(()) => Ok(link),
-            Err(error) => {
-                close(&link).await;
-                Err(error)
-            }
-        }
+        let declared = self.declare_again(side, &link).await;
+        or_closed(link, declared).await
     }
 
-    /// Declares everything, unless that is done since the broker was lost last: over a short-lived
-    /// connection, since the broker closes what a contradiction was declared on.
+    /// Has everything declared, unless that is done since the broker was lost last.
     async fn declare(
         &self,
-        admin: impl Future<Output = Result<Link, OpenError>>,
+        declaring: impl Future<Output = Result<(), DialError>>,
     ) -> Result<(), DialError> {
         let mut done = self.declarations.done.lock().await;
         let wanted = self.declarations.wanted.load(Ordering::Acquire);
         if done.upto < wanted {
             if !self.plan.is_empty() {
-                let link = admin.await?;
-                let declared = self.plan.declare(&link).await;
-                close(&link).await;
-                declared?;
+                declaring.await?;
             }
             done.upto = wanted;
         }
         Ok(())
+    }
+
+    /// Declares everything over a short-lived connection, since the broker closes what a
+    /// contradiction was declared on.
+    async fn declare_over(
+        &self,
+        admin: impl Future<Output = Result<Link, OpenError>>,
+    ) -> Result<(), DialError> {
+        let link = admin.await?;
+        let declared = self.plan.declare(&link).await;
+        close(&link).await;
+        Ok(declared?)
     }
 
     /// The broker may have lost what was declared.
@@ -264,6 +268,14 @@ impl Dialer {
             tracing::debug!(%broker, side, reason, "not connected");
         }
     }
+}
+
+/// The link, where what belongs on it is declared.
+async fn or_closed(link: Link, declared: Result<(), DialError>) -> Result<Link, DialError> {
+    if declared.is_err() {
+        close(&link).await;
+    }
+    declared.map(|()| link)
 }
 
 async fn close(link: &Link) {

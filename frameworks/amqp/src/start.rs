@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{OptionFuture, try_join};
 use polyport_bootstrap::{Backoff, Error, Result, StartupSettings};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -89,13 +90,19 @@ impl Dialer {
         }
     }
 
+    /// Connects both sides at once. Where there is nothing to publish over, nothing is said of the
+    /// other.
     async fn links(&self, consumes: bool) -> Result<Links, (Side, DialError)> {
-        let publish = self.dial(Side::Publish).await.map_err(|error| (Side::Publish, error))?;
-        tracing::info!(node = publish.node().address(), "connected to publish");
-        let consume = match consumes {
-            true => Some(self.dial(Side::Consume).await.map_err(|error| (Side::Consume, error))?),
-            false => None,
+        let publish =
+            async { self.dial_to_publish().await.map_err(|error| (Side::Publish, error)) };
+        let consume = async {
+            let connecting = OptionFuture::from(consumes.then(|| self.connect(Side::Consume)));
+            Ok(connecting.await)
         };
+        let (publish, consume) = try_join(publish, consume).await?;
+        tracing::info!(node = publish.node().address(), "connected to publish");
+        let owned = OptionFuture::from(consume.map(|link| self.with_exclusive(link))).await;
+        let consume = owned.transpose().map_err(|error| (Side::Consume, error))?;
         if let Some(link) = &consume {
             tracing::info!(node = link.node().address(), "connected to consume");
         }

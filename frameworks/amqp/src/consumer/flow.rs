@@ -77,13 +77,18 @@ impl Worker {
     }
 
     async fn consume(&self, channel: &Channel, link: &Link) -> Result<lapin::Consumer, LinkError> {
-        answered(channel.basic_qos(self.terms.prefetch, BasicQosOptions::default())).await?;
-        let queue = match &self.source {
-            Source::Queue => (&*self.queue).into(),
-            Source::Own(keys) => self.own_queue(channel, link, keys).await?,
+        let prefetch = channel.basic_qos(self.terms.prefetch, BasicQosOptions::default());
+        let consuming = async {
+            let queue = match &self.source {
+                Source::Queue => (&*self.queue).into(),
+                Source::Own(keys) => self.own_queue(channel, link, keys).await?,
+            };
+            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            answered(channel.basic_consume(queue, "".into(), options, none)).await
         };
-        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        answered(channel.basic_consume(queue, "".into(), options, none)).await
+        // The prefetch holds for what begins to consume behind it, and goes first.
+        let (limited, consumer) = tokio::join!(biased; answered(prefetch), consuming);
+        limited.and(consumer)
     }
 
     /// Declares a queue that nobody else has.

@@ -47,12 +47,19 @@ impl Intake {
     /// Returns the queue that cannot be consumed from, and why.
     pub(crate) async fn start(&self, link: Link) -> Result<Started, (Arc<str>, LinkError)> {
         let (link, mut flows) = (Arc::new(link), Vec::new());
-        for consumer in &self.consumers {
-            consumer.declare_by(&self.dialer);
-            let flow = consumer.open(&link).await;
+        for (consumer, flow) in self.consumers.iter().zip(self.open(&link).await) {
             flows.push(Ok(flow.map_err(|error| (Arc::clone(&consumer.queue), error))?));
         }
         Ok(self.begin(link, flows))
+    }
+
+    /// Has every consumer begin. What one is refused keeps no other waiting.
+    async fn open(&self, link: &Link) -> Vec<Result<Flow, LinkError>> {
+        let opening = self.consumers.iter().map(|consumer| {
+            consumer.declare_by(&self.dialer);
+            consumer.open(link)
+        });
+        join_all(opening).await
     }
 
     /// Has every consumer live on, whether it consumes already or is to try again.
@@ -94,15 +101,11 @@ impl Intake {
         }
     }
 
-    /// Connects anew. What one consumer is refused keeps no other waiting.
+    /// Connects anew.
     async fn restart(&self, backoff: &mut Backoff) -> Started {
         loop {
             let link = Arc::new(self.dialer.redial(Side::Consume, backoff).await);
-            let opening = self.consumers.iter().map(|consumer| {
-                consumer.declare_by(&self.dialer);
-                consumer.open(&link)
-            });
-            let flows = join_all(opening).await;
+            let flows = self.open(&link).await;
             if link.is_up() {
                 return self.begin(link, flows);
             }

@@ -2,6 +2,7 @@
 //! contradictions before anything connects, and declared anew on every connection.
 
 mod arguments;
+mod asking;
 mod binding;
 mod checks;
 mod declare;

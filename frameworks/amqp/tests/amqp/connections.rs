@@ -23,7 +23,8 @@ on_both_brokers! {
     without_the_broker_a_process_that_needs_it_is_not_ready,
     a_contradiction_fails_the_start_in_every_mode,
     a_contradiction_that_is_met_later_stands_in_health_and_is_tried_again,
-    topology_is_declared_over_a_connection_of_its_own_once_for_each_loss,
+    the_start_needs_two_connections_and_each_loss_one_more_to_declare_once,
+    a_start_that_is_refused_leaves_no_connection,
 }
 
 async fn report(
@@ -199,15 +200,14 @@ async fn a_contradiction_that_is_met_later_stands_in_health_and_is_tried_again(
     broker.client.delete(&queue).await;
 }
 
-async fn topology_is_declared_over_a_connection_of_its_own_once_for_each_loss(
+async fn the_start_needs_two_connections_and_each_loss_one_more_to_declare_once(
     broker: Arc<TestBroker>,
 ) {
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
     let app = app.await.expect("starts");
-    // Two that stay, and one that has declared.
-    assert_eq!(broker.proxy.connections(), 3);
+    assert_eq!(broker.proxy.connections(), 2);
     assert_eq!(broker.proxy.open(), 2);
     let amqp = app.app::<AmqpApp>().expect("loaded");
     broker.proxy.cut_off();
@@ -218,7 +218,24 @@ async fn topology_is_declared_over_a_connection_of_its_own_once_for_each_loss(
     assert_eq!(probe.next().await.text, "hi");
     // Declared once, although both connections were lost; twice, if one was noticed much later.
     let connections = broker.proxy.connections();
-    assert!(matches!(connections, 6 | 7), "{connections} connections");
+    assert!(matches!(connections, 5 | 6), "{connections} connections");
     app.close().await.expect("a clean stop");
+    broker.delete(&queue).await;
+}
+
+async fn a_start_that_is_refused_leaves_no_connection(broker: Arc<TestBroker>) {
+    let (queue, exchange) = (broker.name("q"), broker.name("x"));
+    let (consumed, bound) = (queue.clone(), exchange.clone());
+    let app = broker.app(&Probe::new(), move |routes| {
+        routes.queue(Queue::new(&consumed).bind(&bound, "key")).consume(&consumed, report)
+    });
+    let told = start_error(app).await;
+    assert!(told.contains(&exchange) && told.contains("binding"), "{told}");
+    let gone = async {
+        while broker.proxy.open() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, gone).await.expect("both are closed");
     broker.delete(&queue).await;
 }

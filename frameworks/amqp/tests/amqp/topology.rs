@@ -16,6 +16,8 @@ on_both_brokers! {
     a_mismatch_names_both_sides,
     several_mismatches_are_one_report,
     passive_names_everything_that_is_missing,
+    of_more_than_is_asked_for_at_once_only_the_missing_are_named,
+    what_belongs_to_a_refused_queue_is_not_asked_for,
     passive_starts_where_everything_is_there,
     none_leaves_the_broker_alone,
     a_queue_of_the_configuration_is_declared_and_consumed,
@@ -123,6 +125,35 @@ async fn passive_names_everything_that_is_missing(broker: Arc<TestBroker>) {
     let still = missing(&broker, &[&queue]).await;
     assert!(still.contains(&queue), "it was not made: {still}");
     broker.client.delete(&there).await;
+}
+
+async fn of_more_than_is_asked_for_at_once_only_the_missing_are_named(broker: Arc<TestBroker>) {
+    let queue = broker.name("q");
+    let there: Vec<_> = (0..70).map(|number| format!("{queue}.{number:02}")).collect();
+    declare(&broker, there.iter().map(Queue::new).collect()).await;
+    let absent = [0, 1, 35, 69].map(|number| format!("{queue}.{number:02}.absent"));
+    let all: Vec<_> = there.iter().chain(&absent).map(String::as_str).collect();
+    let report = missing(&broker, &all).await;
+    for queue in &absent {
+        assert!(report.contains(&format!("has no queue \"{queue}\"")), "{queue}: {report}");
+    }
+    assert_eq!(report.matches("has no queue").count(), absent.len(), "{report}");
+    for queue in there {
+        broker.client.delete(&queue).await;
+    }
+}
+
+async fn what_belongs_to_a_refused_queue_is_not_asked_for(broker: Arc<TestBroker>) {
+    let (queue, nowhere, last) = (broker.name("q"), broker.name("x"), broker.name("z"));
+    declare(&broker, vec![Queue::new(&queue)]).await;
+    let bound = Queue::new(&queue).max_length(5).bind(&nowhere, "key");
+    let report = start_error(declaring(&broker, vec![bound, Queue::new(&last)])).await;
+    assert!(report.contains("x-max-length is not set there and is 5 here"), "{report}");
+    assert!(!report.contains("binding"), "{report}");
+    assert_eq!(broker.client.queue_depth(&last).await, 0, "what comes behind it is declared");
+    for queue in [queue, last] {
+        broker.client.delete(&queue).await;
+    }
 }
 
 async fn passive_starts_where_everything_is_there(broker: Arc<TestBroker>) {
