@@ -55,6 +55,11 @@ struct Unread {
 #[cfg(target_os = "linux")]
 impl Unread {
     fn start() -> Self {
+        Self::faulty("")
+    }
+
+    /// One that goes wrong at this place.
+    fn faulty(place: &str) -> Self {
         let (reader, mut writer) = std::io::pipe().expect("can be made");
         let stderr = writer.try_clone().expect("can be handed over");
         let (sender, filled) = mpsc::channel();
@@ -70,17 +75,18 @@ impl Unread {
             .env_remove("CARGO_MANIFEST_DIR")
             .envs(variables())
             .env("POLYPORT__HTTP__PORT", port.to_string())
+            .env("POLYPORT__FAULT__AT", place)
+            .env("POLYPORT__FAULT__HOW", "error")
             .stderr(stderr)
             .spawn()
             .expect("cargo builds examples");
         Self { child, http: ([127, 0, 0, 1], port).into(), _reader: reader }
     }
 
-    fn ready() -> Self {
-        let mut program = Self::start();
-        program.until(|program| TcpStream::connect(program.http).is_ok());
-        assert!(answer(call(program.http, "0")).contains("pool open: true"));
-        program
+    fn ready(mut self) -> Self {
+        self.until(|program| TcpStream::connect(program.http).is_ok());
+        assert!(answer(call(self.http, "0")).contains("pool open: true"));
+        self
     }
 
     fn until(&mut self, is_it: impl Fn(&Self) -> bool) {
@@ -137,15 +143,43 @@ fn signals_cancel_the_start_of_a_process_whose_log_and_report_nobody_reads() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_whose_log_nobody_reads_stops_in_order() {
-    let program = Unread::ready();
+    let program = Unread::start().ready();
     program.signal("-TERM");
     assert_eq!(program.end(), Some(0));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_process_whose_log_nobody_reads_stops_in_order_though_it_has_errors_to_log() {
+    let program = Unread::faulty("before_close").ready();
+    program.signal("-TERM");
+    assert_eq!(program.end(), Some(71));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_with_a_part_that_fails_stops_though_nobody_reads_its_log() {
+    assert_eq!(Unread::faulty("failed").end(), Some(69));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn calls_go_on_though_nobody_reads_the_log() {
+    let program = Unread::start().ready();
+    let calls = || (0..CALLS).all(|_| answer(call(program.http, "0")).contains("open: true"));
+    assert!(calls());
+    program.signal("-TERM");
+    assert_eq!(program.end(), Some(0));
+}
+
+/// Each logs a line of its own: together these are more than is gathered for long.
+#[cfg(target_os = "linux")]
+const CALLS: usize = 1_500;
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
-    let mut program = Unread::ready();
+    let mut program = Unread::start().ready();
     let mut stuck = connect(program.http);
     let head = "POST /work HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 16\r\nexpect: 100-continue\r\n\r\n";

@@ -1,10 +1,12 @@
 //! Lines of the log on their way to standard error.
 
 use std::{
+    cell::Cell,
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
-    thread::{self, Thread},
-    time::Duration,
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata};
@@ -13,130 +15,183 @@ use tracing_subscriber::fmt::MakeWriter;
 /// For how long lines are gathered, to be written at once.
 const GATHERED: Duration = Duration::from_millis(10);
 
-/// So many bytes are not gathered any longer: whoever adds more writes all of them.
+/// So many bytes are not gathered any longer.
 const MOST: usize = 64 * 1024;
 
-/// How long whoever reads the log may take to do so at the end.
+/// Whoever adds more than this waits until something is written.
+const ROOM: usize = 1024 * 1024;
+
+/// How long anybody waits for whoever reads the log.
 const READ: Duration = Duration::from_secs(2);
 
-/// Gathers lines, so that a call is not kept waiting for a write of its own. They are written some
-/// milliseconds later by a thread, or at once with the next warning or error: what is to be known of
-/// a process that dies stands there. Lines never overtake each other. A cheap handle.
+thread_local! {
+    static IS_WRITER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gathers lines, so that a call is not kept waiting for a write of its own. A thread writes them
+/// some milliseconds later, or at once with the next warning or error, for which is waited: what is
+/// to be known of a process that dies stands there. Lines never overtake each other.
+///
+/// Standard error may be a pipe that is full and read by nobody. Then nobody waits longer than
+/// [`READ`], and lines for which there is no room are dropped, until somebody reads again; how many
+/// these were is told. A cheap handle.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Inner>);
 
 struct Inner {
-    gathered: Mutex<Gathered>,
-    /// What is being written, and who may write.
-    written: Mutex<Written>,
-    /// None where there can be none.
-    writer: OnceLock<Option<Thread>>,
+    state: Mutex<State>,
+    /// Told when there is something to be written, or when it should be written at once.
+    has_work: Condvar,
+    /// Told when something is written.
+    is_written: Condvar,
+    output: Mutex<Box<dyn Write + Send>>,
+    /// Whether there is a thread that writes.
+    has_writer: OnceLock<bool>,
 }
 
 #[derive(Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    pace: Pace,
-}
-
-/// When lines are written.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Pace {
-    #[default]
-    Soon,
-    AtOnce,
-    /// Whenever somebody reads them again, which nobody waits for: what is too much is dropped.
-    Someday,
-}
-
-struct Written {
-    bytes: Vec<u8>,
-    to: Box<dyn Write + Send>,
+struct State {
+    gathered: Vec<u8>,
+    /// How many bytes were ever gathered, and how many of them are written.
+    added: u64,
+    written: u64,
+    /// Whether what is gathered is to be written at once.
+    is_urgent: bool,
+    /// Whether every line is waited for.
+    is_through: bool,
+    /// Whether somebody has waited for too long, so that nobody waits any more.
+    is_unread: bool,
+    /// How many lines had no room since then.
+    dropped: u64,
 }
 
 impl Lines {
     pub(super) fn new(to: impl Write + Send + 'static) -> Self {
         Self(Arc::new(Inner {
-            gathered: Mutex::default(),
-            written: Mutex::new(Written { bytes: Vec::new(), to: Box::new(to) }),
-            writer: OnceLock::new(),
+            state: Mutex::default(),
+            has_work: Condvar::new(),
+            is_written: Condvar::new(),
+            output: Mutex::new(Box::new(to)),
+            has_writer: OnceLock::new(),
         }))
     }
 
     /// From now on lines are gathered, which they are at the beginning.
     pub(super) fn gather(&self) {
-        lock(&self.0.gathered).pace = Pace::Soon;
+        self.state().is_through = false;
     }
 
-    /// Writes what is gathered, and from now on every line at once. The log of a process that ends
-    /// may be a pipe that is full and read by nobody, and a thread of it may be stuck in writing:
-    /// after [`READ`] the lines are left to themselves, and whoever logs more does not wait.
+    /// Has written what is gathered, and from now on every line at once.
     pub(super) fn write_through(&self) {
-        {
-            let mut gathered = lock(&self.0.gathered);
-            if gathered.pace == Pace::Someday {
-                return;
-            }
-            gathered.pace = Pace::AtOnce;
-        }
-        let (sender, written) = mpsc::channel();
-        let lines = self.clone();
-        let flush = move || {
-            lines.flush();
-            let _ = sender.send(());
-        };
-        let thread = thread::Builder::new().name("log".to_owned()).spawn(flush);
-        if thread.is_err() || written.recv_timeout(READ).is_err() {
-            lock(&self.0.gathered).pace = Pace::Someday;
+        let mut state = self.state();
+        state.is_through = true;
+        let all = state.added;
+        if state.written < all {
+            state.is_urgent = true;
+            self.0.has_work.notify_one();
+            drop(self.wait(state, |state| state.written >= all));
         }
     }
 
     fn add(&self, line: &[u8], is_urgent: bool) {
-        let mut gathered = lock(&self.0.gathered);
-        let is_full = gathered.bytes.len() + line.len() > MOST;
-        if gathered.pace == Pace::Someday && is_full {
-            return;
+        let mut state = self.state();
+        if !state.has_room_for(line) {
+            state = self.wait(state, |state| state.has_room_for(line));
+            if !state.has_room_for(line) {
+                state.dropped += 1;
+                return;
+            }
         }
-        let is_first = gathered.bytes.is_empty();
-        gathered.bytes.extend_from_slice(line);
-        let pace = gathered.pace;
-        drop(gathered);
-        let at_once = match pace {
-            Pace::Soon => is_urgent || is_full,
-            Pace::AtOnce => true,
-            Pace::Someday => false,
-        };
-        let is_left = !at_once && is_first && !self.wake();
-        if at_once || (is_left && pace != Pace::Someday) {
-            self.flush();
+        let is_first = state.gathered.is_empty();
+        state.gathered.extend_from_slice(line);
+        state.added += line.len() as u64;
+        let (this, is_waited_for) = (state.added, is_urgent || state.is_through);
+        let is_urgent = is_waited_for || state.gathered.len() > MOST;
+        let is_sooner = is_urgent && !mem::replace(&mut state.is_urgent, true);
+        if !self.has_writer() {
+            drop(state);
+            self.write();
+        } else if is_waited_for {
+            self.0.has_work.notify_one();
+            drop(self.wait(state, |state| state.written >= this));
+        } else if is_first || is_sooner {
+            drop(state);
+            self.0.has_work.notify_one();
         }
     }
 
-    /// Wakes the writer; false where there is none.
-    fn wake(&self) -> bool {
-        let spawned = self.0.writer.get_or_init(|| {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+
+    /// Waits until it is so, or nobody has read for too long what is written.
+    fn wait<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        is_so: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'s, State> {
+        let end = Instant::now() + READ;
+        while !is_so(&state) && !state.is_unread && !IS_WRITER.get() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.is_unread = true;
+                break;
+            }
+            let waited = self.0.is_written.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    fn has_writer(&self) -> bool {
+        *self.0.has_writer.get_or_init(|| {
             let lines = self.clone();
             let thread = thread::Builder::new().name("log".to_owned());
-            thread.spawn(move || lines.write_forever()).ok().map(|handle| handle.thread().clone())
-        });
-        spawned.as_ref().map(Thread::unpark).is_some()
+            thread.spawn(move || lines.write_forever()).is_ok()
+        })
     }
 
     fn write_forever(&self) {
+        IS_WRITER.set(true);
         loop {
-            thread::park();
-            thread::sleep(GATHERED);
-            self.flush();
+            let has_none = |state: &mut State| state.gathered.is_empty();
+            let waited = self.0.has_work.wait_while(self.state(), has_none);
+            let state = waited.unwrap_or_else(PoisonError::into_inner);
+            let may_gather = |state: &mut State| !state.is_urgent;
+            drop(self.0.has_work.wait_timeout_while(state, GATHERED, may_gather));
+            let dropped = self.write();
+            if dropped > 0 {
+                tracing::warn!(lines = dropped, "nobody has read the log: lines were dropped");
+            }
         }
     }
 
-    fn flush(&self) {
-        let mut written = lock(&self.0.written);
-        let Written { bytes, to } = &mut *written;
-        std::mem::swap(bytes, &mut lock(&self.0.gathered).bytes);
+    /// Writes what is gathered; how many lines were dropped before all was written.
+    fn write(&self) -> u64 {
+        let mut output = lock(&self.0.output);
+        let mut state = self.state();
+        let mut bytes = mem::take(&mut state.gathered);
+        state.is_urgent = false;
+        drop(state);
         // There is nobody to be told of a log that cannot be written.
-        let _ = to.write_all(bytes);
-        bytes.clear();
+        let _ = output.write_all(&bytes);
+        let mut state = self.state();
+        state.written += bytes.len() as u64;
+        let is_all = state.gathered.is_empty();
+        if is_all {
+            bytes.clear();
+            state.gathered = bytes;
+            state.is_unread = false;
+        }
+        self.0.is_written.notify_all();
+        if is_all { mem::take(&mut state.dropped) } else { 0 }
+    }
+}
+
+impl State {
+    /// One line always has.
+    fn has_room_for(&self, line: &[u8]) -> bool {
+        self.gathered.is_empty() || self.gathered.len() + line.len() <= ROOM
     }
 }
 
@@ -197,8 +252,10 @@ mod tests {
         (Lines::new(Sent(sender)), receiver)
     }
 
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     fn next(written: &Receiver<String>) -> String {
-        written.recv_timeout(Duration::from_secs(10)).expect("is written")
+        written.recv_timeout(PATIENCE).expect("is written")
     }
 
     #[test]
@@ -215,18 +272,16 @@ mod tests {
         let (lines, written) = lines();
         lines.add(b"info\n", false);
         lines.add(b"error\n", true);
-        let mut text = written.try_recv().expect("is written");
-        if text == "info\n" {
-            text += &written.try_recv().expect("is written");
-        }
-        assert_eq!(text, "info\nerror\n");
+        assert_eq!(written.try_iter().collect::<String>(), "info\nerror\n");
     }
 
     #[test]
     fn nothing_is_gathered_beyond_its_limit_or_when_all_is_written_through() {
         let (lines, written) = lines();
-        lines.add(&[b'x'; MOST + 1], false);
-        assert_eq!(written.try_recv().expect("is written").len(), MOST + 1);
+        for size in [MOST + 1, ROOM + 1] {
+            lines.add(&vec![b'x'; size], false);
+            assert_eq!(next(&written).len(), size);
+        }
         lines.write_through();
         lines.add(b"last\n", false);
         assert!(written.try_iter().any(|text| text == "last\n"));
@@ -252,25 +307,42 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_nobody_waits_for_a_log_that_is_not_read() {
+    fn nobody_waits_for_long_for_a_log_that_is_not_read_and_what_was_dropped_is_counted() {
         let (asked, is_asked) = channel();
         let (go, go_on) = channel();
         let (sender, written) = channel();
         let lines = Lines::new(Stuck { asked, go_on, written: Sent(sender) });
         lines.add(b"first\n", false);
-        is_asked.recv_timeout(Duration::from_secs(10)).expect("is written");
+        is_asked.recv_timeout(PATIENCE).expect("is written");
         let (sender, ended) = channel();
         let ending = lines.clone();
         thread::spawn(move || {
-            ending.write_through();
-            ending.write_through();
             ending.add(b"warning\n", true);
-            ending.add(&[b'x'; MOST], true);
+            ending.write_through();
+            ending.add(b"last\n", false);
+            ending.add(&[b'x'; ROOM], true);
             let _ = sender.send(());
         });
-        ended.recv_timeout(Duration::from_secs(30)).expect("does not wait for the reader");
+        ended.recv_timeout(PATIENCE).expect("does not wait for the reader");
+        assert_eq!(lines.state().dropped, 1);
         drop(go);
         assert_eq!(next(&written), "first\n");
-        assert_eq!(next(&written), "warning\n");
+        assert_eq!(next(&written), "warning\nlast\n");
+        let began = Instant::now();
+        while lines.state().is_unread && began.elapsed() < PATIENCE {
+            thread::yield_now();
+        }
+        assert_eq!(lines.state().dropped, 0);
+        lines.add(b"again\n", false);
+        assert_eq!(written.try_recv().expect("is waited for again"), "again\n");
+    }
+
+    #[test]
+    fn whoever_logs_more_than_there_is_room_for_waits_for_it_while_somebody_reads() {
+        let (lines, written) = lines();
+        let line = vec![b'x'; ROOM / 3];
+        (0..50).for_each(|_| lines.add(&line, false));
+        lines.write_through();
+        assert_eq!(written.try_iter().map(|text| text.len()).sum::<usize>(), 50 * line.len());
     }
 }

@@ -62,9 +62,12 @@ impl Dispatch {
         &self,
         request: Request<Incoming>,
         began: Instant,
+        load: &Arc<Load>,
         client: &Arc<Client>,
     ) -> HandlerFuture {
-        let request = request.map(|body| RequestBody::new(body, began, self.rate));
+        let is_read = !request.body().is_end_stream() && !load.is_http2();
+        let reading = is_read.then(|| load.read_body());
+        let request = request.map(|body| RequestBody::new(body, began, self.rate, reading));
         let claimed = self.mounts.iter().find(|mount| mount.claims(&request));
         let handler = claimed.map_or(&self.main, Mount::handler);
         Arc::clone(handler).handle_erased(request, client)
@@ -108,7 +111,7 @@ impl Service<Request<Incoming>> for Calls {
         self.client.sift(&mut request);
         let answer = match request.headers().len() > self.dispatch.header_count {
             true => Box::pin(ready(too_many_headers())),
-            false => self.dispatch.handle(request, began, &self.client),
+            false => self.dispatch.handle(request, began, &self.load, &self.client),
         };
         let finishes = self.dispatch.after_leave.is_some();
         let dispatch = finishes.then(|| Arc::clone(&self.dispatch));

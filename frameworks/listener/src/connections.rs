@@ -45,7 +45,7 @@ impl Connections {
             dispatch: Arc::new(dispatch),
             trust: Trust::new(&settings.trusted_proxies),
             tls: Tls::load(&settings.tls)?,
-            protocols: Protocols::new(&settings.limits, Streams(Arc::clone(&tasks))),
+            protocols: Protocols::new(settings, Streams(Arc::clone(&tasks))),
             times: Times::new(settings),
             idle_linger: settings.idle_linger,
             tasks,

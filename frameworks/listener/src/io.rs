@@ -1,4 +1,4 @@
-//! The bytes of a connection, watched for a peer that does not read, or writes nothing.
+//! The bytes of a connection, watched for a peer that does not read, writes nothing, or leaves.
 
 use std::{
     io::{self, IoSlice},
@@ -45,13 +45,14 @@ impl Socket {
     /// Fails if the client has left while a call of it is under way; else the task is woken when it
     /// does. hyper would read in order to see that, for each call, even one that is answered at
     /// once, and make itself a new buffer for it, since the call still holds the one with its head.
+    /// As long as a body is read, hyper has more of what came before the end, and meets that itself.
     fn check_left(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let (Watch::Socket, Some(load), Stream::Tcp(stream)) =
             (self.watch, &self.load, &self.stream)
         else {
             return Ok(());
         };
-        if load.has_no_work() {
+        if load.has_no_work() || load.is_reading() {
             return Ok(());
         }
         match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {

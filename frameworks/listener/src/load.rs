@@ -43,6 +43,8 @@ pub(crate) struct Load {
     cut: AtomicBool,
     heard: AtomicBool,
     body: AtomicBool,
+    /// How many bodies are not read to their end.
+    reading: AtomicU32,
     calls: AtomicU32,
     made: Instant,
     /// When the last call began, in nanoseconds since `made`: atomics hold no [`Instant`].
@@ -66,6 +68,7 @@ impl Load {
             cut: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             body: AtomicBool::new(false),
+            reading: AtomicU32::new(0),
             calls: AtomicU32::new(0),
             made: Instant::now(),
             began: AtomicU64::new(0),
@@ -160,6 +163,17 @@ impl Load {
 
     pub(crate) fn has_body(&self) -> bool {
         self.body.load(Relaxed)
+    }
+
+    /// The body of the call under way is going to be read, until what comes back is dropped.
+    pub(crate) fn read_body(self: &Arc<Self>) -> Reading {
+        self.reading.fetch_add(1, SeqCst);
+        Reading(Arc::clone(self))
+    }
+
+    /// Whether some of a body may not be read yet, though it has come in.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.load(SeqCst) > 0
     }
 
     /// Tells one moment without a call from another.
@@ -311,6 +325,16 @@ impl Drop for Hold {
             self.load.unwritten.fetch_sub(1, Relaxed);
         }
         self.load.release(self.work);
+    }
+}
+
+/// The body of a call over HTTP/1 that is not at its end yet.
+#[derive(Debug)]
+pub(crate) struct Reading(Arc<Load>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, SeqCst);
     }
 }
 

@@ -12,10 +12,12 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::{
+    ListenerSettings,
     call::Calls,
     control::ControlFrames,
     io::{Io, Version},
-    limits::{Limits, unless_zero},
+    limits::unless_zero,
+    settings::ClientLeave,
     tasks::Streams,
 };
 
@@ -26,23 +28,25 @@ const HYPERS_HEADERS: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Protocols {
     http1: http1::Builder,
-    /// As `http1`, for connections that see themselves whether the client has left.
-    watched: http1::Builder,
+    /// As `http1`, for connections that see themselves whether the client has left; none where
+    /// calls go on then, and hyper reads what is behind them.
+    watched: Option<http1::Builder>,
     http2: http2::Builder<Streams>,
     control_frames: u32,
 }
 
 impl Protocols {
-    pub(crate) fn new(limits: &Limits, streams: Streams) -> Self {
+    pub(crate) fn new(settings: &ListenerSettings, streams: Streams) -> Self {
+        let limits = &settings.limits;
         let mut http1 = http1::Builder::new();
         // The clock sees to the time.
         http1.header_read_timeout(None).max_header_size(limits.header_size);
         if limits.header_count != HYPERS_HEADERS {
             http1.max_headers(limits.header_count);
         }
-        let mut watched = http1.clone();
-        // Not that more is answered to a client that writes nothing more: hyper does not look.
-        watched.half_close(true);
+        let cancels = settings.on_client_leave == ClientLeave::Cancel;
+        // Not for clients that write nothing more: hyper does not look whether one has left.
+        let watched = cancels.then(|| http1.clone().half_close(true).clone());
         let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
@@ -61,7 +65,10 @@ impl Protocols {
         }
         match version {
             Version::Http1 => {
-                let http1 = if io.watches() { &self.watched } else { &self.http1 };
+                let http1 = match &self.watched {
+                    Some(watched) if io.watches() => watched,
+                    _ => &self.http1,
+                };
                 let connection = http1.serve_connection(TokioIo::new(io), Http1Calls(calls));
                 Http::One(Box::new(connection.with_upgrades()))
             }

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{BoxError, Limits};
+use crate::{BoxError, Limits, load::Reading};
 
 /// What a [`Handler`](crate::Handler) reads: the body as it comes in. One that comes too slowly
 /// (`limits.body_rate`) ends with [`BodyTooSlow`].
@@ -23,6 +23,8 @@ pub struct RequestBody {
     rate: Option<Rate>,
     /// None as long as everything was there when it was asked for.
     progress: Option<Box<Progress>>,
+    /// None when it is at its end, and over HTTP/2.
+    reading: Option<Reading>,
 }
 
 /// The body of a request came too slowly to be waited for: to be answered with 408.
@@ -60,8 +62,13 @@ struct Progress {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, began: Instant, rate: Option<Rate>) -> Self {
-        Self { incoming, began, rate, progress: None }
+    pub(crate) fn new(
+        incoming: Incoming,
+        began: Instant,
+        rate: Option<Rate>,
+        reading: Option<Reading>,
+    ) -> Self {
+        Self { incoming, began, rate, progress: None, reading }
     }
 
     /// When the head before it had come in.
@@ -119,8 +126,12 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
-                if let Some(Ok(frame)) = &frame {
-                    self.arrived(frame.data_ref().map_or(0, Bytes::len));
+                match &frame {
+                    Some(Ok(frame)) => self.arrived(frame.data_ref().map_or(0, Bytes::len)),
+                    Some(Err(_)) | None => self.reading = None,
+                }
+                if self.incoming.is_end_stream() {
+                    self.reading = None;
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }

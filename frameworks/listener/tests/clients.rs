@@ -22,6 +22,7 @@ use support::{
     frames::{RST_STREAM, RawHttp2, frame, get_frame},
     is_pending, serve_with, text, within,
 };
+use tokio::io::AsyncWriteExt;
 
 /// Says what is believed of the client, and which headers are left.
 fn who() -> impl Handler {
@@ -102,6 +103,22 @@ async fn a_call_whose_client_leaves_goes_on_where_that_is_wanted_and_the_stop_wa
     within(server.drain()).await;
     assert_eq!((done.load(SeqCst), server.active()), (1, 0));
     assert_eq!(within(server.close(LONG)).await, 0);
+}
+
+#[tokio::test]
+async fn pipelined_calls_of_a_client_that_leaves_all_go_on_where_that_is_wanted() {
+    let gate = Gate::new();
+    let (handler, done) = counting(&gate);
+    let (_shared, server) = serve_with(handler, finishing()).await;
+    let mut client = Raw::connect(at(&server)).await;
+    client.write(&"GET / HTTP/1.1\r\nHost: test\r\n\r\n".repeat(3)).await;
+    within(client.0.shutdown()).await.unwrap();
+    for calls in 1..=3 {
+        gate.reached().await;
+        gate.open();
+        eventually("the call is done", || done.load(SeqCst) == calls).await;
+    }
+    eventually("nothing is left", || server.active() + server.connections() == 0).await;
 }
 
 #[tokio::test]

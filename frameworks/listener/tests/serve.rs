@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::upgrade;
 use hyper_util::rt::TokioIo;
 use polyport_listener::{
-    Limits, ListenerSettings, Mount, PeerAddr, RequestBody, ResponseBody, SharedListener,
+    Handler, Limits, ListenerSettings, Mount, PeerAddr, RequestBody, ResponseBody, SharedListener,
     handler_fn,
 };
 use support::{
@@ -163,18 +163,60 @@ async fn a_client_that_leaves_cancels_its_call() {
 }
 
 #[tokio::test]
-async fn a_client_is_noticed_to_leave_behind_the_body_of_its_call_and_between_pipelined_ones() {
+async fn a_client_that_has_called_again_is_noticed_to_leave_when_that_call_is_read() {
     let gate = Gate::new();
     let (_shared, server) = serve(gate.handler()).await;
-    let mut one = Raw::connect(at(&server)).await;
-    // The second one hides the client's end until the first one is answered and it is read.
-    one.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nab").await;
-    one.send("/").await;
+    let mut client = Raw::connect(at(&server)).await;
+    client.send("/").await;
     gate.reached().await;
-    within(one.0.shutdown()).await.unwrap();
+    client.send("/").await;
+    within(client.0.shutdown()).await.unwrap();
+    // Another one is answered, so what has come from this one has been looked at.
+    assert_eq!(Raw::connect(at(&server)).await.get("/fast").await.body, "fast");
     gate.open();
-    assert_eq!(one.reply().await.body, "done");
+    assert_eq!(client.reply().await.body, "done");
+    gate.reached().await;
     eventually("nothing is left", || server.active() + server.connections() == 0).await;
+}
+
+/// Reads the body when it may, and tells what it has read, or that it could not be read.
+fn reading(gate: &Gate) -> (impl Handler, Arc<Mutex<Vec<String>>>) {
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let (gate, told) = (gate.clone(), Arc::clone(&read));
+    let handler = handler_fn(move |request: Request<RequestBody>| {
+        let (gate, told) = (gate.clone(), Arc::clone(&told));
+        async move {
+            gate.pass().await;
+            let body = request.into_body().collect().await;
+            let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+            told.lock().unwrap().push(body.unwrap_or_else(|error| error.to_string()));
+            gate.pass().await;
+            text("done")
+        }
+    });
+    (handler, read)
+}
+
+#[tokio::test]
+async fn what_a_client_has_sent_before_it_leaves_is_read_and_then_its_call_is_cancelled() {
+    let bodies = [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+    ];
+    for body in bodies {
+        let gate = Gate::new();
+        let (handler, read) = reading(&gate);
+        let (_shared, server) = serve(handler).await;
+        let mut client = Raw::connect(at(&server)).await;
+        client.write(&format!("POST / HTTP/1.1\r\nHost: test\r\n{body}")).await;
+        within(client.0.shutdown()).await.unwrap();
+        gate.reached().await;
+        gate.open();
+        gate.reached().await;
+        eventually("nothing is left", || server.active() + server.connections() == 0).await;
+        assert_eq!(*read.lock().unwrap(), ["hello"], "{body:?}");
+    }
 }
 
 #[tokio::test]
