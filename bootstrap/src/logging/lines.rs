@@ -18,6 +18,9 @@ const GATHERED: Duration = Duration::from_millis(10);
 /// So many bytes are not gathered any longer.
 const MOST: usize = 64 * 1024;
 
+/// So many bytes are written at once: whoever waits for the first of them does not wait for all.
+const PIECE: usize = 16 * 1024;
+
 /// Whoever adds more than this waits until something is written.
 const ROOM: usize = 1024 * 1024;
 
@@ -135,6 +138,7 @@ impl Lines {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 state.is_unread = true;
+                self.0.is_written.notify_all();
                 break;
             }
             let waited = self.0.is_written.wait_timeout(state, left);
@@ -166,25 +170,42 @@ impl Lines {
         }
     }
 
-    /// Writes what is gathered; how many lines were dropped before all was written.
+    /// Writes what is gathered; how many lines were dropped before.
     fn write(&self) -> u64 {
         let mut output = lock(&self.0.output);
         let mut state = self.state();
         let mut bytes = mem::take(&mut state.gathered);
         state.is_urgent = false;
         drop(state);
-        // There is nobody to be told of a log that cannot be written.
-        let _ = output.write_all(&bytes);
+        for piece in bytes.chunks(PIECE) {
+            write_piece(&mut **output, piece);
+            let mut state = self.state();
+            state.written += piece.len() as u64;
+            // Somebody has read.
+            state.is_unread = false;
+            drop(state);
+            self.0.is_written.notify_all();
+        }
         let mut state = self.state();
-        state.written += bytes.len() as u64;
-        let is_all = state.gathered.is_empty();
-        if is_all {
+        if state.gathered.is_empty() && bytes.capacity() <= 2 * MOST {
             bytes.clear();
             state.gathered = bytes;
-            state.is_unread = false;
         }
-        self.0.is_written.notify_all();
-        if is_all { mem::take(&mut state.dropped) } else { 0 }
+        mem::take(&mut state.dropped)
+    }
+}
+
+/// There is nobody to be told of a log that cannot be written.
+fn write_piece(output: &mut dyn Write, mut piece: &[u8]) {
+    while !piece.is_empty() {
+        match output.write(piece) {
+            Ok(0) => return,
+            Ok(written) => piece = &piece[written..],
+            // Whoever has opened it too may have said that nobody waits for it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERED),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
     }
 }
 
@@ -280,7 +301,11 @@ mod tests {
         let (lines, written) = lines();
         for size in [MOST + 1, ROOM + 1] {
             lines.add(&vec![b'x'; size], false);
-            assert_eq!(next(&written).len(), size);
+            let mut read = 0;
+            while read < size {
+                read += next(&written).len();
+            }
+            assert_eq!(read, size);
         }
         lines.write_through();
         lines.add(b"last\n", false);
@@ -317,13 +342,15 @@ mod tests {
         let (sender, ended) = channel();
         let ending = lines.clone();
         thread::spawn(move || {
+            let began = Instant::now();
             ending.add(b"warning\n", true);
             ending.write_through();
             ending.add(b"last\n", false);
             ending.add(&[b'x'; ROOM], true);
-            let _ = sender.send(());
+            let _ = sender.send(began.elapsed());
         });
-        ended.recv_timeout(PATIENCE).expect("does not wait for the reader");
+        let waited = ended.recv_timeout(PATIENCE).expect("does not wait for the reader");
+        assert!(waited < 3 * READ, "only the first waits: {waited:?}");
         assert_eq!(lines.state().dropped, 1);
         drop(go);
         assert_eq!(next(&written), "first\n");
@@ -335,6 +362,22 @@ mod tests {
         assert_eq!(lines.state().dropped, 0);
         lines.add(b"again\n", false);
         assert_eq!(written.try_recv().expect("is waited for again"), "again\n");
+    }
+
+    #[test]
+    fn a_log_that_is_read_again_is_waited_for_again_though_it_never_comes_to_its_end() {
+        let (asked, is_asked) = channel();
+        let (go, go_on) = channel();
+        let (sender, _written) = channel();
+        let lines = Lines::new(Stuck { asked, go_on, written: Sent(sender) });
+        lines.add(b"first\n", false);
+        is_asked.recv_timeout(PATIENCE).expect("is written");
+        lines.add(b"warning\n", true);
+        assert!(lines.state().is_unread);
+        go.send(()).expect("is written");
+        // What was gathered meanwhile is being written by now.
+        is_asked.recv_timeout(PATIENCE).expect("is written");
+        assert!(!lines.state().is_unread);
     }
 
     #[test]

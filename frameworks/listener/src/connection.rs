@@ -44,8 +44,6 @@ pub(crate) struct Connection {
     peer: Peer,
     lingering: Option<Pin<Box<Sleep>>>,
     is_shut: bool,
-    /// Whether the task is woken when the connection is to stop.
-    is_told: bool,
     /// Whether the client has called again soon.
     is_frequent: bool,
     /// Behind all else: who waits for the end of connections waits for it.
@@ -63,7 +61,6 @@ impl Connection {
             peer,
             lingering: None,
             is_shut: false,
-            is_told: false,
             is_frequent: false,
             _ticket: ticket,
         }
@@ -82,7 +79,7 @@ impl Connection {
             if let Poll::Ready(ended) = self.poll_http(cx) {
                 return Poll::Ready(ended.map(|()| None));
             }
-            self.register(cx);
+            self.load.register(cx.waker());
             if !self.is_shut && self.load.is_stopping() && !self.lingers(cx) {
                 if !self.shut_down() {
                     return Poll::Ready(Ok(None));
@@ -100,14 +97,6 @@ impl Connection {
                     return Poll::Ready(Ok(Some(state)));
                 }
             }
-        }
-    }
-
-    /// The task's waker stays the same, and is taken away only by being woken for the stop.
-    fn register(&mut self, cx: &mut Context<'_>) {
-        if !self.is_told || self.load.is_stopping() {
-            self.is_told = true;
-            self.load.register(cx.waker());
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task, time::Instant};
 
 /// What a [`Hold`] stands for. All are counted in one word, each in its own bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(crate) struct Load {
     stopping: AtomicBool,
     shut: AtomicBool,
     task: AtomicWaker,
+    /// Whether `task` has the waker of the connection's task.
+    told: AtomicBool,
     changed: Arc<Notify>,
 }
 
@@ -78,6 +80,7 @@ impl Load {
             stopping: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             task: AtomicWaker::new(),
+            told: AtomicBool::new(false),
             changed,
         })
     }
@@ -168,7 +171,7 @@ impl Load {
     /// The body of the call under way is going to be read, until what comes back is dropped.
     pub(crate) fn read_body(self: &Arc<Self>) -> Reading {
         self.reading.fetch_add(1, SeqCst);
-        Reading(Arc::clone(self))
+        Reading { load: Arc::clone(self), task: task::try_id() }
     }
 
     /// Whether some of a body may not be read yet, though it has come in.
@@ -235,16 +238,29 @@ impl Load {
     /// Asks the connection's task to shut down gracefully.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, SeqCst);
-        self.task.wake();
+        self.wake();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(SeqCst)
     }
 
-    /// `task` is woken by [`stop`](Self::stop).
+    fn wake(&self) {
+        self.told.store(false, SeqCst);
+        self.task.wake();
+    }
+
+    /// `task` is woken when the connection has to be looked at though nothing has come over it. Its
+    /// waker stays the same, and is taken away only by being woken.
     pub(crate) fn register(&self, task: &Waker) {
-        self.task.register(task);
+        if !self.told.load(SeqCst) {
+            self.told.store(true, SeqCst);
+            self.task.register(task);
+            // Whoever has woken meanwhile has found nobody.
+            if !self.told.load(SeqCst) {
+                task.wake_by_ref();
+            }
+        }
     }
 
     /// Lets go of the connection's task, which has ended: its waker would keep all of the task's
@@ -330,11 +346,19 @@ impl Drop for Hold {
 
 /// The body of a call over HTTP/1 that is not at its end yet.
 #[derive(Debug)]
-pub(crate) struct Reading(Arc<Load>);
+pub(crate) struct Reading {
+    load: Arc<Load>,
+    /// That of the connection.
+    task: Option<task::Id>,
+}
 
+/// Who reads it in another task leaves it to the connection's to see whether the client has left.
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.reading.fetch_sub(1, SeqCst);
+        self.load.reading.fetch_sub(1, SeqCst);
+        if task::try_id() != self.task {
+            self.load.wake();
+        }
     }
 }
 

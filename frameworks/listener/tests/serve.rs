@@ -220,6 +220,30 @@ async fn what_a_client_has_sent_before_it_leaves_is_read_and_then_its_call_is_ca
 }
 
 #[tokio::test]
+async fn a_client_is_noticed_to_leave_though_the_body_of_its_call_is_read_in_another_task() {
+    let gate = Gate::new();
+    let (told, body) = (gate.clone(), Arc::new(Mutex::new(None)));
+    let kept = Arc::clone(&body);
+    let handler = handler_fn(move |request: Request<RequestBody>| {
+        let (gate, kept) = (told.clone(), Arc::clone(&kept));
+        async move {
+            *kept.lock().unwrap() = Some(request.into_body());
+            gate.pass().await;
+            text("done")
+        }
+    });
+    let (_shared, server) = serve(handler).await;
+    let mut client = Raw::connect(at(&server)).await;
+    client.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello").await;
+    within(client.0.shutdown()).await.unwrap();
+    gate.reached().await;
+    assert_eq!((server.active(), server.connections()), (1, 1));
+    let body = body.lock().unwrap().take().unwrap();
+    assert_eq!(within(body.collect()).await.unwrap().to_bytes(), "hello");
+    eventually("nothing is left", || server.active() + server.connections() == 0).await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_while_it_does_not_read_its_answer_ends_its_connection() {
     let endless = handler_fn(async |_| {
         let pieces = futures_util::stream::repeat_with(|| {
