@@ -331,14 +331,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nobody_waits_for_long_for_a_log_that_is_not_read_and_what_was_dropped_is_counted() {
+    /// The other end of it.
+    struct Reader {
+        is_asked: Receiver<()>,
+        go: Sender<()>,
+        written: Receiver<String>,
+    }
+
+    /// Lines of which the first is being written, and waits for its reader.
+    fn stuck() -> (Lines, Reader) {
         let (asked, is_asked) = channel();
         let (go, go_on) = channel();
         let (sender, written) = channel();
         let lines = Lines::new(Stuck { asked, go_on, written: Sent(sender) });
         lines.add(b"first\n", false);
         is_asked.recv_timeout(PATIENCE).expect("is written");
+        (lines, Reader { is_asked, go, written })
+    }
+
+    #[test]
+    fn nobody_waits_for_long_for_a_log_that_is_not_read_and_what_was_dropped_is_counted() {
+        let (lines, Reader { is_asked: _is_asked, go, written }) = stuck();
         let (sender, ended) = channel();
         let ending = lines.clone();
         thread::spawn(move || {
@@ -355,10 +368,6 @@ mod tests {
         drop(go);
         assert_eq!(next(&written), "first\n");
         assert_eq!(next(&written), "warning\nlast\n");
-        let began = Instant::now();
-        while lines.state().is_unread && began.elapsed() < PATIENCE {
-            thread::yield_now();
-        }
         assert_eq!(lines.state().dropped, 0);
         lines.add(b"again\n", false);
         assert_eq!(written.try_recv().expect("is waited for again"), "again\n");
@@ -366,12 +375,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_read_again_is_waited_for_again_though_it_never_comes_to_its_end() {
-        let (asked, is_asked) = channel();
-        let (go, go_on) = channel();
-        let (sender, _written) = channel();
-        let lines = Lines::new(Stuck { asked, go_on, written: Sent(sender) });
-        lines.add(b"first\n", false);
-        is_asked.recv_timeout(PATIENCE).expect("is written");
+        let (lines, Reader { is_asked, go, written: _written }) = stuck();
         lines.add(b"warning\n", true);
         assert!(lines.state().is_unread);
         go.send(()).expect("is written");

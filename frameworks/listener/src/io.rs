@@ -247,9 +247,9 @@ impl Io {
         is_begun
     }
 
-    /// Whether it sees itself to clients of HTTP/1 that leave while they wait for their answers:
-    /// only a socket of TCP without encryption can be looked into.
-    pub(crate) fn watches(&mut self) -> bool {
+    /// Has it see itself to clients of HTTP/1 that leave while they wait for their answers; false
+    /// where it cannot: only a socket of TCP without encryption can be looked into.
+    pub(crate) fn watch(&mut self) -> bool {
         match &mut self.layer {
             Layer::Plain(socket) if matches!(socket.stream, Stream::Tcp(_)) => {
                 socket.watch = Watch::Socket;

@@ -66,7 +66,7 @@ impl Protocols {
         match version {
             Version::Http1 => {
                 let http1 = match &self.watched {
-                    Some(watched) if io.watches() => watched,
+                    Some(watched) if io.watch() => watched,
                     _ => &self.http1,
                 };
                 let connection = http1.serve_connection(TokioIo::new(io), Http1Calls(calls));
