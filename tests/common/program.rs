@@ -105,6 +105,11 @@ impl Program {
         Self { child, lines: receiver, said: Vec::new() }
     }
 
+    /// One whose standard error goes elsewhere: nothing that it says is read here.
+    pub(crate) fn unread(child: Child) -> Self {
+        Self { child, lines: channel().1, said: Vec::new() }
+    }
+
     /// Reads until a line for which `is_it` says so.
     pub(crate) fn until(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         loop {
@@ -203,6 +208,10 @@ impl Ended {
     /// How often the program has noted `entry`.
     pub(crate) fn count(&self, entry: &str) -> usize {
         self.journal.iter().filter(|known| *known == entry).count()
+    }
+
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.code
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{
     io::{PipeReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    process::{Child, Command},
+    process::Command,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -47,7 +47,7 @@ fn a_second_signal_says_what_it_has_cut() {
 /// A process whose log and report nobody reads: its standard error is a pipe that is full.
 #[cfg(target_os = "linux")]
 struct Unread {
-    child: Child,
+    program: Program,
     http: SocketAddr,
     _reader: PipeReader,
 }
@@ -80,61 +80,36 @@ impl Unread {
             .stderr(stderr)
             .spawn()
             .expect("cargo builds examples");
-        Self { child, http: ([127, 0, 0, 1], port).into(), _reader: reader }
+        let program = Program::unread(child);
+        Self { program, http: ([127, 0, 0, 1], port).into(), _reader: reader }
     }
 
-    fn ready(mut self) -> Self {
-        self.until(|program| TcpStream::connect(program.http).is_ok());
+    fn ready(self) -> Self {
+        self.until(|unread| TcpStream::connect(unread.http).is_ok());
         assert!(answer(call(self.http, "0")).contains("pool open: true"));
         self
     }
 
-    fn until(&mut self, is_it: impl Fn(&Self) -> bool) {
+    fn until(&self, is_it: impl Fn(&Self) -> bool) {
         let began = Instant::now();
         while !is_it(self) {
-            assert_eq!(self.child.try_wait().expect("can be asked"), None, "has ended");
             assert!(began.elapsed() < PATIENCE, "does not come to it");
             std::thread::yield_now();
         }
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    fn end(mut self) -> Option<i32> {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("can be asked") {
-                return status.code();
-            }
-            assert!(began.elapsed() < PATIENCE, "still runs");
-            // Neither a signal nor a file tells of the end of a child without `unsafe`.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn signals_cancel_the_start_of_a_process_whose_log_and_report_nobody_reads() {
-    let mut program = Unread::start();
-    program.until(|program| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id()));
+    let unread = Unread::start();
+    unread.until(|unread| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", unread.program.id()));
         status.is_ok_and(|text| hears_sigterm(&text))
     });
-    program.signal("-TERM");
-    program.signal("-INT");
-    let code = program.end();
+    unread.program.signal("-TERM");
+    unread.program.signal("-INT");
+    let code = unread.program.end().code();
     // Whether the first one still cancels the start, and which of them is heard as the second,
     // depends on how far the process has come.
     assert!([Some(0), Some(128 + 15), Some(128 + 2)].contains(&code), "{code:?}");
@@ -143,33 +118,34 @@ fn signals_cancel_the_start_of_a_process_whose_log_and_report_nobody_reads() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_whose_log_nobody_reads_stops_in_order() {
-    let program = Unread::start().ready();
-    program.signal("-TERM");
-    assert_eq!(program.end(), Some(0));
+    let unread = Unread::start().ready();
+    unread.program.signal("-TERM");
+    unread.program.end().assert_code(0);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_whose_log_nobody_reads_stops_in_order_though_it_has_errors_to_log() {
-    let program = Unread::faulty("before_close").ready();
-    program.signal("-TERM");
-    assert_eq!(program.end(), Some(71));
+    let unread = Unread::faulty("before_close").ready();
+    unread.program.signal("-TERM");
+    unread.program.end().assert_code(71);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_with_a_part_that_fails_stops_though_nobody_reads_its_log() {
-    assert_eq!(Unread::faulty("failed").end(), Some(69));
+    let unread = Unread::faulty("failed");
+    unread.program.end().assert_code(69);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn calls_go_on_though_nobody_reads_the_log() {
-    let program = Unread::start().ready();
-    let calls = || (0..CALLS).all(|_| answer(call(program.http, "0")).contains("open: true"));
+    let unread = Unread::start().ready();
+    let calls = || (0..CALLS).all(|_| answer(call(unread.http, "0")).contains("open: true"));
     assert!(calls());
-    program.signal("-TERM");
-    assert_eq!(program.end(), Some(0));
+    unread.program.signal("-TERM");
+    unread.program.end().assert_code(0);
 }
 
 /// Each logs a line of its own: together these are more than is gathered for long.
@@ -179,8 +155,8 @@ const CALLS: usize = 1_500;
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
-    let mut program = Unread::start().ready();
-    let mut stuck = connect(program.http);
+    let unread = Unread::start().ready();
+    let mut stuck = connect(unread.http);
     let head = "POST /work HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 16\r\nexpect: 100-continue\r\n\r\n";
     stuck.write_all(head.as_bytes()).expect("is sent");
@@ -188,10 +164,10 @@ fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
     stuck.read_exact(&mut go_on).expect("the call has begun");
     assert_eq!(&go_on, b"HTTP/1.1 100");
     stuck.write_all(br#"{"name":"stuck"}"#).expect("is sent");
-    program.signal("-TERM");
-    program.until(|program| TcpStream::connect(program.http).is_err());
-    program.signal("-TERM");
-    assert_eq!(program.end(), Some(128 + 15));
+    unread.program.signal("-TERM");
+    unread.until(|unread| TcpStream::connect(unread.http).is_err());
+    unread.program.signal("-TERM");
+    unread.program.end().assert_code(128 + 15);
     drop(stuck);
 }
 
