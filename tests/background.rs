@@ -4,10 +4,15 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use free_port::FreePort;
+
+#[path = "common/free_port.rs"]
+mod free_port;
 
 /// The longest time that anything may take here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// `tests/fixtures/background.rs` in a process of its own, which ends with this.
 struct Program {
     child: Child,
-    http: SocketAddr,
-    admin: SocketAddr,
+    http: FreePort,
+    admin: FreePort,
 }
 
 struct Ended {
@@ -26,15 +31,15 @@ struct Ended {
 
 impl Program {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let [http, admin] = free_ports();
+        let [http, admin] = [(); 2].map(|()| FreePort::reserve());
         let own = std::env::current_exe().expect("is known");
         let target = own.ancestors().nth(2).expect("target/profile/deps/test");
         let child = Command::new(target.join("examples").join("background"))
             .current_dir(std::env::temp_dir())
             // Or the configuration of this package would be read.
             .env_remove("CARGO_MANIFEST_DIR")
-            .env("POLYPORT__HTTP__PORT", http.port().to_string())
-            .env("POLYPORT__ADMIN__PORT", admin.port().to_string())
+            .env("POLYPORT__HTTP__PORT", http.number())
+            .env("POLYPORT__ADMIN__PORT", admin.number())
             .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -47,7 +52,7 @@ impl Program {
     fn until(&mut self, path: &str, status: u16) -> String {
         let began = Instant::now();
         loop {
-            match ask(self.admin, "GET", path) {
+            match ask(self.admin.address(), "GET", path) {
                 Some((found, body)) if found == status => return body,
                 other => assert!(began.elapsed() < PATIENCE, "{path} answers {other:?}"),
             }
@@ -60,7 +65,7 @@ impl Program {
     fn with_task(variables: &[(&str, &str)]) -> Self {
         let mut program = Self::start(variables);
         program.until("/health/ready", 200);
-        let (status, body) = ask(program.http, "POST", "/begin").expect("is served");
+        let (status, body) = ask(program.http.address(), "POST", "/begin").expect("is served");
         assert_eq!((status, body.as_str()), (200, "\"begun\""));
         program
     }
@@ -76,7 +81,7 @@ impl Program {
         // It ends with the process.
         stderr.read_to_string(&mut said).expect("is text");
         let code = self.child.wait().expect("ends").code();
-        for address in [self.http, self.admin] {
+        for address in [self.http.address(), self.admin.address()] {
             assert!(TcpStream::connect(address).is_err(), "{address} is still open");
         }
         let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
@@ -104,12 +109,6 @@ impl Ended {
             assert!(self.said.contains(word), "{word} is not in:\n{}", self.said);
         }
     }
-}
-
-/// Two ports that are free at this moment.
-fn free_ports() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("is bound"))
 }
 
 fn ask(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String)> {
@@ -188,7 +187,7 @@ fn the_admin_port_answers_during_a_start_that_hangs_and_a_signal_ends_both() {
     while !program.until("/status", 200).contains("\"stage\":\"on_ready\"") {
         std::thread::yield_now();
     }
-    assert!(TcpStream::connect(program.http).is_err(), "it is only bound");
+    assert!(TcpStream::connect(program.http.address()).is_err(), "it is only bound");
     program.stop().assert(143, &["interrupted"]);
 }
 
@@ -201,9 +200,9 @@ fn readiness_is_off_during_the_delay_while_everything_is_served() {
     program.signal("-TERM");
     let ready = program.until("/health/ready", 503);
     assert!(ready.contains("the process is stopping"), "{ready}");
-    let ready = ask(program.http, "GET", "/health/ready").expect("is served");
+    let ready = ask(program.http.address(), "GET", "/health/ready").expect("is served");
     assert_eq!(ready.0, 503);
-    assert_eq!(ask(program.http, "POST", "/begin").expect("is served").0, 200);
+    assert_eq!(ask(program.http.address(), "POST", "/begin").expect("is served").0, 200);
     program.signal("-TERM");
     program.end().assert(143, &["second signal"]);
 }

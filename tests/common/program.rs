@@ -286,9 +286,3 @@ pub(crate) fn answer(mut stream: TcpStream) -> String {
     let _ = stream.read_to_string(&mut answer);
     answer
 }
-
-/// A port that is free at this moment.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("is bound").port()
-}

@@ -5,6 +5,9 @@
 
 mod amqp;
 mod command_line;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../common/free_port.rs"]
+mod free_port;
 mod grpc;
 mod http;
 mod process;

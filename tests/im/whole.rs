@@ -13,7 +13,10 @@ use polyport_proto::helloworld::{HelloReply, HelloRequest, greeter_client::Greet
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::support::{Broker, pushed, run, start};
+use crate::{
+    free_port::FreePort,
+    support::{Broker, pushed, run, start},
+};
 
 fn four_frameworks() -> Bootstrap {
     Bootstrap::new()
@@ -81,14 +84,10 @@ async fn a_singleton_of_one_module_is_the_same_in_every_framework() {
     app.close().await.expect("stops cleanly");
 }
 
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    free.local_addr().expect("is bound").port()
-}
-
 #[tokio::test]
 async fn values_added_in_a_before_hook_decide_what_every_framework_is_built_from() {
-    let (http, grpc) = (free_port(), free_port());
+    let ports = [(); 2].map(|()| FreePort::reserve());
+    let [http, grpc] = ports.each_ref().map(|port| port.address().port());
     let bootstrap = four_frameworks()
         .load(|config: &Config| {
             HttpFramework::named("remote").configure(config.section("remote.http"))

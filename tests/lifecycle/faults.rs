@@ -16,7 +16,10 @@ use tokio_tungstenite::{
 };
 use tonic::Code;
 
-use crate::program::{PATIENCE, Program, free_port, within};
+use crate::{
+    free_port::FreePort,
+    program::{PATIENCE, Program, within},
+};
 
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -115,16 +118,17 @@ fn a_singleton_that_many_ask_for_at_once_is_built_once() {
 
 #[test]
 fn a_broker_that_is_down_at_the_start_is_named_and_the_start_fails_at_once() {
-    let (broker, http) = (free_port(), free_port());
-    let url = format!("amqp://tom:hunter2@127.0.0.1:{broker}/%2f");
-    let (port, queue) = (http.to_string(), ("POLYPORT__FAULTS__QUEUE", "down"));
+    let [broker, http] = [(); 2].map(|()| FreePort::reserve());
+    let broker = broker.address();
+    let url = format!("amqp://tom:hunter2@{broker}/%2f");
+    let (port, queue) = (http.number(), ("POLYPORT__FAULTS__QUEUE", "down"));
     let variables = [("POLYPORT__AMQP__URL", &*url), ("POLYPORT__HTTP__PORT", &*port), queue];
     let began = Instant::now();
     let ended = Program::of("faults", &variables).end();
     assert!(began.elapsed() < PATIENCE / 3, "{:?}", began.elapsed());
     ended.assert_code(69);
-    ended.assert_says(&format!("the AMQP broker at 127.0.0.1:{broker} cannot be reached"));
+    ended.assert_says(&format!("the AMQP broker at {broker} cannot be reached"));
     ended.assert_says("stage: bind");
     assert!(!ended.said.contains("hunter2"), "{}", ended.said);
-    std::net::TcpStream::connect(("127.0.0.1", http)).expect_err("nothing is left behind");
+    std::net::TcpStream::connect(http.address()).expect_err("nothing is left behind");
 }

@@ -7,7 +7,11 @@
 mod blocked;
 mod broker;
 mod faults;
+#[path = "../common/free_port.rs"]
+mod free_port;
 mod messages;
+#[path = "../common/systemd.rs"]
+mod notified;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../common/rabbitmq.rs"]
 mod owned;

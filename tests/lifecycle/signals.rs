@@ -4,15 +4,18 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::{
     io::{PipeReader, Read, Write},
-    net::{SocketAddr, TcpStream},
     process::Command,
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-#[cfg(target_os = "linux")]
-use crate::program::{PATIENCE, connect, fixture, free_port, variables};
 use crate::program::{Program, answer, call};
+#[cfg(target_os = "linux")]
+use crate::{
+    free_port::FreePort,
+    notified::Systemd,
+    program::{PATIENCE, connect, fixture, variables},
+};
 
 #[test]
 fn sighup_reloads_and_the_process_goes_on() {
@@ -48,7 +51,8 @@ fn a_second_signal_says_what_it_has_cut() {
 #[cfg(target_os = "linux")]
 struct Unread {
     program: Program,
-    http: SocketAddr,
+    http: FreePort,
+    systemd: Systemd,
     _reader: PipeReader,
 }
 
@@ -69,33 +73,30 @@ impl Unread {
             let _ = sender.send(());
         });
         let _ = filled.recv_timeout(Duration::from_secs(1));
-        let port = free_port();
+        let (http, systemd) = (FreePort::reserve(), Systemd::listen());
         let child = Command::new(fixture())
             .current_dir(std::env::temp_dir())
             .env_remove("CARGO_MANIFEST_DIR")
             .envs(variables())
-            .env("POLYPORT__HTTP__PORT", port.to_string())
+            .envs([("POLYPORT__HTTP__PORT", &*http.number()), systemd.variable()])
             .env("POLYPORT__FAULT__AT", place)
             .env("POLYPORT__FAULT__HOW", "error")
             .stderr(stderr)
             .spawn()
             .expect("cargo builds examples");
         let program = Program::unread(child);
-        Self { program, http: ([127, 0, 0, 1], port).into(), _reader: reader }
+        Self { program, http, systemd, _reader: reader }
     }
 
+    /// It serves before it is ready, and a signal that comes between cancels the start.
     fn ready(self) -> Self {
-        self.until(|unread| TcpStream::connect(unread.http).is_ok());
-        assert!(answer(call(self.http, "0")).contains("pool open: true"));
+        assert_eq!(self.systemd.hear(), "READY=1");
+        assert!(self.answers());
         self
     }
 
-    fn until(&self, is_it: impl Fn(&Self) -> bool) {
-        let began = Instant::now();
-        while !is_it(self) {
-            assert!(began.elapsed() < PATIENCE, "does not come to it");
-            std::thread::yield_now();
-        }
+    fn answers(&self) -> bool {
+        answer(call(self.http.address(), "0")).contains("pool open: true")
     }
 }
 
@@ -103,10 +104,12 @@ impl Unread {
 #[test]
 fn signals_cancel_the_start_of_a_process_whose_log_and_report_nobody_reads() {
     let unread = Unread::start();
-    unread.until(|unread| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", unread.program.id()));
-        status.is_ok_and(|text| hears_sigterm(&text))
-    });
+    let status = format!("/proc/{}/status", unread.program.id());
+    let began = Instant::now();
+    while !std::fs::read_to_string(&status).is_ok_and(|text| hears_sigterm(&text)) {
+        assert!(began.elapsed() < PATIENCE, "does not come to it");
+        std::thread::yield_now();
+    }
     unread.program.signal("-TERM");
     unread.program.signal("-INT");
     let code = unread.program.end().code();
@@ -142,8 +145,7 @@ fn a_process_with_a_part_that_fails_stops_though_nobody_reads_its_log() {
 #[test]
 fn calls_go_on_though_nobody_reads_the_log() {
     let unread = Unread::start().ready();
-    let calls = || (0..CALLS).all(|_| answer(call(unread.http, "0")).contains("open: true"));
-    assert!(calls());
+    assert!((0..CALLS).all(|_| unread.answers()));
     unread.program.signal("-TERM");
     unread.program.end().assert_code(0);
 }
@@ -156,7 +158,7 @@ const CALLS: usize = 1_500;
 #[test]
 fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
     let unread = Unread::start().ready();
-    let mut stuck = connect(unread.http);
+    let mut stuck = connect(unread.http.address());
     let head = "POST /work HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 16\r\nexpect: 100-continue\r\n\r\n";
     stuck.write_all(head.as_bytes()).expect("is sent");
@@ -165,7 +167,7 @@ fn a_second_signal_ends_a_process_whose_log_and_report_nobody_reads() {
     assert_eq!(&go_on, b"HTTP/1.1 100");
     stuck.write_all(br#"{"name":"stuck"}"#).expect("is sent");
     unread.program.signal("-TERM");
-    unread.until(|unread| TcpStream::connect(unread.http).is_err());
+    assert_eq!(unread.systemd.hear(), "STOPPING=1");
     unread.program.signal("-TERM");
     unread.program.end().assert_code(128 + 15);
     drop(stuck);

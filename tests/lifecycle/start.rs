@@ -2,7 +2,10 @@
 
 use std::{net::TcpStream, process::Command};
 
-use crate::program::{Ended, Program, fixture, free_port, variables};
+use crate::{
+    free_port::FreePort,
+    program::{Ended, Program, fixture, variables},
+};
 
 /// A place in the start: its stage, who is named where it hangs, and the exit code of an error.
 struct Place {
@@ -148,13 +151,13 @@ fn a_signal_is_heard_even_while_a_file_of_the_configuration_cannot_be_read() {
 
 #[test]
 fn nothing_is_served_before_on_ready_has_finished() {
-    let (http, grpc) = (free_port(), free_port());
-    let ports = [http.to_string(), grpc.to_string()];
+    let [http, grpc] = [(); 2].map(|()| FreePort::reserve());
+    let ports = [http.number(), grpc.number()];
     let ports = [("POLYPORT__HTTP__PORT", &*ports[0]), ("POLYPORT__GRPC__PORT", &*ports[1])];
     let mut program = Program::faulty("on_ready", "hang", &ports);
     program.until_journal("hangs");
     for port in [http, grpc] {
-        let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("must not listen");
+        let refused = TcpStream::connect(port.address()).expect_err("must not listen");
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
     let ended = program.stop();

@@ -2,31 +2,26 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    os::fd::OwnedFd,
     process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::program::{PATIENCE, Program, answer, call, fixture};
+use crate::{
+    notified::Systemd,
+    program::{Program, answer, call, fixture},
+};
 
 #[test]
 fn systemd_hears_of_readiness_of_reloads_and_of_the_stop() {
-    let path = std::env::temp_dir().join(format!("polyport-{}", uuid::Uuid::now_v7().simple()));
-    let socket = UnixDatagram::bind(&path).expect("is free");
-    socket.set_read_timeout(Some(PATIENCE)).expect("is set");
-    let heard = || {
-        let mut bytes = [0; 64];
-        let length = socket.recv(&mut bytes).expect("is told");
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
-    };
-    let mut program = Program::start(&[("NOTIFY_SOCKET", path.to_str().expect("is text"))]);
+    let systemd = Systemd::listen();
+    let mut program = Program::start(&[systemd.variable()]);
     program.ready();
-    assert_eq!(heard(), "READY=1");
+    assert_eq!(systemd.hear(), "READY=1");
     program.signal("-HUP");
-    assert_eq!([heard(), heard()], ["RELOADING=1", "READY=1"]);
+    assert_eq!([systemd.hear(), systemd.hear()], ["RELOADING=1", "READY=1"]);
     program.signal("-TERM");
-    assert_eq!(heard(), "STOPPING=1");
-    std::fs::remove_file(&path).expect("is there");
+    assert_eq!(systemd.hear(), "STOPPING=1");
     program.end().assert_code(0);
 }
 
