@@ -77,8 +77,9 @@ impl Held {
         let now = timeout(Duration::from_secs(20), settled).await;
         let now = now.unwrap_or_else(|_| panic!("{what}: {before:?} became {:?}", Self::now()));
         let grown = now.kilobytes.saturating_sub(before.kilobytes);
-        // The buffers of one connection have 8 MB, and four connect at a time.
-        assert!(grown < 32 * 1024, "{what}: {grown} kB more: {before:?} became {now:?}");
+        // The buffers of one connection have 8 MB, four connect at a time, each by two of them, and
+        // the allocator keeps pieces. A thousand of anything that leaks would have more.
+        assert!(grown < 80 * 1024, "{what}: {grown} kB more: {before:?} became {now:?}");
     }
 }
 
