@@ -115,7 +115,10 @@ impl Service<Request<Incoming>> for Calls {
         };
         let finishes = self.dispatch.after_leave.is_some();
         let dispatch = finishes.then(|| Arc::clone(&self.dispatch));
-        Call { answer: Some(answer), hold: Some(hold), http2, dispatch }
+        if http2 {
+            self.load.takes();
+        }
+        Call { answer: Some(answer), hold: Some(hold), http2, is_fresh: http2, dispatch }
     }
 }
 
@@ -132,6 +135,8 @@ pub(crate) struct Call {
     answer: Option<HandlerFuture>,
     hold: Option<Hold>,
     http2: bool,
+    /// Whether it is counted as one that nobody has looked at yet.
+    is_fresh: bool,
     /// Where it goes on if its client leaves.
     dispatch: Option<Arc<Dispatch>>,
 }
@@ -140,6 +145,7 @@ impl Future for Call {
     type Output = Result<Response<CountedBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.begins();
         let Some(answer) = &mut self.answer else { return Poll::Pending };
         let mut response = ready!(answer.as_mut().poll(cx));
         self.answer = None;
@@ -152,9 +158,21 @@ impl Future for Call {
     }
 }
 
+impl Call {
+    /// Its handler is run, or never will be.
+    fn begins(&mut self) {
+        if std::mem::take(&mut self.is_fresh)
+            && let Some(hold) = &self.hold
+        {
+            hold.load().handles();
+        }
+    }
+}
+
 /// The client has left, or the handler panicked.
 impl Drop for Call {
     fn drop(&mut self) {
+        self.begins();
         let (Some(dispatch), Some(answer)) = (self.dispatch.take(), self.answer.take()) else {
             return;
         };

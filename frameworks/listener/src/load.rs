@@ -46,6 +46,8 @@ pub(crate) struct Load {
     /// How many bodies are not read to their end.
     reading: AtomicU32,
     calls: AtomicU32,
+    /// How many calls of HTTP/2 have come in whose handlers have not begun.
+    fresh: AtomicU32,
     made: Instant,
     /// When the last call began, in nanoseconds since `made`: atomics hold no [`Instant`].
     began: AtomicU64,
@@ -72,6 +74,7 @@ impl Load {
             body: AtomicBool::new(false),
             reading: AtomicU32::new(0),
             calls: AtomicU32::new(0),
+            fresh: AtomicU32::new(0),
             made: Instant::now(),
             began: AtomicU64::new(0),
             writes: AtomicU32::new(0),
@@ -182,6 +185,22 @@ impl Load {
     /// Tells one moment without a call from another.
     pub(crate) fn calls(&self) -> u32 {
         self.calls.load(Relaxed)
+    }
+
+    /// Counts a call whose handler begins as soon as a thread is free for it, until
+    /// [`handles`](Self::handles).
+    pub(crate) fn takes(&self) {
+        self.fresh.fetch_add(1, Relaxed);
+    }
+
+    /// The handler of a call begins, or never will.
+    pub(crate) fn handles(&self) {
+        self.fresh.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether there are calls whose handlers have not begun.
+    pub(crate) fn has_fresh_calls(&self) -> bool {
+        self.fresh.load(Relaxed) > 0
     }
 
     /// Remembers that the socket has taken bytes. On HTTP/2, while it takes all, they may be answers

@@ -4,13 +4,17 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    net::TcpStream,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use polyport_listener::{Http2Limits, Limits};
+use polyport_listener::{Http2Limits, Limits, handler_fn};
 use support::{
     Gate, Raw, at, eventually,
     frames::{ACK, GOAWAY, HEADERS, PING, RST_STREAM, RawHttp2, SETTINGS, frame, get_frame},
-    hello, limited, serve_with, within,
+    hello, limited, serve, serve_with, text, within,
 };
 
 /// Error codes (RFC 9113, section 7).
@@ -40,6 +44,47 @@ async fn one_stream_too_many_is_refused_and_the_others_go_on() {
     gate.reached().await;
     gate.open();
     assert!([1, 3].contains(&client.next(HEADERS).await.stream));
+}
+
+/// How many answers have come that nobody has read.
+fn answers(client: &TcpStream) -> usize {
+    let mut bytes = [0; 4096];
+    let length = client.peek(&mut bytes).unwrap_or(0);
+    let (mut frames, mut count) = (&bytes[..length], 0);
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
+        count += usize::from(*kind == HEADERS);
+        frames = rest.get(u32::from_be_bytes([0, *a, *b, *c]) as usize..).unwrap_or(&[]);
+    }
+    count
+}
+
+/// On one thread, which runs first what was woken last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn calls_that_come_together_are_answered_together() {
+    let socket = Arc::new(OnceLock::<TcpStream>::new());
+    let (saw, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let client = Arc::clone(&socket);
+    let handler = handler_fn(move |_| {
+        let (client, saw) = (Arc::clone(&client), saw.clone());
+        async move {
+            saw.send(answers(client.get().expect("is connected"))).expect("is waited for");
+            text("hello")
+        }
+    });
+    let (_shared, server) = serve(handler).await;
+    let client = RawHttp2::connect(at(&server), &[]).await.0.into_std().unwrap();
+    socket.set(client.try_clone().unwrap()).expect("once");
+    let mut client = RawHttp2(tokio::net::TcpStream::from_std(client).unwrap());
+    client.write(&[1, 3, 5, 7].map(get_frame).concat()).await;
+    for _ in 0..4 {
+        assert_eq!(within(seen.recv()).await, Some(0), "one is answered before the next begins");
+    }
+    let mut answered = Vec::new();
+    while answered.len() < 4 {
+        answered.push(client.next(HEADERS).await.stream);
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 3, 5, 7]);
 }
 
 #[tokio::test]
