@@ -1,18 +1,19 @@
 //! A call between its head and its context.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{Request, Response, request::Parts};
 use polyport_bootstrap::{
     Context, Error, Fault,
     operation::{Call, Endpoint, Extensions, RequestId},
 };
-use polyport_listener::{Client, ResponseBody};
+use polyport_listener::ResponseBody;
 use tokio::time::Instant;
 
 use crate::{
     encoding::Encodings,
     frame,
+    handler::Caller,
     method::RequestBody,
     sends::{self, Sends},
     shared::Shared,
@@ -38,20 +39,19 @@ impl<B: RequestBody> Arrival<B> {
     pub(crate) fn new(
         shared: &Shared,
         endpoint: &Endpoint,
-        id: &RequestId,
         own: Option<Duration>,
+        Caller { id, at, client }: Caller,
         request: Request<B>,
-        client: Option<Arc<Client>>,
     ) -> Result<Self, Box<Response<ResponseBody>>> {
         let (Parts { headers, extensions, .. }, body) = request.into_parts();
-        let deadline = timeout::deadline(&headers, own)
-            .map_err(|fault| Box::new(shared.refuse(&fault, id)))?;
+        let deadline = timeout::deadline(&headers, at, own)
+            .map_err(|fault| Box::new(shared.refuse(&fault, &id)))?;
         let encodings = Encodings::agreed(&headers, shared)
-            .map_err(|fault| Box::new(shared.refuse_encoding(&fault, id)))?;
-        let mut call = shared.call(endpoint, id, deadline);
+            .map_err(|fault| Box::new(shared.refuse_encoding(&fault, &id)))?;
+        let mut call = shared.call(endpoint, &id, deadline);
         let connection = client.map(|client| client as _);
         (call.metadata, call.extensions) = (headers, Extensions::of(extensions, connection));
-        Ok(Self { id: id.clone(), deadline, encodings, rest: Some((call, body)) })
+        Ok(Self { id, deadline, encodings, rest: Some((call, body)) })
     }
 
     /// Reads the one message, and puts it where the operation's extractors look for it; a stream is

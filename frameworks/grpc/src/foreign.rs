@@ -17,7 +17,8 @@ use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 use crate::{
-    GrpcRoutes, GrpcSettings, PROTOCOL, handler,
+    GrpcRoutes, GrpcSettings, PROTOCOL,
+    handler::{self, Caller},
     method::{Method, RequestBody},
     routes::OperationRoute,
     shared::Shared,
@@ -101,19 +102,19 @@ struct Inner {
 
 impl Inner {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let id = handler::request_id(request.headers());
+        let caller = Caller::foreign(request.headers());
         let path = request.uri().path();
         let response = match self.methods.get(path) {
             Some(method) => {
                 let method = Arc::clone(method);
-                method.serve_foreign(Arc::clone(&self.shared), id, request).await
+                method.serve_foreign(Arc::clone(&self.shared), caller, request).await
             }
             None => {
                 let (service, method) =
                     path.trim_start_matches('/').split_once('/').unwrap_or_default();
                 let fault = Unknown::method(service, method).fault();
-                let mut response = self.shared.refuse(&fault, &id);
-                handler::identify(&mut response, &id);
+                let mut response = self.shared.refuse(&fault, &caller.id);
+                handler::identify(&mut response, &caller.id);
                 response
             }
         };

@@ -8,6 +8,7 @@ use http::{
 };
 use polyport_bootstrap::operation::{Endpoint, RequestId};
 use polyport_listener::{Client, ErasedHandler, HandlerFuture, RequestBody, ResponseBody};
+use tokio::time::Instant;
 use tonic::body::Body;
 
 use crate::{
@@ -36,6 +37,24 @@ pub(crate) struct Calls {
     /// Answers calls of what is not there.
     pub(crate) fallback: Endpoint,
     pub(crate) shared: Arc<Shared>,
+}
+
+/// What a call is known by, before anybody has looked what it asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) id: RequestId,
+    /// When its request had come in.
+    pub(crate) at: Instant,
+    /// None where the extensions of the request tell.
+    pub(crate) client: Option<Arc<Client>>,
+}
+
+impl Caller {
+    /// The caller of another program's request.
+    pub(crate) fn foreign(headers: &HeaderMap) -> Self {
+        let at = Instant::now();
+        Self { id: request_id(headers, at), at, client: None }
+    }
 }
 
 /// A request, as it came, or as a layer or gRPC-Web has passed it on with its client among its
@@ -70,9 +89,10 @@ impl GrpcHandler {
         if let Err(refusal) = self.admit(&asked) {
             return Box::pin(ready(refusal.into()));
         }
-        let id = request_id(asked.headers());
+        let at = asked.at();
+        let id = request_id(asked.headers(), at);
         match &self.layers {
-            None => self.calls.answer(asked, id),
+            None => self.calls.answer(asked, id, at),
             Some(layers) => layers.answer(Arc::clone(&self.calls.shared), asked.boxed(), id),
         }
     }
@@ -88,21 +108,29 @@ impl GrpcHandler {
 
 impl Calls {
     /// Answers a call, and says which one it was.
-    pub(crate) fn answer(self: &Arc<Self>, asked: Asked, id: RequestId) -> HandlerFuture {
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        asked: Asked,
+        id: RequestId,
+        at: Instant,
+    ) -> HandlerFuture {
         let shared = Arc::clone(&self.shared);
         match (self.table.find(asked.path()), asked) {
             (Ok(Found::Method(method)), Asked::Own(request, client)) => {
-                Arc::clone(method).serve(shared, id, request, client)
+                let caller = Caller { id, at, client: Some(client) };
+                Arc::clone(method).serve(shared, caller, request)
             }
             (Ok(Found::Method(method)), Asked::Layered(request)) => {
-                Arc::clone(method).serve_foreign(shared, id, request)
+                let caller = Caller { id, at, client: None };
+                Arc::clone(method).serve_foreign(shared, caller, request)
             }
             (Ok(Found::Service(found)), Asked::Own(request, client)) => {
-                let request = request.map(Body::new);
-                service::serve(found.clone(), shared, id, request, Some(client))
+                let caller = Caller { id, at, client: Some(client) };
+                service::serve(found.clone(), shared, caller, request.map(Body::new))
             }
             (Ok(Found::Service(found)), Asked::Layered(request)) => {
-                service::serve(found.clone(), shared, id, request, None)
+                let caller = Caller { id, at, client: None };
+                service::serve(found.clone(), shared, caller, request)
             }
             (Err(unknown), asked) => {
                 let (head, _) = asked.boxed().into_parts();
@@ -127,6 +155,14 @@ impl Asked {
         }
     }
 
+    /// When it had come in, or was passed on.
+    fn at(&self) -> Instant {
+        match self {
+            Self::Own(request, _) => request.body().began(),
+            Self::Layered(_) => Instant::now(),
+        }
+    }
+
     fn path(&self) -> &str {
         match self {
             Self::Own(request, _) => request.uri().path(),
@@ -145,8 +181,8 @@ impl Asked {
     }
 }
 
-pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
-    RequestId::from_peer(headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
+fn request_id(headers: &HeaderMap, at: Instant) -> RequestId {
+    RequestId::from_peer_at(at, headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()))
 }
 
 /// Lets the answer say which call it belongs to.

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use polyport_bootstrap::{Error, Fault, operation::RequestId};
 use polyport_listener::{BoxError, HandlerFuture, ResponseBody};
+use tokio::time::Instant;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
@@ -104,8 +105,8 @@ impl Service<Request<Body>> for Inner {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let calls = Arc::clone(&self.0);
         let id = request.extensions().get().cloned().unwrap_or_else(RequestId::new);
-        Box::pin(async move { Ok(calls.answer(Asked::Layered(request), id).await.map(Body::new)) })
+        let answer = self.0.answer(Asked::Layered(request), id, Instant::now());
+        Box::pin(async move { Ok(answer.await.map(Body::new)) })
     }
 }

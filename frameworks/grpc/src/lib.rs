@@ -65,6 +65,7 @@ mod arrival;
 mod client;
 mod descriptors;
 mod dynamic;
+mod encoder;
 mod encoding;
 mod ending;
 mod foreign;

@@ -5,11 +5,8 @@ use std::{future::ready, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
-use polyport_bootstrap::{
-    Context, Fault,
-    operation::{Endpoint, RequestId},
-};
-use polyport_listener::{BoxError, Client, HandlerFuture, LongLived, ResponseBody};
+use polyport_bootstrap::{Context, Fault, operation::Endpoint};
+use polyport_listener::{BoxError, HandlerFuture, LongLived, ResponseBody};
 use tonic::body::Body;
 
 use crate::{
@@ -18,7 +15,7 @@ use crate::{
     descriptors::Shape,
     encoding::{ENCODING, Encodings},
     ending::until_ended,
-    handler::identify,
+    handler::{Caller, identify},
     sends::Sends,
     shared::Shared,
 };
@@ -29,16 +26,15 @@ pub(crate) trait Method: Send + Sync {
     fn serve(
         self: Arc<Self>,
         shared: Arc<Shared>,
-        id: RequestId,
+        caller: Caller,
         request: Request<polyport_listener::RequestBody>,
-        client: Arc<Client>,
     ) -> HandlerFuture;
 
     /// Answers one call of another program, or one that a layer has passed on.
     fn serve_foreign(
         self: Arc<Self>,
         shared: Arc<Shared>,
-        id: RequestId,
+        caller: Caller,
         request: Request<Body>,
     ) -> HandlerFuture;
 
@@ -89,20 +85,19 @@ impl<T: Answers> Method for T {
     fn serve(
         self: Arc<Self>,
         shared: Arc<Shared>,
-        id: RequestId,
+        caller: Caller,
         request: Request<polyport_listener::RequestBody>,
-        client: Arc<Client>,
     ) -> HandlerFuture {
-        respond(self, shared, id, request, Some(client))
+        respond(self, shared, caller, request)
     }
 
     fn serve_foreign(
         self: Arc<Self>,
         shared: Arc<Shared>,
-        id: RequestId,
+        caller: Caller,
         request: Request<Body>,
     ) -> HandlerFuture {
-        respond(self, shared, id, request, None)
+        respond(self, shared, caller, request)
     }
 
     fn endpoint_mut(&mut self) -> &mut Endpoint {
@@ -118,13 +113,13 @@ impl<T: Answers> Method for T {
 fn respond<T: Answers>(
     method: Arc<T>,
     shared: Arc<Shared>,
-    id: RequestId,
+    caller: Caller,
     request: Request<impl RequestBody>,
-    client: Option<Arc<Client>>,
 ) -> HandlerFuture {
     let Route { endpoint, sends } = method.route();
     let own = shared.timeout.filter(|_| !T::STREAMS && !sends.is_stream());
-    let mut arrival = match Arrival::new(&shared, endpoint, &id, own, request, client) {
+    let (id, began) = (caller.id.clone(), caller.at);
+    let mut arrival = match Arrival::new(&shared, endpoint, own, caller, request) {
         Ok(arrival) => arrival,
         Err(mut refusal) => {
             identify(&mut refusal, &id);
@@ -132,7 +127,7 @@ fn respond<T: Answers>(
         }
     };
     Box::pin(async move {
-        let _flight = method.route().endpoint.info().enter();
+        let _flight = method.route().endpoint.info().enter_at(began);
         let deadline = arrival.deadline;
         let answer = pin!(method.answer(&shared, &mut arrival));
         let mut response = match until_ended(answer, deadline, &shared.closing).await {

@@ -4,11 +4,12 @@ use bytes::{Buf, Bytes};
 use polyport_bootstrap::Fault;
 use tonic::{
     Status, Streaming,
-    codec::{DecodeBuf, Decoder},
+    codec::{BufferSettings, DecodeBuf, Decoder},
 };
 
 use crate::{
     GrpcEncoding,
+    encoder::buffers,
     message::{MessageSource, watched},
     method::RequestBody,
 };
@@ -64,5 +65,9 @@ impl Decoder for Untouched {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }

@@ -11,10 +11,10 @@ use polyport_bootstrap::{
 use polyport_listener::ResponseBody;
 use prost::Message;
 use tonic::codec::{EncodeBody, SingleMessageCompressionOverride};
-use tonic_prost::ProstEncoder;
 
 use crate::{
     arrival::Arrival,
+    encoder::MessageEncoder,
     encoding::Encodings,
     message::no_message,
     method::{Answers, RequestBody, Route, answering},
@@ -75,7 +75,7 @@ impl<Res: Message + 'static> ServerStreaming<Res> {
         let message = self.message;
         let items = items.map(move |item| item.and_then(message)).boxed();
         let body = EncodeBody::new_server(
-            ProstEncoder::<Res>::default(),
+            MessageEncoder::<Res>::new(),
             OperationStream::new(items, context.clone(), Arc::clone(shared)),
             encodings.sent.map(Into::into),
             SingleMessageCompressionOverride::default(),

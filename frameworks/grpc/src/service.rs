@@ -11,17 +11,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use polyport_bootstrap::{
-    Error, Fault,
-    operation::{Endpoint, Extensions, Reply, ReplyBody, RequestId},
+    Context, Error, Fault,
+    operation::{Endpoint, Extensions, Reply, ReplyBody},
 };
-use polyport_listener::{BoxError, Client, HandlerFuture};
+use polyport_listener::{BoxError, HandlerFuture};
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
 use crate::{
     adapter::{self, add_metadata},
     ending::until_ended,
-    handler::identify,
+    handler::{Caller, identify},
     message::no_message,
     service_body,
     shared::Shared,
@@ -56,7 +56,7 @@ where
     })
 }
 
-fn take_request(context: &polyport_bootstrap::Context) -> Option<(&Slot, Request<Body>)> {
+fn take_request(context: &Context) -> Option<(&Slot, Request<Body>)> {
     let slot = context.extension::<Slot>()?;
     let mut request = slot.take_request()?;
     request.extensions_mut().insert(context.clone());
@@ -64,8 +64,7 @@ fn take_request(context: &polyport_bootstrap::Context) -> Option<(&Slot, Request
 }
 
 /// Where a service finds its request, and leaves its response.
-#[derive(Clone)]
-struct Slot(Arc<Mutex<Exchange>>);
+struct Slot(Mutex<Exchange>);
 
 enum Exchange {
     Request(Request<Body>),
@@ -75,7 +74,7 @@ enum Exchange {
 
 impl Slot {
     fn new(request: Request<Body>) -> Self {
-        Self(Arc::new(Mutex::new(Exchange::Request(request))))
+        Self(Mutex::new(Exchange::Request(request)))
     }
 
     fn take(&self) -> Exchange {
@@ -107,11 +106,10 @@ impl Slot {
 pub(crate) fn serve(
     endpoint: Endpoint,
     shared: Arc<Shared>,
-    id: RequestId,
+    Caller { id, at, client }: Caller,
     request: Request<Body>,
-    client: Option<Arc<Client>>,
 ) -> HandlerFuture {
-    let deadline = match timeout::deadline(request.headers(), None) {
+    let deadline = match timeout::deadline(request.headers(), at, None) {
         Ok(deadline) => deadline,
         Err(fault) => {
             let mut refusal = shared.refuse(&fault, &id);
@@ -123,14 +121,13 @@ pub(crate) fn serve(
     call.metadata = request.headers().clone();
     let connection = client.map(|client| client as _);
     call.extensions = Extensions::of(request.extensions().clone(), connection);
-    let slot = Slot::new(request);
-    call.extensions.insert(slot.clone());
-    let context = polyport_bootstrap::Context::new(call);
+    call.extensions.insert(Slot::new(request));
+    let context = Context::new(call);
     Box::pin(async move {
-        let _flight = endpoint.info().enter();
+        let _flight = endpoint.info().enter_at(at);
         let answer = pin!(endpoint.call(&context));
         let mut response = match until_ended(answer, None, &shared.closing).await {
-            Ok(Ok(reply)) => match answered(reply, &slot) {
+            Ok(Ok(reply)) => match answered(reply, &context) {
                 Ok(response) => service_body::answer(response, deadline, &shared, &id).await,
                 Err(fault) => shared.refuse(&fault, &id),
             },
@@ -143,9 +140,10 @@ pub(crate) fn serve(
 }
 
 /// The service's response, with the headers that interceptors have set.
-fn answered(reply: Reply, slot: &Slot) -> Result<Response<Body>, Fault> {
+fn answered(reply: Reply, context: &Context) -> Result<Response<Body>, Fault> {
     let (_, headers, body) = reply.into_parts();
-    let response = slot.take_response().filter(|_| matches!(body, ReplyBody::Native));
+    let response = context.extension::<Slot>().and_then(Slot::take_response);
+    let response = response.filter(|_| matches!(body, ReplyBody::Native));
     let mut response = response.ok_or_else(|| no_message(&body))?;
     if let Some(fault) = response.extensions().get().and_then(adapter::too_large) {
         return Err(fault);

@@ -10,13 +10,15 @@ use crate::ending::Ending;
 
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// When the call has to be answered: at the peer's deadline or ours, whichever is sooner.
+/// When a call that has come `at` that time has to be answered: at the peer's deadline or ours,
+/// whichever is sooner.
 ///
 /// # Errors
 /// Returns a fault where the peer's is over already, and where it is malformed: the peer would wait
 /// for less than it gets.
 pub(crate) fn deadline(
     headers: &HeaderMap,
+    at: Instant,
     own: Option<Duration>,
 ) -> Result<Option<Instant>, Fault> {
     let limit = match (of_peer(headers).transpose()?, own) {
@@ -27,7 +29,7 @@ pub(crate) fn deadline(
     if limit.is_some_and(|limit| limit.is_zero()) {
         return Err(Ending::Deadline.fault());
     }
-    Ok(limit.and_then(|limit| Instant::now().checked_add(limit)))
+    Ok(limit.and_then(|limit| at.checked_add(limit)))
 }
 
 /// How long whoever sends these headers waits, where it says so.
@@ -108,20 +110,20 @@ mod tests {
 
     #[test]
     fn the_sooner_deadline_holds() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(deadline(&headers, None).expect("none"), None);
+        let (mut headers, now) = (HeaderMap::new(), Instant::now());
+        assert_eq!(deadline(&headers, now, None).expect("none"), None);
         headers.insert(TIMEOUT, HeaderValue::from_static("1H"));
         let limit = Some(Duration::from_secs(5));
-        let at = deadline(&headers, limit).expect("well-formed").expect("one");
-        assert!(at <= Instant::now() + Duration::from_secs(5));
+        let at = deadline(&headers, now, limit).expect("well-formed").expect("one");
+        assert_eq!(at, now + Duration::from_secs(5));
         headers.insert(TIMEOUT, HeaderValue::from_static("1S"));
-        let at = deadline(&headers, limit).expect("well-formed").expect("one");
-        assert!(at <= Instant::now() + Duration::from_secs(1));
+        let at = deadline(&headers, now, limit).expect("well-formed").expect("one");
+        assert_eq!(at, now + Duration::from_secs(1));
         headers.insert(TIMEOUT, HeaderValue::from_static("0n"));
-        let fault = deadline(&headers, limit).expect_err("over already");
+        let fault = deadline(&headers, now, limit).expect_err("over already");
         assert_eq!(fault.reason(), "DEADLINE_EXCEEDED");
         headers.insert(TIMEOUT, HeaderValue::from_static("soon"));
-        let fault = deadline(&headers, limit).expect_err("malformed");
+        let fault = deadline(&headers, now, limit).expect_err("malformed");
         assert_eq!(fault.reason(), "MALFORMED_TIMEOUT");
     }
 
@@ -147,7 +149,7 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let mut headers = HeaderMap::new();
                 headers.insert(TIMEOUT, value);
-                let _ = deadline(&headers, None);
+                let _ = deadline(&headers, Instant::now(), None);
             }
         }
 
