@@ -11,13 +11,14 @@ const CALLS: usize = 64;
 
 pub(super) fn rows() -> Vec<Row> {
     let titles = [
-        ("grpc-unary-1", "gRPC unary, 64 under way over 1 connection", 1),
-        ("grpc-unary-8", "gRPC unary, 64 under way over 8 connections", 8),
+        ("grpc-unary-1", "gRPC unary, 64 under way over 1 connection", 1, 1),
+        ("grpc-unary-8", "gRPC unary, 64 under way over 8 connections", 1, 8),
+        ("grpc-2-cores", "gRPC unary, 64 under way over 8 connections, two cores", 2, 8),
     ];
-    let row = |(name, title, connections)| Row {
+    let row = |(name, title, cores, connections)| Row {
         name,
         title,
-        cores: 1,
+        cores,
         connections,
         work: Work::Calls(Box::new(move || say_hello(CALLS / connections))),
         variants: vec![
