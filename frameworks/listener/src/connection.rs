@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use crate::{
@@ -25,6 +25,12 @@ use crate::{
 /// A client that calls again within this time is expected to go on so: between its calls it keeps
 /// what hyper has for it. Others, who may be silent for minutes, make it anew when they call.
 const SOON: Duration = Duration::from_secs(1);
+
+/// A turn of the others that takes longer keeps answers back: they compute, or there are too many.
+const TURN: Duration = Duration::from_millis(5);
+
+/// How often a connection does not give way after that.
+const HURRIES: u8 = 64;
 
 /// Who connects.
 pub(crate) struct Newcomer {
@@ -46,8 +52,10 @@ pub(crate) struct Connection {
     is_shut: bool,
     /// Whether the client has called again soon.
     is_frequent: bool,
-    /// Whether others had their turn when this task was woken last.
-    gave_way: bool,
+    /// When the others were given their turn, as long as they have it.
+    way_given: Option<Instant>,
+    /// How often it is not given any more.
+    hurries: u8,
     /// Behind all else: who waits for the end of connections waits for it.
     _ticket: Ticket,
 }
@@ -64,7 +72,8 @@ impl Connection {
             lingering: None,
             is_shut: false,
             is_frequent: false,
-            gave_way: false,
+            way_given: None,
+            hurries: 0,
             _ticket: ticket,
         }
     }
@@ -141,12 +150,21 @@ impl Connection {
     /// answered by one write, as grpc-go does. tokio runs what was woken last first, which is this
     /// task as soon as there is one answer, and a write costs more than most calls.
     fn gives_way(&mut self, cx: &Context<'_>) -> bool {
-        self.gave_way = !self.gave_way && self.load.has_fresh_calls();
-        if self.gave_way {
-            // Behind all that is ready by now.
-            cx.waker().wake_by_ref();
+        if let Some(given) = self.way_given.take() {
+            self.hurries = if given.elapsed() > TURN { HURRIES } else { 0 };
+            return false;
         }
-        self.gave_way
+        if !self.load.has_fresh_calls() {
+            return false;
+        }
+        if self.hurries > 0 {
+            self.hurries -= 1;
+            return false;
+        }
+        self.way_given = Some(Instant::now());
+        // Behind all that is ready by now.
+        cx.waker().wake_by_ref();
+        true
     }
 
     /// Tells the peer that no further call is taken; false if it has not begun to speak.

@@ -23,6 +23,8 @@ pub(crate) struct Socket {
     /// None once it was upgraded: nobody looks at it any more.
     load: Option<Arc<Load>>,
     watch: Watch,
+    /// Whether the client was told that nothing more is written.
+    is_shut: bool,
     /// Left with the socket, so that one that was upgraded has it too.
     _place: Place,
 }
@@ -37,9 +39,20 @@ enum Watch {
     Hidden,
 }
 
+macro_rules! each {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match &mut $self {
+            Stream::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $call,
+            Stream::Memory($stream) => $call,
+        }
+    };
+}
+
 impl Socket {
     pub(crate) fn new(stream: Stream, load: Arc<Load>, place: Place) -> Self {
-        Self { stream, load: Some(load), watch: Watch::Hyper, _place: place }
+        Self { stream, load: Some(load), watch: Watch::Hyper, is_shut: false, _place: place }
     }
 
     /// Fails if the client has left while a call of it is under way; else the task is woken when it
@@ -64,6 +77,22 @@ impl Socket {
             Poll::Ready(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
             Poll::Ready(Err(error)) => Err(error),
         }
+    }
+
+    /// Takes what the client sends until it ends the connection, too, which it does when it has read
+    /// all that was written. A socket that is closed while something of it is unread is reset, and
+    /// what is still on its way to the client is lost. Where the process does not stop, and on
+    /// HTTP/1, whose clients may keep an idle connection, this is over at once.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.load.as_ref().is_some_and(|load| load.is_http2() && load.is_stopping()) {
+            let (mut bytes, stream) = ([0; 1024], &mut self.stream);
+            let mut unread = ReadBuf::new(&mut bytes);
+            let read = each!(*stream, stream => Pin::new(stream).poll_read(cx, &mut unread));
+            if ready!(read).is_err() || unread.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
     }
 
     fn note(
@@ -94,17 +123,6 @@ impl Drop for Socket {
             let _ = stream.set_zero_linger();
         }
     }
-}
-
-macro_rules! each {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match &mut $self {
-            Stream::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Stream::Unix($stream) => $call,
-            Stream::Memory($stream) => $call,
-        }
-    };
 }
 
 impl AsyncRead for Socket {
@@ -143,7 +161,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.stream, stream => Pin::new(stream).poll_shutdown(cx))
+        if !self.is_shut {
+            ready!(each!(self.stream, stream => Pin::new(stream).poll_shutdown(cx)))?;
+            self.is_shut = true;
+        }
+        self.poll_farewell(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

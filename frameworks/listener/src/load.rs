@@ -1,4 +1,4 @@
-//! What one connection has to do: counted without locks, on the connection's own cache line.
+//! What one connection has to do: counted without locks.
 
 use std::{
     fmt,

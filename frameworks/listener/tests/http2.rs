@@ -1,6 +1,6 @@
 //! HTTP/2 peers that ask for more than they may.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use polyport_listener::{Http2Limits, Limits, handler_fn};
+use polyport_listener::{Http2Limits, Limits, Server, SharedListener, handler_fn};
 use support::{
     Gate, Raw, at, eventually,
     frames::{ACK, GOAWAY, HEADERS, PING, RST_STREAM, RawHttp2, SETTINGS, frame, get_frame},
     hello, limited, serve, serve_with, text, within,
 };
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Error codes (RFC 9113, section 7).
 const REFUSED_STREAM: u32 = 7;
@@ -58,27 +59,59 @@ fn answers(client: &TcpStream) -> usize {
     count
 }
 
+/// A client that reads nothing by itself, and a server whose calls look what it could read when they
+/// begin, and then compute for that long.
+struct Watched {
+    client: RawHttp2,
+    seen: UnboundedReceiver<usize>,
+    _server: (SharedListener, Server),
+}
+
+impl Watched {
+    async fn computing(time: Duration) -> Self {
+        let socket = Arc::new(OnceLock::<TcpStream>::new());
+        let (saw, seen) = unbounded_channel();
+        let client = Arc::clone(&socket);
+        let handler = handler_fn(move |_| {
+            let (client, saw) = (Arc::clone(&client), saw.clone());
+            async move {
+                saw.send(answers(client.get().expect("is connected"))).expect("is waited for");
+                std::thread::sleep(time);
+                text("hello")
+            }
+        });
+        let (shared, server) = serve(handler).await;
+        let client = RawHttp2::connect(at(&server), &[]).await.0.into_std().unwrap();
+        socket.set(client.try_clone().unwrap()).expect("once");
+        let client = RawHttp2(tokio::net::TcpStream::from_std(client).unwrap());
+        Self { client, seen, _server: (shared, server) }
+    }
+
+    /// How many answers had come when each of these calls began.
+    async fn call(&mut self, streams: [u32; 4]) -> Vec<usize> {
+        self.client.write(&streams.map(get_frame).concat()).await;
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            seen.push(within(self.seen.recv()).await.unwrap());
+        }
+        seen
+    }
+}
+
 /// On one thread, which runs first what was woken last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_does_not_wait_again_for_calls_that_compute() {
+    let mut watched = Watched::computing(Duration::from_millis(5)).await;
+    assert_eq!(watched.call([1, 3, 5, 7]).await, [0; 4]);
+    let seen = watched.call([9, 11, 13, 15]).await;
+    assert!(seen.iter().any(|answers| *answers > 4), "one is answered before the next: {seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn calls_that_come_together_are_answered_together() {
-    let socket = Arc::new(OnceLock::<TcpStream>::new());
-    let (saw, mut seen) = tokio::sync::mpsc::unbounded_channel();
-    let client = Arc::clone(&socket);
-    let handler = handler_fn(move |_| {
-        let (client, saw) = (Arc::clone(&client), saw.clone());
-        async move {
-            saw.send(answers(client.get().expect("is connected"))).expect("is waited for");
-            text("hello")
-        }
-    });
-    let (_shared, server) = serve(handler).await;
-    let client = RawHttp2::connect(at(&server), &[]).await.0.into_std().unwrap();
-    socket.set(client.try_clone().unwrap()).expect("once");
-    let mut client = RawHttp2(tokio::net::TcpStream::from_std(client).unwrap());
-    client.write(&[1, 3, 5, 7].map(get_frame).concat()).await;
-    for _ in 0..4 {
-        assert_eq!(within(seen.recv()).await, Some(0), "one is answered before the next begins");
-    }
+    let mut watched = Watched::computing(Duration::ZERO).await;
+    assert_eq!(watched.call([1, 3, 5, 7]).await, [0; 4]);
+    let client = &mut watched.client;
     let mut answered = Vec::new();
     while answered.len() < 4 {
         answered.push(client.next(HEADERS).await.stream);

@@ -21,9 +21,15 @@ use polyport_listener::{
     Handler, ListenerSettings, LongLived, ResponseBody, Server, SharedListener, handler_fn,
 };
 use support::{
-    Gate, LONG, Raw, eventually, get, hello, http2, is_refused, patient, serve, start_with, within,
+    Gate, LONG, Raw, eventually,
+    frames::{ACK, DATA, GOAWAY, HEADERS, PING, RawHttp2, WINDOW_UPDATE, frame, get_frame},
+    get, hello, http2, is_refused, patient, serve, start_with, within,
 };
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+    time::timeout,
+};
 
 /// More than the time for which connections without a call are waited for.
 const BEYOND_GRACE: Duration = Duration::from_millis(800);
@@ -112,6 +118,43 @@ async fn half_a_head_does_not_hold() {
 
     within(server.drain()).await;
     assert!(fresh.rest().await.is_empty() && used.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_still_sends_reads_its_answer_to_the_end() {
+    // More than the client has room for, and less than the system takes.
+    const LENGTH: usize = 100_000;
+    /// By which h2 learns that all requests have come that the client sent before it knew.
+    const LAST_PING: [u8; 8] = [0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54];
+    let handler = handler_fn(async |_| Response::new(ResponseBody::from(vec![b'x'; LENGTH])));
+    let server = serve_patiently(handler).await;
+    let window = [0, 4, 0x7f, 0xff, 0xff, 0xff];
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = within(socket.connect(server.local_addr().unwrap())).await.unwrap();
+    let mut client = RawHttp2::over(stream, &window).await;
+    let all = frame(WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes());
+    client.write(&[all, get_frame(1)].concat()).await;
+    assert_eq!(client.next(HEADERS).await.stream, 1);
+
+    let server = Arc::new(server);
+    let stopping = Arc::clone(&server);
+    let draining = tokio::spawn(async move { stopping.drain().await });
+    eventually("all is written", || server.active() == 0).await;
+    // The client cannot know of the ping that it answers: it has read nothing.
+    let sent = [frame(PING, ACK, 0, &LAST_PING), frame(PING, 0, 0, &[1; 8])].concat();
+    for _ in 0..100 {
+        // A server that closes now is not to be found any more.
+        let _ = client.0.write_all(&sent).await;
+        tokio::task::yield_now().await;
+    }
+    let frames = client.rest().await;
+    let answer = frames.iter().filter(|frame| frame.kind == DATA);
+    assert_eq!(answer.map(|frame| frame.payload.len()).sum::<usize>(), LENGTH);
+    assert!(frames.iter().any(|frame| frame.kind == GOAWAY));
+    drop(client);
+    within(draining).await.unwrap();
+    assert_eq!(server.connections(), 0);
 }
 
 #[tokio::test]

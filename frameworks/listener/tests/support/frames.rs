@@ -10,6 +10,7 @@ pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 
 pub const ACK: u8 = 1;
 /// END_STREAM and END_HEADERS.
@@ -49,7 +50,11 @@ pub struct RawHttp2(pub TcpStream);
 impl RawHttp2 {
     /// A client that has said hello, with these settings, and knows nothing yet of the server.
     pub async fn connect(addr: SocketAddr, settings: &[u8]) -> Self {
-        let mut stream = within(TcpStream::connect(addr)).await.unwrap();
+        Self::over(within(TcpStream::connect(addr)).await.unwrap(), settings).await
+    }
+
+    /// The same over this connection.
+    pub async fn over(mut stream: TcpStream, settings: &[u8]) -> Self {
         within(stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).await.unwrap();
         within(stream.write_all(&frame(SETTINGS, 0, 0, settings))).await.unwrap();
         Self(stream)
