@@ -106,7 +106,10 @@ impl Service<Request<Body>> for Inner {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request.extensions().get().cloned().unwrap_or_else(RequestId::new);
-        let answer = self.0.answer(Asked::Layered(request), id, Instant::now());
-        Box::pin(async move { Ok(answer.await.map(Body::new)) })
+        let calls = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answer = calls.answer(Asked::Layered(request), id, Instant::now());
+            Ok(answer.await.map(Body::new))
+        })
     }
 }

@@ -101,6 +101,16 @@ impl Slot {
     }
 }
 
+/// Sees to it that nothing is left in the slot of a call, whatever middleware makes of its answer:
+/// a response may hold the context that holds the slot.
+struct Emptied<'c>(&'c Context);
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        drop(self.0.extension::<Slot>().map(Slot::take));
+    }
+}
+
 /// Answers one call by a service, behind what stands around it. The peer's deadline holds for it, a
 /// panic is a status, and its streams end with the process.
 pub(crate) fn serve(
@@ -125,6 +135,7 @@ pub(crate) fn serve(
     let context = Context::new(call);
     Box::pin(async move {
         let _flight = endpoint.info().enter_at(at);
+        let _emptied = Emptied(&context);
         let answer = pin!(endpoint.call(&context));
         let mut response = match until_ended(answer, None, &shared.closing).await {
             Ok(Ok(reply)) => match answered(reply, &context) {

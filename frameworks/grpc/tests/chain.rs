@@ -68,6 +68,46 @@ impl Greeter for Generated {
 
 type Log = Arc<Mutex<Vec<String>>>;
 
+/// Keeps its call in what it answers with.
+struct Keeps;
+
+#[tonic::async_trait]
+impl Greeter for Keeps {
+    async fn say_hello(
+        &self,
+        request: Request<HelloRequest>,
+    ) -> Result<Response<HelloReply>, Status> {
+        let context = request.extensions().get::<Context>().expect("the call").clone();
+        let mut response = Response::new(HelloReply::default());
+        response.extensions_mut().insert(context);
+        Ok(response)
+    }
+}
+
+/// Refuses what has been answered.
+struct TooLate;
+
+#[async_trait]
+impl Interceptor for TooLate {
+    async fn intercept(&self, context: &Context, next: Next<'_>) -> Result<Reply, Fault> {
+        next.run(context).await?;
+        Err(Fault::unavailable("TOO_LATE", "nobody wants it any more"))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_middleware_throws_away_keeps_nothing_alive() {
+    let module = Serves(Gate::new().0, |m: &mut polyport_bootstrap::ModuleBuilder<'_>| {
+        m.grpc(|s| s.service(GreeterServer::new(Keeps)));
+    });
+    let framework = GrpcFramework::new().pipeline(|p| p.interceptor(TooLate));
+    let app = soon(create_bootstrap(Bootstrap::new().load(framework).module(module))).await;
+    let app = app.expect("it starts");
+    let status = soon(app.grpc(GreeterClient::new).say_hello(named("Tom"))).await;
+    assert_eq!(status.expect_err("refused").code(), Code::Unavailable);
+    app.close().await.expect("no call is left");
+}
+
 /// With a greeter that is an operation, or a service that tonic generated.
 async fn start(generated: bool) -> (TestApp, Log) {
     let log = Log::default();
