@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpSocket;
 
 /// A port that nobody listens on, and that nobody is given who asks for any free one, as the tests
-/// beside this one do; whoever asks for this very one gets it.
+/// beside this one do; whoever asks for this very one gets it, at least on Linux.
 pub(crate) struct FreePort(TcpSocket);
 
 impl FreePort {

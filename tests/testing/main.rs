@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../common/free_port.rs"]
+mod free_port;
 mod open;
 #[allow(dead_code, reason = "its main is for those who run it")]
 #[path = "../fixtures/stages.rs"]

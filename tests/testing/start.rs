@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use polyport::{Bootstrap, Error, Phase, amqp::AmqpFramework, testing::create_bootstrap};
 use tokio::runtime::Builder;
 
-use crate::stages::bootstrap;
+use crate::{free_port::FreePort, stages::bootstrap};
 
 /// A place in the start: its name, its stage, and who is named where it hangs.
 const PLACES: [(&str, &str, &str); 11] = [
@@ -183,9 +183,8 @@ async fn a_fault_in_the_first_stage_comes_back_with_exit_code_78() {
 
 #[tokio::test]
 async fn a_broker_that_is_down_comes_back_by_its_address() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("is free");
-    let address = free.local_addr().expect("is bound");
-    drop(free);
+    let nobody = FreePort::reserve();
+    let address = nobody.address();
     let test = create_bootstrap(Bootstrap::new().load(AmqpFramework::new())).root("no/such/folder");
     let test = test.config("amqp.url", format!("amqp://{address}/%2f"));
     let error = test.await.expect_err("must not start");

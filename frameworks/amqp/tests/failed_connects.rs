@@ -17,6 +17,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use free_port::FreePort;
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../../../tests/common/free_port.rs"]
+mod free_port;
+
 /// The header with which a client begins (AMQP 0-9-1, section 4.2.2).
 const HEADER: usize = 8;
 
@@ -133,9 +139,8 @@ async fn tears_its_frame(mut client: TcpStream) {
 }
 
 async fn refuses_at_start() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let closed = format!("amqp://{}", free.local_addr().expect("an address"));
-    drop(free);
+    let nobody = FreePort::reserve();
+    let closed = format!("amqp://{}", nobody.address());
     fail_to_start(&closed, "10s", 1000, "a closed port").await;
     fail_to_start(&peer(silent).await, "20ms", 1000, "a silent peer").await;
     fail_to_start(&peer(closes_after_the_header).await, "10s", 1000, "one that closes").await;

@@ -1,7 +1,6 @@
 //! Nodes, starts without a broker, and what is declared over which connection.
 
 use std::{
-    net::TcpListener as StdTcpListener,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +11,10 @@ use polyport_bootstrap::{
     operation::{Inject, Input},
 };
 
-use crate::support::{LIMIT, Probe, TestBroker, Text, start_error, text, until_connected};
+use crate::{
+    free_port::FreePort,
+    support::{LIMIT, Probe, TestBroker, Text, start_error, text, until_connected},
+};
 
 on_both_brokers! {
     the_node_that_is_up_is_taken_and_named,
@@ -36,17 +38,17 @@ async fn report(
     Ok(())
 }
 
-/// The URL of a port where nobody listens.
-fn nobody() -> String {
-    let free = StdTcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("amqp://tom:hunter2@{}/%2f", free.local_addr().expect("an address"))
+/// The URL of this port, where nobody listens.
+fn at(port: &FreePort) -> String {
+    format!("amqp://tom:hunter2@{}/%2f", port.address())
 }
 
 async fn the_node_that_is_up_is_taken_and_named(broker: Arc<TestBroker>) {
     let (probe, queue) = (Probe::new(), broker.name("q"));
     let consumed = queue.clone();
     let app = broker.app(&probe, move |routes| routes.consume(&consumed, report));
-    let app = app.config("amqp.url", [nobody(), broker.url().to_owned(), nobody()]);
+    let [before, behind] = [(); 2].map(|()| FreePort::reserve());
+    let app = app.config("amqp.url", [at(&before), broker.url().to_owned(), at(&behind)]);
     let app = app.await.expect("starts");
     let amqp = app.app::<AmqpApp>().expect("loaded");
     let node = format!("127.0.0.1:{}", broker.proxy.port);
@@ -64,7 +66,8 @@ async fn the_node_that_is_up_is_taken_and_named(broker: Arc<TestBroker>) {
 }
 
 async fn no_node_at_all_is_reported_with_the_reason_of_each(broker: Arc<TestBroker>) {
-    let nodes = [nobody(), nobody()];
+    let ports = [(); 2].map(|()| FreePort::reserve());
+    let nodes = ports.each_ref().map(at);
     let app = broker.app(&Probe::new(), |routes| routes);
     let report = start_error(app.config("amqp.url", nodes.clone())).await;
     assert!(report.contains("no node of the AMQP broker can be used"), "{report}");

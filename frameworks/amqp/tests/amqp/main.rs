@@ -33,6 +33,9 @@ mod connections;
 mod consuming;
 mod delayed;
 mod frames;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../../../../tests/common/free_port.rs"]
+mod free_port;
 mod giving_back;
 mod guards;
 mod instances;

@@ -9,7 +9,10 @@ use polyport_bootstrap::{
 
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Probe, TestBroker, bootstrap, start_error};
+use crate::{
+    free_port::FreePort,
+    support::{Probe, TestBroker, bootstrap, start_error},
+};
 
 on_both_brokers! {
     a_queue_that_the_broker_knows_otherwise_is_named,
@@ -52,11 +55,10 @@ fn to(url: &str) -> polyport_bootstrap::testing::TestBootstrap {
 
 #[tokio::test]
 async fn a_broker_that_is_down_is_named_without_its_password() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
-    let report = start_error(to(&format!("amqp://tom:hunter2@127.0.0.1:{port}/%2f"))).await;
-    let expected = format!("the AMQP broker at 127.0.0.1:{port} cannot be reached");
+    let nobody = FreePort::reserve();
+    let address = nobody.address();
+    let report = start_error(to(&format!("amqp://tom:hunter2@{address}/%2f"))).await;
+    let expected = format!("the AMQP broker at {address} cannot be reached");
     assert!(report.contains(&expected) && report.contains("amqp.url"), "{report}");
     assert!(!report.contains("hunter2"), "{report}");
     assert_eq!(report.matches("Connection refused").count(), 1, "{report}");
