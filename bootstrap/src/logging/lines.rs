@@ -288,6 +288,14 @@ mod tests {
         text
     }
 
+    /// Whoever has added the last line has waited for it: until it was written, or, on a machine that
+    /// is that busy, for as long as anybody waits.
+    #[track_caller]
+    fn assert_waited_for(lines: &Lines) {
+        let state = lines.state();
+        assert!(state.written == state.added || state.is_unread, "nobody has waited");
+    }
+
     #[test]
     fn a_line_is_written_although_nothing_follows() {
         let (lines, written) = lines();
@@ -302,6 +310,7 @@ mod tests {
         let (lines, written) = lines();
         lines.add(b"info\n", false);
         lines.add(b"error\n", true);
+        assert_waited_for(&lines);
         assert_eq!(until(&written, "error\n"), "info\nerror\n");
     }
 
@@ -318,6 +327,7 @@ mod tests {
         }
         lines.write_through();
         lines.add(b"last\n", false);
+        assert_waited_for(&lines);
         assert_eq!(next(&written), "last\n");
     }
 
@@ -379,6 +389,7 @@ mod tests {
         assert_eq!(next(&written), "warning\nlast\n");
         assert_eq!(lines.state().dropped, 0);
         lines.add(b"again\n", false);
+        assert_waited_for(&lines);
         assert_eq!(next(&written), "again\n");
     }
 
