@@ -151,7 +151,9 @@ impl Connection {
     /// task as soon as there is one answer, and a write costs more than most calls.
     fn gives_way(&mut self, cx: &Context<'_>) -> bool {
         if let Some(given) = self.way_given.take() {
-            self.hurries = if given.elapsed() > TURN { HURRIES } else { 0 };
+            if given.elapsed() > TURN {
+                self.hurries = HURRIES;
+            }
             return false;
         }
         if !self.load.has_fresh_calls() {
